@@ -1,0 +1,1 @@
+"""Turns trained networks into quantized ONNX and GGUF, writes and gates bundles."""

@@ -1,0 +1,1 @@
+"""Where sound comes from: files, microphones, sockets; resampling, chunking and channel health."""

@@ -1,0 +1,167 @@
+"""Says whether a bundle may be loaded, before any native library opens a file of it.
+
+ONNX Runtime and llama.cpp trust what they parse; a bundle may come from anywhere. So every file is compared
+with the manifest (name, size, SHA-256) and looked into with parsers of our own. What fails is refused with the
+file's name and what would work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from earshot.runtime.bundle.gguf_check import GgufRefused, GgufSummary, check_gguf
+from earshot.runtime.bundle.manifest import (
+    BUNDLE_FILES,
+    LLM_NAME,
+    MANIFEST_NAME,
+    PROJECTOR_NAME,
+    SEMANTIC_NAME,
+    SPATIAL_NAME,
+    FeatureSettings,
+    Manifest,
+)
+from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx
+from earshot.runtime.errors import BundleError
+from pydantic import ValidationError
+
+MAX_MANIFEST_BYTES = 1 << 20
+_HASH_BLOCK = 1 << 20
+_REMEDY = "get the bundle again or export it anew"
+
+
+def verify_bundle(directory: Path | str) -> Manifest:
+    """Check a bundle completely.
+
+    Parameters
+    ----------
+    directory : path-like
+
+    Returns
+    -------
+    Manifest
+        What the bundle says about itself; its files are now known to be what it names.
+
+    Raises
+    ------
+    BundleError
+        In one line, with the file and a remedy.
+    """
+    directory = Path(directory)
+    _check_entries(directory)
+    manifest = _read_manifest(directory)
+    for name in BUNDLE_FILES:
+        _check_size(directory, name, manifest)
+    for name in BUNDLE_FILES:
+        _check_hash(directory, name, manifest)
+    for name in (SPATIAL_NAME, SEMANTIC_NAME, PROJECTOR_NAME):
+        _check_graph(directory, name)
+    _check_llm(directory, manifest)
+    return manifest
+
+
+def _refused(directory: Path, what: str, remedy: str = _REMEDY) -> BundleError:
+    return BundleError(f"bundle {directory}: {what}; {remedy}")
+
+
+def _check_entries(directory: Path) -> None:
+    """Require exactly the expected names, each a regular file of its own (no link, no folder)."""
+    if not directory.is_dir():
+        what = "not a directory" if directory.exists() else "no such directory"
+        raise _refused(directory, what, "give the directory that holds manifest.json with --bundle")
+    expected = {MANIFEST_NAME, *BUNDLE_FILES}
+    try:
+        with os.scandir(directory) as found:
+            entries = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in found}
+    except OSError as error:
+        raise _refused(directory, f"cannot be listed ({error.strerror})", "check its permissions") from error
+    for name, mode in sorted(entries.items()):
+        if stat.S_ISLNK(mode):
+            raise _refused(directory, f"{name!r} is a symbolic link", "put a copy of the file in its place")
+        if name not in expected:
+            raise _refused(directory, f"{name!r} does not belong there", "remove it")
+        if not stat.S_ISREG(mode):
+            raise _refused(directory, f"{name} is not a regular file")
+    for name in sorted(expected - entries.keys()):
+        raise _refused(directory, f"{name} is missing")
+
+
+def _read_manifest(directory: Path) -> Manifest:
+    path = directory / MANIFEST_NAME
+    size = path.stat().st_size
+    if size > MAX_MANIFEST_BYTES:
+        raise _refused(directory, f"{MANIFEST_NAME} has {size} bytes, more than {MAX_MANIFEST_BYTES}")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise _refused(directory, f"{MANIFEST_NAME}: {_first_reason(error)}") from error
+    except OSError as error:
+        raise _refused(directory, f"{MANIFEST_NAME} cannot be read ({error.strerror})") from error
+    if manifest.features != FeatureSettings():
+        raise _refused(
+            directory,
+            f"{MANIFEST_NAME}: features other than this version of Earshot computes",
+            "use the version of Earshot it was exported with",
+        )
+    return manifest
+
+
+def _first_reason(error: ValidationError) -> str:
+    """The first complaint in one line: where, and what."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    schema = place == "schema_version"
+    what = (
+        f"schema version {first.get('input')!r:.40}; this Earshot reads version 1" if schema else first["msg"]
+    )
+    return " ".join(f"{place}: {what}".removeprefix(": ").split())[:300]
+
+
+def _check_size(directory: Path, name: str, manifest: Manifest) -> None:
+    size, promised = (directory / name).stat().st_size, manifest.files[name].size
+    if size != promised:
+        kind = "truncated" if size < promised else "too long"
+        raise _refused(directory, f"{name} is {kind}, {size} bytes instead of {promised}")
+
+
+def _check_hash(directory: Path, name: str, manifest: Manifest) -> None:
+    digest = hashlib.sha256()
+    try:
+        with (directory / name).open("rb") as file:
+            while block := file.read(_HASH_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise _refused(
+            directory, f"{name} cannot be read ({error.strerror})", "check its permissions"
+        ) from error
+    if digest.hexdigest() != manifest.files[name].sha256:
+        raise _refused(directory, f"{name} is damaged, its SHA-256 is not the one in {MANIFEST_NAME}")
+
+
+def _check_graph(directory: Path, name: str) -> None:
+    try:
+        check_onnx(directory / name)
+    except OnnxRefused as error:
+        raise _refused(
+            directory, f"{name}: {error}", "export it anew as one file of standard operators"
+        ) from error
+
+
+def _check_llm(directory: Path, manifest: Manifest) -> None:
+    try:
+        summary = check_gguf(directory / LLM_NAME)
+    except GgufRefused as error:
+        raise _refused(directory, f"{LLM_NAME}: {error}") from error
+    for what, found, promised in _llm_claims(summary, manifest):
+        if found != promised:
+            raise _refused(directory, f"{LLM_NAME}: {what} is {found!r}, {MANIFEST_NAME} says {promised!r}")
+
+
+def _llm_claims(summary: GgufSummary, manifest: Manifest) -> list[tuple[str, object, object]]:
+    family = manifest.llm.architecture
+    return [
+        ("architecture", summary.architecture, family),
+        ("hidden width", summary.keys.get(f"{family}.embedding_length"), manifest.llm.hidden),
+    ]

@@ -1,0 +1,1 @@
+"""From samples to sources: streaming features, ONNX encoders, slots and tracks."""

@@ -1,0 +1,209 @@
+"""The encoders of a bundle: weights are shared, the state of a stream stands apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BANDS
+from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
+from earshot.runtime.hearing.slots import EMPTY, SlotAllocator, SlotSettings
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class HearingFrame:
+    """What the encoders heard in one encoder frame of 40 ms.
+
+    Attributes
+    ----------
+    time_s : float
+        End of the frame, seconds since stream start.
+    class_probability : ndarray, float32 [61]
+        Sigmoid of the class logits, 0 to 1.
+    semantic_embedding : ndarray, float32 [256]
+    slot_class : ndarray, int64 [4]
+        Class id held by each slot, -1 when empty. All slot arrays are zero for an empty slot.
+    slot_keep : ndarray, float32 [4]
+        0 where the class of the slot changed at this frame.
+    activity : ndarray, float32 [4]
+        Probability that the class of the slot sounds now, 0 to 1.
+    azimuth_posterior : ndarray, float32 [4, 36]
+        Probabilities of 10 degree bins, bin i centred at -175 + 10 i degrees (positive = left).
+    direction : ndarray, float32 [4, 3]
+        x front, y left, z up; the length is the certainty.
+    log_distance : ndarray, float32 [4]
+        Natural logarithm of metres.
+    scene_embedding : ndarray, float32 [128]
+    log_t60 : float
+        Natural logarithm of the reverberation time in seconds.
+    count_probability : ndarray, float32 [5]
+        Probability of 0 to 4 sources sounding.
+    """
+
+    time_s: float
+    class_probability: Float32
+    semantic_embedding: Float32
+    slot_class: NDArray[np.int64]
+    slot_keep: Float32
+    activity: Float32
+    azimuth_posterior: Float32
+    direction: Float32
+    log_distance: Float32
+    scene_embedding: Float32
+    log_t60: float
+    count_probability: Float32
+
+
+class Encoders:
+    """The semantic, spatial and projector networks of a bundle.
+
+    Parameters
+    ----------
+    slot_settings : SlotSettings, optional
+        How classes take slots; the default is what the shipped networks are trained with.
+    """
+
+    def __init__(self, slot_settings: SlotSettings | None = None) -> None:
+        self.slot_settings = slot_settings or SlotSettings()
+        self._networks: dict[str, Network] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether `load` has been called with success."""
+        return bool(self._networks)
+
+    def load(self, bundle_dir: Path | str) -> None:
+        """Open the networks of a bundle; slow, and the only method that may fail.
+
+        Raises
+        ------
+        BundleError
+            If a graph is missing, is no ONNX graph or has not the interface of docs/architecture.md.
+        """
+        folder = Path(bundle_dir)
+        self._networks = {name: open_network(folder / f"{name}.onnx") for name in INTERFACES}
+
+    def open_stream(self) -> EncoderStream:
+        """A new stream with its own state, before its first frame."""
+        return EncoderStream(self)
+
+    def network(self, name: str) -> Network:
+        """The network `semantic`, `spatial` or `projector`.
+
+        Raises
+        ------
+        RuntimeError
+            If `load` has not been called.
+        """
+        if name not in self._networks:
+            raise RuntimeError("the encoders are not loaded: call load(bundle_dir) first")
+        return self._networks[name]
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the audio token embeddings, the hidden size of the language model."""
+        return self.network("projector").width_of("embeddings")
+
+    def project(self, semantic: Float32, scene: Float32, slots: Float32) -> Float32:
+        """Audio token embeddings of pooled features.
+
+        Parameters
+        ----------
+        semantic : ndarray, float32 [N, 317]
+        scene : ndarray, float32 [N, 134]
+        slots : ndarray, float32 [N, 4, 106]
+            As `earshot.runtime.hearing.tokens` pools them; N is at most 25 in use (10 s).
+
+        Returns
+        -------
+        ndarray, float32 [N, hidden]
+        """
+        if len(semantic) == 0:
+            return np.zeros((0, self.embedding_width), np.float32)
+        outputs, _ = self.network("projector").run({"semantic": semantic, "scene": scene, "slots": slots}, {})
+        embeddings: Float32 = outputs["embeddings"]
+        return embeddings
+
+
+class EncoderStream:
+    """The state of one stream: recurrent states of both encoders, and who holds the slots."""
+
+    latency_s = 0.0
+
+    def __init__(self, encoders: Encoders) -> None:
+        self._encoders = encoders
+        self._slots = SlotAllocator(encoders.slot_settings)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state before the first frame."""
+        self._slots.reset()
+        self._frames = 0
+        self._semantic = self._encoders.network("semantic").initial_state()
+        self._spatial = self._encoders.network("spatial").initial_state()
+
+    def step(self, features: Float32) -> HearingFrame:
+        """Hear one encoder frame.
+
+        Parameters
+        ----------
+        features : ndarray, float32 [8, 64]
+            From `FeatureExtractor`.
+        """
+        block = np.ascontiguousarray(features, np.float32).reshape(1, FEATURE_CHANNELS, 1, MEL_BANDS)
+        what, self._semantic = self._encoders.network("semantic").run({"features": block}, self._semantic)
+        probability = sigmoid(what["logits"][0])
+        classes, keep = (rows[0] for rows in self._slots.process(probability[None]))
+        inputs = {
+            "features": block,
+            "semantic_embedding": what["embedding"],
+            "semantic_keys": what["keys"],
+            "slot_class": np.maximum(classes, 0)[None],
+            "slot_keep": keep[None],
+        }
+        where, self._spatial = self._encoders.network("spatial").run(inputs, self._spatial)
+        self._frames += 1
+        return _frame(self._frames * FRAME_S, probability, what["embedding"][0], classes, keep, where)
+
+
+def sigmoid(logits: Float32) -> Float32:
+    """Logistic function without overflow, float32."""
+    value: Float32 = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
+    return value
+
+
+def softmax(logits: Float32) -> Float32:
+    """Softmax over the last axis, float32."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    value: Float32 = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return value
+
+
+def _frame(
+    time_s: float,
+    probability: Float32,
+    embedding: Float32,
+    classes: NDArray[np.int64],
+    keep: Float32,
+    where: Tensors,
+) -> HearingFrame:
+    """Collect the outputs; what the network says about an empty slot is noise and becomes zero."""
+    held = (classes != EMPTY).astype(np.float32)
+    return HearingFrame(
+        time_s=time_s,
+        class_probability=probability,
+        semantic_embedding=embedding,
+        slot_class=classes,
+        slot_keep=keep,
+        activity=sigmoid(where["slot_activity"][0]) * held,
+        azimuth_posterior=where["slot_azimuth"][0] * held[:, None],
+        direction=where["slot_direction"][0] * held[:, None],
+        log_distance=where["slot_log_distance"][0] * held,
+        scene_embedding=where["scene_embedding"][0],
+        log_t60=float(where["room_log_t60"].reshape(-1)[0]),
+        count_probability=softmax(where["count_logits"][0]),
+    )

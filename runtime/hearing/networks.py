@@ -1,0 +1,127 @@
+"""One ONNX graph with explicit state: opened single-threaded, its interface checked, run step by step.
+
+State is generic: whatever a graph calls `state.X` is fed with the `next.X` of the step before, so a bundle
+may bring any recurrent network that keeps the interface of docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from earshot.runtime.errors import BundleError
+from numpy.typing import NDArray
+
+Tensors = dict[str, NDArray[Any]]
+
+INTERFACES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "semantic": (frozenset({"features"}), frozenset({"logits", "embedding", "keys"})),
+    "spatial": (
+        frozenset({"features", "semantic_embedding", "semantic_keys", "slot_class", "slot_keep"}),
+        frozenset(
+            {
+                "slot_activity",
+                "slot_azimuth",
+                "slot_direction",
+                "slot_log_distance",
+                "scene_embedding",
+                "room_log_t60",
+                "count_logits",
+            }
+        ),
+    ),
+    "projector": (frozenset({"semantic", "scene", "slots"}), frozenset({"embeddings"})),
+}
+_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+
+
+class Network:
+    """One ONNX graph with explicit state."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        inputs = session.get_inputs()
+        self._outputs = [output.name for output in session.get_outputs()]
+        self.inputs = frozenset(i.name for i in inputs if not i.name.startswith("state."))
+        self.outputs = frozenset(name for name in self._outputs if not name.startswith("next."))
+        self._state = {i.name: (tuple(i.shape), i.type) for i in inputs if i.name.startswith("state.")}
+
+    def initial_state(self) -> Tensors:
+        """Zeros for every `state.X` input."""
+        return {name: np.zeros(shape, _DTYPES[kind]) for name, (shape, kind) in self._state.items()}
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], state: Tensors) -> tuple[Tensors, Tensors]:
+        """One step; returns the outputs and the state to give to the next step."""
+        values = self._session.run(self._outputs, {**inputs, **state})
+        outputs = dict(zip(self._outputs, values, strict=True))
+        following = {name: outputs.pop("next." + name.removeprefix("state.")) for name in self._state}
+        return outputs, following
+
+    def width_of(self, output: str) -> int:
+        """Last dimension of an output."""
+        return int(next(o.shape[-1] for o in self._session.get_outputs() if o.name == output))
+
+    def problem(self) -> str | None:
+        """What is wrong with the state of this graph, or None."""
+        for name, (shape, kind) in self._state.items():
+            if not all(isinstance(size, int) for size in shape):
+                return f"{name} has the shape {list(shape)}, fixed sizes needed"
+            if kind not in _DTYPES:
+                return f"{name} is {kind}, one of {', '.join(_DTYPES)} needed"
+            if "next." + name.removeprefix("state.") not in self._outputs:
+                return f"{name} has no output next.{name.removeprefix('state.')}"
+        return None
+
+
+def open_network(path: Path) -> Network:
+    """Open one graph single-threaded and check its interface.
+
+    Parameters
+    ----------
+    path : Path
+        `semantic.onnx`, `spatial.onnx` or `projector.onnx`; the name decides which interface is needed.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, is no ONNX graph or has another interface.
+    """
+    if not path.is_file():
+        raise BundleError(f"{path}: missing; a bundle needs {', '.join(f'{n}.onnx' for n in INTERFACES)}")
+    try:
+        session = ort.InferenceSession(str(path), _session_options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own that share no public base
+        raise BundleError(
+            f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again"
+        ) from error
+    network = Network(session)
+    problem = _interface_problem(network, *INTERFACES[path.stem]) or network.problem()
+    if problem:
+        raise BundleError(f"{path}: {problem}; export it again with this version of earshot")
+    return network
+
+
+def _interface_problem(network: Network, inputs: frozenset[str], outputs: frozenset[str]) -> str | None:
+    if network.inputs != inputs:
+        return f"inputs {sorted(network.inputs)} found, {sorted(inputs)} needed"
+    if not outputs <= network.outputs:
+        return f"outputs {sorted(network.outputs)} found, {sorted(outputs)} needed"
+    return None
+
+
+def _session_options() -> Any:
+    """One thread that sleeps while it waits: hearing takes a few per cent of one core and must not spin."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__

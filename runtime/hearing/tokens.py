@@ -1,0 +1,217 @@
+"""From encoder frames to the projector's inputs: one audio token per 400 ms (docs/architecture.md).
+
+The pure function pools whole clips for training; the stage pools a stream with it, token by token.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from earshot.runtime.hearing.encoders import HearingFrame
+from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS
+from numpy.typing import ArrayLike, NDArray
+
+FRAMES_PER_TOKEN = 10
+TOKEN_S = FRAMES_PER_TOKEN * FRAME_S
+MAX_TOKENS = 25
+ACTIVITY_VALUES = FRAMES_PER_TOKEN // 2
+SEMANTIC_WIDTH = 256 + CLASSES
+SCENE_WIDTH = 128 + 1 + 5
+SLOT_WIDTH = CLASSES + ACTIVITY_VALUES + 36 + 3 + 1
+
+Float32 = NDArray[np.float32]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Projector inputs of N audio tokens.
+
+    Attributes
+    ----------
+    semantic : ndarray, float32 [N, 317]
+    scene : ndarray, float32 [N, 134]
+    slots : ndarray, float32 [N, 4, 106]
+    """
+
+    semantic: Float32
+    scene: Float32
+    slots: Float32
+
+    def __len__(self) -> int:
+        return len(self.semantic)
+
+    def as_dict(self) -> dict[str, Float32]:
+        """The arrays under the names of the projector's inputs."""
+        return {"semantic": self.semantic, "scene": self.scene, "slots": self.slots}
+
+    @classmethod
+    def join(cls, parts: Sequence[Tokens]) -> Tokens:
+        """All tokens of `parts` one after the other; none for an empty sequence."""
+        if not parts:
+            return cls(_zeros(0, SEMANTIC_WIDTH), _zeros(0, SCENE_WIDTH), _zeros(0, SLOTS, SLOT_WIDTH))
+        return cls(
+            np.concatenate([part.semantic for part in parts]),
+            np.concatenate([part.scene for part in parts]),
+            np.concatenate([part.slots for part in parts]),
+        )
+
+
+def pool_tokens(
+    *,
+    semantic_embedding: ArrayLike,
+    class_probability: ArrayLike,
+    slot_class: ArrayLike,
+    activity: ArrayLike,
+    azimuth_posterior: ArrayLike,
+    direction: ArrayLike,
+    log_distance: ArrayLike,
+    scene_embedding: ArrayLike,
+    log_t60: ArrayLike,
+    count_probability: ArrayLike,
+) -> Tokens:
+    """Pool the encoder outputs of a clip into T // 10 tokens; an incomplete last token is left out.
+
+    Parameters
+    ----------
+    semantic_embedding : array [T, 256]
+    class_probability : array [T, 61]
+        After the sigmoid.
+    slot_class : integer array [T, 4]
+        -1 when empty, as `allocate` returns it.
+    activity : array [T, 4]
+        After the sigmoid.
+    azimuth_posterior : array [T, 4, 36]
+    direction : array [T, 4, 3]
+    log_distance : array [T, 4]
+        Natural logarithm of metres.
+    scene_embedding : array [T, 128]
+    log_t60 : array [T]
+    count_probability : array [T, 5]
+        After the softmax.
+
+    Returns
+    -------
+    Tokens
+        Semantic and scene parts are means. The slot part belongs to the class the slot held last within the
+        token: one-hot class, five means of activity over frame pairs, and means of the posterior, direction
+        and log distance over the frames in which it held that class.
+    """
+    classes = _by_token(np.asarray(slot_class, np.int64))
+    where = np.concatenate(
+        [
+            np.asarray(azimuth_posterior, np.float32),
+            np.asarray(direction, np.float32),
+            np.asarray(log_distance, np.float32)[..., None],
+        ],
+        axis=-1,
+    )
+    log_t60_column = np.asarray(log_t60, np.float32)[:, None]
+    return Tokens(
+        semantic=_joined_means(semantic_embedding, class_probability),
+        scene=_joined_means(scene_embedding, log_t60_column, count_probability),
+        slots=_pool_slots(classes, _by_token(np.asarray(activity, np.float32)), _by_token(where)),
+    )
+
+
+class TokenPooler:
+    """Stage that turns ten `HearingFrame`s into one token."""
+
+    latency_s = TOKEN_S
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Drop the frames of the token under way."""
+        self._frames: list[HearingFrame] = []
+
+    def process(self, frame: HearingFrame) -> Tokens | None:
+        """Take one frame; returns the token (N = 1) it completes, else None."""
+        self._frames.append(frame)
+        if len(self._frames) < FRAMES_PER_TOKEN:
+            return None
+        frames, self._frames = self._frames, []
+        return pool_frames(frames)
+
+    def flush(self) -> None:
+        """An incomplete token is dropped, as in training."""
+        self._frames = []
+
+
+class TokenRing:
+    """The tokens of the last 10 s, at most 25: what the language model hears."""
+
+    def __init__(self) -> None:
+        self._tokens: deque[Tokens] = deque(maxlen=MAX_TOKENS)
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+        self._tokens.clear()
+
+    def push(self, token: Tokens) -> None:
+        """Add one token; the oldest one falls out when the ring is full."""
+        self._tokens.append(token)
+
+    def tokens(self) -> Tokens:
+        """All tokens held, oldest first."""
+        return Tokens.join(list(self._tokens))
+
+
+def pool_frames(frames: Sequence[HearingFrame]) -> Tokens:
+    """Pool frames of a stream into len(frames) // 10 tokens; see `pool_tokens`."""
+    return pool_tokens(
+        semantic_embedding=np.stack([f.semantic_embedding for f in frames]),
+        class_probability=np.stack([f.class_probability for f in frames]),
+        slot_class=np.stack([f.slot_class for f in frames]),
+        activity=np.stack([f.activity for f in frames]),
+        azimuth_posterior=np.stack([f.azimuth_posterior for f in frames]),
+        direction=np.stack([f.direction for f in frames]),
+        log_distance=np.stack([f.log_distance for f in frames]),
+        scene_embedding=np.stack([f.scene_embedding for f in frames]),
+        log_t60=np.array([f.log_t60 for f in frames], np.float32),
+        count_probability=np.stack([f.count_probability for f in frames]),
+    )
+
+
+def _zeros(*shape: int) -> Float32:
+    return np.zeros(shape, np.float32)
+
+
+def _by_token(frames: NDArray[ScalarT]) -> NDArray[ScalarT]:
+    """[T, ...] -> [T // 10, 10, ...]."""
+    tokens = len(frames) // FRAMES_PER_TOKEN
+    return frames[: tokens * FRAMES_PER_TOKEN].reshape(tokens, FRAMES_PER_TOKEN, *frames.shape[1:])
+
+
+def _joined_means(*parts: ArrayLike) -> Float32:
+    """Token means of several arrays [T, width], side by side: float32 [T // 10, sum of widths]."""
+    means = [_by_token(np.asarray(part, np.float32)).mean(axis=1) for part in parts]
+    return np.concatenate(means, axis=-1).astype(np.float32)
+
+
+def _pool_slots(classes: NDArray[np.int64], activity: Float32, where: Float32) -> Float32:
+    """Slot parts from classes [N, 10, 4], activity [N, 10, 4] and where [N, 10, 4, 40]: [N, 4, 106]."""
+    label = _last_held(classes)
+    held = ((classes == label[:, None]) & (classes != EMPTY)).astype(np.float32)
+    pooled = _zeros(len(classes), SLOTS, SLOT_WIDTH)
+    one_hot = np.arange(CLASSES) == label[..., None]
+    pooled[..., :CLASSES] = one_hot
+    pairs = (activity * held).reshape(len(classes), ACTIVITY_VALUES, 2, SLOTS).mean(axis=2)
+    pooled[..., CLASSES : CLASSES + ACTIVITY_VALUES] = pairs.transpose(0, 2, 1)
+    frames_held = np.maximum(held.sum(axis=1), 1.0)
+    pooled[..., CLASSES + ACTIVITY_VALUES :] = (where * held[..., None]).sum(axis=1) / frames_held[..., None]
+    return pooled
+
+
+def _last_held(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Class each slot held last within its token, -1 if none: [N, 10, 4] -> int64 [N, 4]."""
+    from_the_end = classes[:, ::-1]
+    last = (from_the_end != EMPTY).argmax(axis=1)
+    label: NDArray[np.int64] = np.take_along_axis(from_the_end, last[:, None], axis=1)[:, 0]
+    return label

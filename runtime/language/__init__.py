@@ -1,0 +1,1 @@
+"""The language model: prompt, audio-embedding injection, constrained answers."""

@@ -1,0 +1,177 @@
+"""Answers one question about what was heard: prompt, reasoning, answer; always the language model's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from earshot.runtime.bundle.manifest import LLM_NAME
+from earshot.runtime.language.llm import LanguageModel
+from earshot.runtime.language.prompt import (
+    CHOICE_LETTERS,
+    NOTHING_HEARD,
+    THINK_END,
+    build_prompt,
+    choice_text,
+    split_reasoning,
+)
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+OnText = Callable[[str], None]
+
+MAX_REASONING_TOKENS = 200
+MIN_REASONING_TOKENS = 64
+MAX_ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said, and how long it took.
+
+    Attributes
+    ----------
+    text : str
+        The answer; with choices the option named, as ``"B) the dog"``.
+    choice : int or None
+        Index of the option, None for an open question.
+    reasoning : str
+        Evidence and steps; empty without reasoning.
+    first_token_s : float
+        From the question to the first token written.
+    answer_s : float
+        From the question to the end of the answer.
+    prompt_tokens : int
+        Length of the prompt, audio included.
+    """
+
+    text: str
+    choice: int | None
+    reasoning: str
+    first_token_s: float
+    answer_s: float
+    prompt_tokens: int
+
+
+class Answerer:
+    """The language model of a bundle, asked about audio embeddings.
+
+    One thread at a time; `cancel` may be called from any.
+
+    Parameters
+    ----------
+    bundle_dir : Path or str
+        Verified bundle.
+    n_threads : int
+        Compute threads of the language model.
+    """
+
+    def __init__(self, bundle_dir: Path | str, n_threads: int = 1) -> None:
+        self.llm = LanguageModel(Path(bundle_dir) / LLM_NAME, n_threads)
+
+    def load(self) -> None:
+        """Load the model and compute once, so that the first question is as fast as the next.
+
+        Raises
+        ------
+        BundleError
+            When llama.cpp cannot load it, or the tokenizer lacks a control token of the prompt.
+        """
+        self.llm.load()
+        self._think_end = self.llm.token_id(THINK_END)
+        prompt = build_prompt(NOTHING_HEARD)
+        self.llm.begin(prompt.prefix, np.zeros((1, self.llm.hidden), np.float32), prompt.suffix)
+
+    def close(self) -> None:
+        """Free the model."""
+        self.llm.close()
+
+    def cancel(self) -> None:
+        """Stop the answer under way as soon as possible; `answer` then raises CancelledError."""
+        self.llm.cancel()
+
+    def answer(
+        self,
+        question: str,
+        embeddings: Float32,
+        choices: Sequence[str] | None = None,
+        think: bool = True,
+        on_text: OnText | None = None,
+    ) -> Answer:
+        """Answer one question.
+
+        Parameters
+        ----------
+        question : str
+            In plain language.
+        embeddings : ndarray, float32 [N, hidden]
+            Audio tokens of the projector, oldest first; N up to 25, 0 when nothing was heard yet.
+        choices : sequence of str, optional
+            2 to 8 options; the answer is then always one of them.
+        think : bool
+            Let the model write its evidence first.
+        on_text : callable, optional
+            Called with pieces of text as they come: the reasoning, then ``</think>`` alone, then the answer.
+
+        Returns
+        -------
+        Answer
+
+        Raises
+        ------
+        UsageError
+            When question or choices are empty, too many or too long.
+        CancelledError
+            After `cancel()`.
+        """
+        clock = _Clock(on_text)
+        prompt = build_prompt(question, choices, think)
+        self.llm.reset_cancel()
+        reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)
+        length = self.llm.begin(prompt.prefix, embeddings, prompt.suffix, reserve)
+        reasoning = self._reason(length, clock) if think else ""
+        choice = None
+        if choices is None:
+            text = self._say(clock)
+        else:
+            choice, _ = self.llm.choose(CHOICE_LETTERS[: len(choices)])
+            text = choice_text(choice, choices[choice].strip())
+            clock.hear(text)
+        return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length)
+
+    def _reason(self, prompt_tokens: int, clock: _Clock) -> str:
+        """Let the model write its evidence; one that does not end is ended."""
+        limit = min(MAX_REASONING_TOKENS, self.llm.context - prompt_tokens - MAX_ANSWER_TOKENS)
+        written = self.llm.generate(limit, (self._think_end,), clock.hear)
+        self.llm.feed([self._think_end])
+        clock.hear(THINK_END)
+        return split_reasoning(written.text + THINK_END)[0]
+
+    def _say(self, clock: _Clock) -> str:
+        written = self.llm.generate(MAX_ANSWER_TOKENS, (self.llm.eos,), clock.hear)
+        return split_reasoning(written.text, think=False)[1]
+
+
+class _Clock:
+    """Passes text on and notes when the first came."""
+
+    def __init__(self, on_text: OnText | None) -> None:
+        self._on_text = on_text
+        self._start_s = time.perf_counter()
+        self._first_s: float | None = None
+
+    def hear(self, text: str) -> None:
+        if self._first_s is None:
+            self._first_s = self.elapsed_s()
+        if self._on_text is not None:
+            self._on_text(text)
+
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._start_s
+
+    @property
+    def first_s(self) -> float:
+        return self.elapsed_s() if self._first_s is None else self._first_s

@@ -1,0 +1,286 @@
+"""The prompt: how a question and its answer look to the language model.
+
+Training writes its examples and the runtime its questions through these functions, so that the two can
+never drift apart. Pure text functions only; token ids and audio embeddings belong to `llm.py`. The layout is
+fixed in docs/architecture.md:
+
+    <bos><audio>[audio embeddings]</audio><user>QUESTION\\nA) ...\\nB) ...<assistant><think>\\n
+    dog | -35 | 0 | 2.1 | 0.4-3.2\\n</think>B) the dog<eos>
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earshot.runtime.errors import UsageError
+
+BOS = "<bos>"
+EOS = "<eos>"
+PAD = "<pad>"
+AUDIO_START = "<audio>"
+AUDIO_END = "</audio>"
+USER = "<user>"
+ASSISTANT = "<assistant>"
+THINK_START = "<think>"
+THINK_END = "</think>"
+
+SPECIAL_TOKENS = (PAD, BOS, EOS, AUDIO_START, AUDIO_END, USER, ASSISTANT, THINK_START, THINK_END)
+"""Every control token, in the order in which a tokenizer trained here numbers them from 0."""
+
+MAX_AUDIO_TOKENS = 25
+"""Most audio embeddings in a prompt: 10 s at 2.5 a second."""
+
+CHOICE_LETTERS = "ABCDEFGH"
+MAX_QUESTION_CHARS = 300
+MAX_CHOICE_CHARS = 100
+NOTHING_HEARD = "nothing"
+"""The one evidence line of a scene without a source."""
+
+# Written forms outside ASCII that people type or paste, and what the model was trained on instead.
+_REPLACEMENTS = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u0060\u00b4", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u2022", "-"),
+        **dict.fromkeys("\u00b0\u00ba", " degrees"),
+        "\u00d7": "x",
+        "\u00df": "ss",
+    }
+)
+_SPECIAL_PATTERN = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_EVIDENCE_PATTERN = re.compile(
+    rf"^\s*([^|\n]*[^|\s])\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s*$"
+)
+_CHOICE_PATTERN = re.compile(r"^\s*\(?([A-Ha-h])(?:\s*[).:]|\s*$)")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Text on both sides of the audio embeddings.
+
+    Attributes
+    ----------
+    prefix : str
+        Text before the audio; the same for every question, so its key-value cache is shared.
+    suffix : str
+        Text after the audio, up to where the model continues.
+    """
+
+    prefix: str
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One source as the reasoning states it.
+
+    Attributes
+    ----------
+    label : str
+        Spoken class name, for example ``"alarm clock"``.
+    azimuth_deg : int
+        In (-180, 180], positive to the left, a multiple of 5.
+    elevation_deg : int
+        Positive upwards, a multiple of 10.
+    distance_m, onset_s, offset_s : float
+        One decimal.
+    """
+
+    label: str
+    azimuth_deg: int
+    elevation_deg: int
+    distance_m: float
+    onset_s: float
+    offset_s: float
+
+
+def normalise_text(text: str) -> str:
+    """Bring free text into the range the model was trained on: one line of printable ASCII.
+
+    Compatibility forms are folded (Unicode NFKC), typographic quotes and dashes become plain ones, accents
+    are dropped, white space is collapsed. Control tokens written out in the text are removed, so that a
+    question cannot end its own turn.
+
+    Parameters
+    ----------
+    text : str
+        Anything a person typed.
+
+    Returns
+    -------
+    str
+        Printable ASCII without control tokens; normalising again changes nothing. May be empty.
+    """
+    folded = unicodedata.normalize("NFKC", text.translate(_REPLACEMENTS)).translate(_REPLACEMENTS)
+    decomposed = unicodedata.normalize("NFKD", folded)
+    ascii_text = "".join(c if c.isascii() and c.isprintable() else " " * c.isspace() for c in decomposed)
+    while _SPECIAL_PATTERN.search(ascii_text):  # removing one may join the halves of another
+        ascii_text = _SPECIAL_PATTERN.sub("", ascii_text)
+    return " ".join(ascii_text.split())
+
+
+def build_prompt(question: str, choices: Sequence[str] | None = None, think: bool = True) -> Prompt:
+    """Text before and after the audio embeddings for one question.
+
+    Parameters
+    ----------
+    question : str
+        At most `MAX_QUESTION_CHARS` characters after normalising.
+    choices : sequence of str, optional
+        2 to 8 answer options; they get the letters A, B, ...
+    think : bool
+        Whether the model is to write its evidence first.
+
+    Returns
+    -------
+    Prompt
+
+    Raises
+    ------
+    UsageError
+        When the question or an option is empty or too long, or the number of options is not 2 to 8.
+    """
+    lines = [_checked(question, "question", MAX_QUESTION_CHARS)]
+    if choices is not None:
+        if not 2 <= len(choices) <= len(CHOICE_LETTERS):
+            raise UsageError(
+                f"{len(choices)} choices given: give 2 to {len(CHOICE_LETTERS)}, or none for an open question"
+            )
+        for index, text in enumerate(choices):
+            clean = _checked(text, f"choice {CHOICE_LETTERS[index]}", MAX_CHOICE_CHARS)
+            lines.append(choice_text(index, clean))
+    opening = f"{THINK_START}\n" if think else THINK_END
+    return Prompt(
+        prefix=f"{BOS}{AUDIO_START}", suffix=f"{AUDIO_END}{USER}" + "\n".join(lines) + f"{ASSISTANT}{opening}"
+    )
+
+
+def build_completion(answer: str, reasoning: str | None = None) -> str:
+    """What the model is to write after the prompt; training's target text.
+
+    Parameters
+    ----------
+    answer : str
+        Answer sentence, or `choice_text` of the right option.
+    reasoning : str, optional
+        Evidence and step lines (the text between the think tags). None for a prompt with ``think=False``.
+    """
+    if reasoning is None:
+        return f"{answer.strip()}{EOS}"
+    return f"{reasoning.strip()}\n{THINK_END}{answer.strip()}{EOS}"
+
+
+def choice_text(index: int, text: str) -> str:
+    """An option as it stands in the prompt and in an answer: ``"B) the dog"``."""
+    return f"{CHOICE_LETTERS[index]}) {text}"
+
+
+def evidence_line(
+    label: str, azimuth_deg: float, elevation_deg: float, distance_m: float, onset_s: float, offset_s: float
+) -> str:
+    """Write one source as an evidence line, quantised to what a listener can know.
+
+    Parameters
+    ----------
+    label : str
+        Spoken class name.
+    azimuth_deg : float
+        Positive left; any turn, wrapped to (-180, 180] and rounded to 5 degrees.
+    elevation_deg : float
+        Positive up; rounded to 10 degrees.
+    distance_m, onset_s, offset_s : float
+        Not negative; rounded to one decimal.
+
+    Returns
+    -------
+    str
+        For example ``"dog | -35 | 0 | 2.1 | 0.4-3.2"``.
+    """
+    # round() goes half to even, so mirrored directions give mirrored lines.
+    azimuth = 5 * round(azimuth_deg / 5)
+    azimuth = 180 - (180 - azimuth) % 360
+    elevation = 10 * round(elevation_deg / 10)
+    times = f"{max(onset_s, 0.0):.1f}-{max(offset_s, 0.0):.1f}"
+    return f"{label} | {azimuth} | {elevation} | {max(distance_m, 0.0):.1f} | {times}"
+
+
+def parse_evidence(text: str) -> list[Evidence]:
+    """Read the evidence lines out of a reasoning text; other lines are skipped.
+
+    Parameters
+    ----------
+    text : str
+        Text between the think tags.
+
+    Returns
+    -------
+    list of Evidence
+        In the order written; empty for `NOTHING_HEARD`.
+    """
+    found = []
+    for line in text.splitlines():
+        match = _EVIDENCE_PATTERN.match(line)
+        if match is None:
+            continue
+        label, *numbers = match.groups()
+        azimuth, elevation, distance_m, onset_s, offset_s = (float(n) for n in numbers)
+        found.append(Evidence(label, round(azimuth), round(elevation), distance_m, onset_s, offset_s))
+    return found
+
+
+def split_reasoning(text: str, think: bool = True) -> tuple[str, str]:
+    """Split what the model wrote into reasoning and answer.
+
+    Parameters
+    ----------
+    text : str
+        Continuation of a prompt; may still hold control tokens.
+    think : bool
+        Whether the prompt opened a reasoning. Decides what a text without ``</think>`` is: a reasoning that
+        was cut off (so there is no answer), or just an answer.
+
+    Returns
+    -------
+    reasoning, answer : str
+        Stripped, without control tokens.
+    """
+    head, mark, tail = text.partition(THINK_END)
+    if not mark:
+        head, tail = (text, "") if think else ("", text)
+    answer = tail.partition(EOS)[0]
+    return _strip_special(head), _strip_special(answer)
+
+
+def parse_choice(answer: str, n_choices: int) -> int | None:
+    """Index of the option an answer names by its letter, or None.
+
+    Parameters
+    ----------
+    answer : str
+        For example ``"B) the dog"`` or ``"B"``; a sentence that only begins with "A dog" names no option.
+    n_choices : int
+        Number of options; a letter beyond them names none.
+    """
+    match = _CHOICE_PATTERN.match(answer)
+    if match is None:
+        return None
+    index = CHOICE_LETTERS.index(match.group(1).upper())
+    return index if index < n_choices else None
+
+
+def _checked(text: str, what: str, max_chars: int) -> str:
+    """Normalised text, or a UsageError that names what is wrong with it."""
+    clean = normalise_text(text)
+    if not clean:
+        raise UsageError(f"the {what} is empty (only Latin letters, digits and punctuation are understood)")
+    if len(clean) > max_chars:
+        raise UsageError(f"the {what} has {len(clean)} characters: at most {max_chars} are understood")
+    return clean
+
+
+def _strip_special(text: str) -> str:
+    return _SPECIAL_PATTERN.sub("", text).strip()

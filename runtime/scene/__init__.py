@@ -1,0 +1,1 @@
+"""What is around the listener: source estimates and their description in JSON and words."""

@@ -1,0 +1,141 @@
+"""What a source is to people and programs outside: the JSON of the contract, the summary of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.hearing.posterior import lobe_azimuth_deg
+from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
+from earshot.runtime.labels import load_labels
+from pydantic import BaseModel, ConfigDict, Field
+
+MERGE_ANGLE_DEG = 30.0
+
+
+class SourceEstimate(BaseModel):
+    """One source of a clip or of the last seconds; `model_dump()` is the JSON of the contract.
+
+    Attributes
+    ----------
+    label : str
+        AudioSet-ontology name, e.g. "Alarm clock".
+    confidence : float
+        0 to 1.
+    azimuth_deg : float
+        0 = front, positive = left, in (-180, 180].
+    elevation_deg : float
+        Positive = up, -90 to 90.
+    distance_m : float
+    onset_s, offset_s : float
+        First and last sound, seconds since stream start.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    confidence: float = Field(ge=0.0, le=1.0)
+    azimuth_deg: float = Field(gt=-180.0, le=180.0)
+    elevation_deg: float = Field(ge=-90.0, le=90.0)
+    distance_m: float = Field(gt=0.0)
+    onset_s: float = Field(ge=0.0)
+    offset_s: float = Field(ge=0.0)
+
+
+@dataclass(frozen=True)
+class _Life:
+    """A track over its whole life: sums over its snapshots, so that two lives can be added."""
+
+    class_id: int
+    weight: float
+    posterior: np.ndarray
+    confidence: float
+    elevation_deg: float
+    log_distance: float
+    onset_s: float
+    offset_s: float
+
+    @property
+    def azimuth_deg(self) -> float:
+        return lobe_azimuth_deg(self.posterior)
+
+    def agrees_with(self, other: _Life) -> bool:
+        """Same class and nearly the same direction."""
+        angle = angle_between_azimuths(self.azimuth_deg, other.azimuth_deg)
+        return self.class_id == other.class_id and angle <= MERGE_ANGLE_DEG
+
+    def joined_with(self, other: _Life) -> _Life:
+        """Both lives as one: sums add up, the confidence is that of the surer one."""
+        return _Life(
+            class_id=self.class_id,
+            weight=self.weight + other.weight,
+            posterior=self.posterior + other.posterior,
+            confidence=max(self.confidence, other.confidence),
+            elevation_deg=self.elevation_deg + other.elevation_deg,
+            log_distance=self.log_distance + other.log_distance,
+            onset_s=min(self.onset_s, other.onset_s),
+            offset_s=max(self.offset_s, other.offset_s),
+        )
+
+
+def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
+    """Sources of a clip (or of the last seconds) from the 10 Hz snapshots of its tracks.
+
+    Direction and distance are means over the snapshots in which the track sounded, weighted with confidence.
+    Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one.
+
+    Parameters
+    ----------
+    snapshots : iterable of SceneSnapshot
+        In order of time.
+
+    Returns
+    -------
+    list of SourceEstimate
+        In order of onset.
+    """
+    tracks = sorted((track for snapshot in snapshots for track in snapshot.tracks), key=_track_id)
+    lives = [_life(list(group)) for _, group in groupby(tracks, key=_track_id)]
+    merged: list[_Life] = []
+    for life in sorted(lives, key=lambda life: life.onset_s):
+        match = next((k for k, earlier in enumerate(merged) if earlier.agrees_with(life)), None)
+        if match is None:
+            merged.append(life)
+        else:
+            merged[match] = merged[match].joined_with(life)
+    return [_estimate(life) for life in merged]
+
+
+def _track_id(track: TrackSnapshot) -> int:
+    return track.track_id
+
+
+def _life(snapshots: Sequence[TrackSnapshot]) -> _Life:
+    sounding = [s for s in snapshots if s.active] or list(snapshots)
+    weights = np.array([max(s.confidence, 1e-3) for s in sounding])
+    last = snapshots[-1]
+    return _Life(
+        class_id=last.class_id,
+        weight=float(weights.sum()),
+        posterior=weights @ np.stack([s.azimuth_posterior for s in sounding]),
+        confidence=float(weights @ weights / weights.sum()),
+        elevation_deg=float(weights @ [s.elevation_deg for s in sounding]),
+        log_distance=float(weights @ np.log([s.distance_m for s in sounding])),
+        onset_s=last.onset_s,
+        offset_s=last.last_heard_s,
+    )
+
+
+def _estimate(life: _Life) -> SourceEstimate:
+    return SourceEstimate(
+        label=load_labels()[life.class_id].name,
+        confidence=round(min(1.0, life.confidence), 3),
+        azimuth_deg=round(life.azimuth_deg, 1),
+        elevation_deg=round(life.elevation_deg / life.weight, 1),
+        distance_m=round(float(np.exp(life.log_distance / life.weight)), 2),
+        onset_s=round(life.onset_s, 2),
+        offset_s=round(life.offset_s, 2),
+    )

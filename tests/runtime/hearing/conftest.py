@@ -1,0 +1,22 @@
+"""Tiny networks and sounds shared by the tests of hearing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from earshot.runtime.hearing.encoders import Encoders
+
+from tests.runtime.tiny_bundle import write_tiny_networks
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_networks(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def encoders(tiny_bundle: Path) -> Encoders:
+    loaded = Encoders()
+    loaded.load(tiny_bundle)
+    return loaded

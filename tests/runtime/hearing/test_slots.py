@@ -1,0 +1,109 @@
+"""Slot allocation: who gets one of the four places, who keeps it, who gives it up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS, SlotAllocator, SlotSettings, allocate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+
+def silence(frames: int) -> NDArray[np.float64]:
+    return np.zeros((frames, CLASSES))
+
+
+def busy_scene(seed: int, frames: int = 120) -> NDArray[np.float64]:
+    """Class probabilities that switch on and off, more classes at once than there are slots."""
+    rng = np.random.default_rng(seed)
+    on = rng.random((frames // 10, CLASSES)) < 0.08
+    return np.repeat(on, 10, axis=0) * rng.uniform(0.2, 1.0, (1, CLASSES))
+
+
+def test_a_sure_class_takes_the_first_slot_within_a_quarter_of_a_second() -> None:
+    probabilities = silence(25)
+    probabilities[:, 17] = 1.0
+    classes, keep = allocate(probabilities)
+    start = int(np.argmax(classes[:, 0] == 17))
+    assert 0 < start * 0.04 <= 0.25
+    assert (classes[start:, 0] == 17).all()
+    assert (classes[:, 1:] == EMPTY).all()
+    assert keep[start, 0] == 0.0
+    assert keep.sum() == keep.size - 1
+
+
+def test_a_slot_survives_a_pause_of_one_second_and_not_of_three() -> None:
+    probabilities = silence(25 * 6)
+    probabilities[:25, 5] = 0.9
+    probabilities[50:75, 5] = 0.9
+    classes, _ = allocate(probabilities)
+    assert (classes[25:75, 0] == 5).all()
+    assert (classes[-1] == EMPTY).all()
+
+
+def test_a_fifth_class_must_be_clearly_stronger_than_the_weakest_holder() -> None:
+    probabilities = silence(150)
+    probabilities[:, :4] = [0.5, 0.9, 0.9, 0.9]
+    probabilities[75:, 10] = 0.6
+    assert (allocate(probabilities)[0] != 10).all(), "0.6 against 0.5 is within the margin"
+    probabilities[75:, 10] = 0.9
+    classes, keep = allocate(probabilities)
+    slot = int(np.argmax(classes[70] == 0))
+    assert classes[-1, slot] == 10
+    assert keep[75:, slot].min() == 0.0
+
+
+def test_class_zero_in_a_slot_is_not_an_empty_slot() -> None:
+    probabilities = silence(50)
+    probabilities[:, 0] = 1.0
+    probabilities[:, 1] = 0.9
+    assert set(allocate(probabilities)[0][-1].tolist()) == {0, 1, EMPTY}
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cut=st.integers(0, 120))
+def test_streaming_in_pieces_equals_the_whole_clip(seed: int, cut: int) -> None:
+    probabilities = busy_scene(seed)
+    stage = SlotAllocator()
+    parts = [stage.process(probabilities[:cut]), stage.process(probabilities[cut:])]
+    for piece, whole in zip(zip(*parts, strict=True), allocate(probabilities), strict=True):
+        np.testing.assert_array_equal(np.concatenate(piece), whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cut=st.integers(1, 119))
+def test_the_future_changes_nothing(seed: int, cut: int) -> None:
+    probabilities = busy_scene(seed)
+    other = probabilities.copy()
+    other[cut:] = busy_scene(seed + 1)[cut:]
+    np.testing.assert_array_equal(allocate(probabilities)[0][:cut], allocate(other)[0][:cut])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_no_class_holds_two_slots_and_keep_marks_exactly_the_changes(seed: int) -> None:
+    classes, keep = allocate(busy_scene(seed))
+    for row in classes:
+        held = row[row != EMPTY]
+        assert len(set(held.tolist())) == len(held)
+    previous = np.concatenate([np.full((1, SLOTS), EMPTY), classes[:-1]])
+    np.testing.assert_array_equal(keep == 0.0, classes != previous)
+
+
+def test_reset_equals_a_fresh_allocator() -> None:
+    stage = SlotAllocator()
+    stage.process(busy_scene(1))
+    stage.reset()
+    for got, fresh in zip(stage.process(busy_scene(2)), allocate(busy_scene(2)), strict=True):
+        np.testing.assert_array_equal(got, fresh)
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match="0 <= off <= on <= 1"):
+        SlotSettings(on_threshold=0.1, off_threshold=0.4)
+
+
+def test_a_wrong_number_of_classes_is_refused_with_its_shape() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 60\) given, \[frames, 61\] needed"):
+        allocate(np.zeros((3, 60)))

@@ -1,0 +1,65 @@
+"""The summary of a clip: one entry per source, in the JSON of the contract."""
+
+from __future__ import annotations
+
+import pytest
+from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.sources import summarize
+
+from tests.runtime.hearing.frames import Heard
+from tests.runtime.hearing.test_tracks import track
+
+BARK = [[Heard(10, azimuth_deg=40.0)]] * 20
+SILENCE = [[]] * 50
+
+
+def test_json_has_exactly_the_fields_of_the_contract() -> None:
+    source = summarize(track(BARK))[0].model_dump()
+    assert list(source) == [
+        "label",
+        "confidence",
+        "azimuth_deg",
+        "elevation_deg",
+        "distance_m",
+        "onset_s",
+        "offset_s",
+    ]
+    assert source["label"] == load_labels()[10].name
+    assert source["azimuth_deg"] == pytest.approx(40.0, abs=1.0)
+    assert source["distance_m"] == pytest.approx(2.0, abs=0.01)
+    assert (source["onset_s"], source["offset_s"]) == (0.0, 0.8)
+    assert source["confidence"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_dog_that_barks_twice_from_one_place_is_one_source() -> None:
+    sources = summarize(track(BARK + SILENCE + BARK))
+    assert len(sources) == 1
+    assert sources[0].offset_s == pytest.approx(3.6)
+
+
+def test_the_same_class_from_another_place_is_another_source() -> None:
+    elsewhere = [[Heard(10, azimuth_deg=-60.0)]] * 20
+    assert [round(s.azimuth_deg, -1) for s in summarize(track(BARK + SILENCE + elsewhere))] == [40.0, -60.0]
+
+
+def test_directions_agree_across_the_back() -> None:
+    left, right = ([[Heard(10, azimuth_deg=a)]] * 20 for a in (172.0, -172.0))
+    sources = summarize(track(left + SILENCE + right))
+    assert len(sources) == 1
+    assert abs(sources[0].azimuth_deg) > 175.0
+
+
+def test_sources_come_in_order_of_onset() -> None:
+    scene = [[None, Heard(4)]] * 10 + [[Heard(2), Heard(4)]] * 20
+    assert [s.label for s in summarize(track(scene))] == [load_labels()[4].name, load_labels()[2].name]
+
+
+def test_a_long_pause_at_the_end_does_not_stretch_a_source() -> None:
+    held = [[Heard(10, azimuth_deg=-170.0, activity=0.01)]] * 30
+    source = summarize(track(BARK + held))[0]
+    assert source.offset_s == pytest.approx(0.8)
+    assert source.azimuth_deg == pytest.approx(40.0, abs=1.0)
+
+
+def test_silence_has_no_sources() -> None:
+    assert summarize(track(SILENCE)) == []

@@ -1,0 +1,96 @@
+"""Small networks with random weights, for tests that need a real file of every kind but no training."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+from earshot.runtime.labels import load_labels
+from earshot.runtime.language.prompt import (
+    SPECIAL_TOKENS,
+    build_completion,
+    build_prompt,
+    choice_text,
+    evidence_line,
+)
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
+N_VOCAB = 700  # deliberately no multiple of 32
+
+
+def scene_texts(count: int, seed: int = 0) -> list[str]:
+    """Sentences as training sees them: prompts and completions about made-up scenes."""
+    rng = random.Random(seed)
+    spoken = [label.spoken for label in load_labels()]
+    texts = []
+    for _ in range(count):
+        label, other = rng.sample(spoken, 2)
+        azimuth, distance, onset = rng.randint(-180, 180), rng.uniform(0.3, 6), rng.uniform(0, 5)
+        evidence = evidence_line(label, azimuth, rng.randint(-40, 60), distance, onset, onset + 2)
+        prompt = build_prompt(f"Where is the {label}, and is it closer than the {other}?", [label, other])
+        texts.append(prompt.prefix + prompt.suffix + build_completion(choice_text(0, label), evidence))
+    return texts
+
+
+def make_tokenizer(path: Path, n_vocab: int = N_VOCAB) -> Path:
+    """Train a byte-level BPE with the project's control tokens and save it as `tokenizer.json`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab,
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(scene_texts(400), trainer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(path))
+    return path
+
+
+def make_llama(seed: int = 0, hidden: int = 128, layers: int = 2, **settings: int) -> PreTrainedModel:
+    """A Llama of the shipped shape family (heads of 64, tied embeddings), random weights."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(**_sizes(hidden, layers), **settings)
+    return _lively(LlamaForCausalLM(config))
+
+
+def make_qwen2(seed: int = 0, hidden: int = 128, layers: int = 2) -> PreTrainedModel:
+    """A small Qwen2 (biased q, k, v; two query heads share one key head), random weights."""
+    torch.manual_seed(seed)
+    sizes = {**_sizes(hidden, layers), "num_key_value_heads": 1}
+    return _lively(Qwen2ForCausalLM(Qwen2Config(**sizes)))
+
+
+def _sizes(hidden: int, layers: int) -> dict[str, object]:
+    heads = hidden // 64
+    return {
+        "vocab_size": N_VOCAB,
+        "hidden_size": hidden,
+        "intermediate_size": 3 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": 512,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": True,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+
+
+def _lively(model: PreTrainedModel) -> PreTrainedModel:
+    """Larger random weights than a fresh network has: outputs depend on every input, greedy choices are clear."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0.0, 0.3 if "embed" in name else 1.0 / parameter.shape[1] ** 0.5)
+            elif name.endswith("bias"):
+                parameter.normal_(0.0, 0.5)
+            else:
+                parameter.uniform_(0.5, 1.5)
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Makes the model: scene synthesis, questions, networks, curriculum stages, benchmark."""

@@ -1,0 +1,1 @@
+"""Scores a bundle on held-out heads, rooms, recordings; controls and baselines."""

@@ -1,0 +1,1 @@
+"""The networks: semantic and spatial encoder, projector, language model."""

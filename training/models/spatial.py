@@ -1,0 +1,151 @@
+"""Spatial encoder: where, asked with what.
+
+Features of both ears go through a causal trunk. A query (the embedding of a class) predicts which time-frequency cells
+belong to that sound, from spatial and semantic features; the mask gates the spatial features before they are pooled, so
+that direction and distance are bound to the class (joint what-where output in the spirit of multi-ACCDOA, Shimada 2022).
+The regression is shared by all classes: none starves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from earshot.training.models.causal import State, Trunk, gru_step
+
+AZIMUTH_BINS = 36
+BIN_CENTRES_DEG = tuple(-175.0 + 10.0 * i for i in range(AZIMUTH_BINS))
+
+
+@dataclass(frozen=True)
+class SpatialConfig:
+    """Sizes of the spatial encoder."""
+
+    classes: int = 61
+    slots: int = 4
+    widths: tuple[int, int, int] = (48, 64, 96)
+    key: int = 64
+    query_hidden: int = 192
+    scene_hidden: int = 128
+    semantic_hidden: int = 256
+    semantic_width: int = 96
+    max_count: int = 4
+
+
+@dataclass
+class SpatialOutput:
+    """Per query [B, Q, T, ...] and per scene [B, T, ...] outputs, all before any activation."""
+
+    activity: Tensor
+    azimuth: Tensor
+    direction: Tensor
+    log_distance: Tensor
+    mask: Tensor
+    scene: Tensor
+    log_t60: Tensor
+    count: Tensor
+
+
+class SpatialEncoder(nn.Module):
+    """Trunk, class-queried slots and a scene branch."""
+
+    def __init__(self, config: SpatialConfig = SpatialConfig()) -> None:
+        super().__init__()
+        self.config = config
+        width = config.widths[2]
+        self.trunk = Trunk(8, config.widths)
+        self.query = nn.Embedding(config.classes, config.key)
+        self.key_cells = nn.Conv2d(width + config.semantic_width, config.key, 1)
+        self.key_frame = nn.Linear(config.semantic_hidden, config.key)
+        self.mask_bias = nn.Parameter(torch.zeros(8))
+        self.pool_cells = nn.Linear(width, config.query_hidden * 8, bias=False)
+        self.pool_query = nn.Linear(8 + config.key, config.query_hidden)
+        self.gru = nn.GRU(config.query_hidden, config.query_hidden, batch_first=True)
+        self.heads = nn.Linear(config.query_hidden, 1 + AZIMUTH_BINS + 3 + 1)
+        self.scene_pool = nn.Linear(width * 8, config.scene_hidden)
+        self.scene_gru = nn.GRU(config.scene_hidden, config.scene_hidden, batch_first=True)
+        self.scene_heads = nn.Linear(config.scene_hidden, 1 + config.max_count + 1)
+
+    def forward(self, features: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> SpatialOutput:
+        """Whole clips.
+
+        Parameters
+        ----------
+        features : [B, 8, T, 64]
+        embedding : [B, T, 256] and keys : [B, 96, T, 8] of the semantic encoder
+        queries : int64 [B, Q]
+            Class ids asked for.
+        """
+        cells = self.trunk(features)
+        batch, _, time, _ = cells.shape
+        count = queries.shape[1]
+        query = self.query(queries)
+        key = self.key_cells(torch.cat([cells, keys], dim=1)) + self.key_frame(embedding).transpose(1, 2)[..., None]
+        mask = torch.einsum("bqc,bctf->bqtf", query, torch.tanh(key)) + self.mask_bias
+        share = torch.sigmoid(mask)
+        asked = torch.cat([share, query[:, :, None].expand(-1, -1, time, -1)], dim=-1)
+        pooled = torch.einsum("bqtf,btfh->bqth", share, self._band_parts(cells)) + self.pool_query(asked)
+        pooled = nn.functional.silu(pooled).reshape(batch * count, time, -1)
+        hidden, _ = self.gru(pooled)
+        slots = self.heads(hidden).reshape(batch, count, time, -1)
+        scene, _ = self.scene_gru(nn.functional.silu(self.scene_pool(cells.permute(0, 2, 1, 3).flatten(2))))
+        rest = self.scene_heads(scene)
+        return SpatialOutput(
+            slots[..., 0],
+            slots[..., 1:37],
+            slots[..., 37:40],
+            slots[..., 40],
+            mask,
+            scene,
+            rest[..., 0],
+            rest[..., 1:],
+        )
+
+    def _band_parts(self, cells: Tensor) -> Tensor:
+        """What each band would add to a query that owned it: [B, C, T, 8] -> [B, T, 8, hidden], shared by all queries."""
+        weight = self.pool_cells.weight.reshape(8, self.config.query_hidden, -1)
+        return torch.einsum("bctf,fhc->btfh", cells, weight)
+
+    def initial_state(self) -> State:
+        """Zeros for one stream."""
+        return {
+            **self.trunk.initial_state(),
+            "slots": torch.zeros(self.config.slots, self.config.query_hidden),
+            "scene": torch.zeros(1, self.config.scene_hidden),
+        }
+
+    def step(
+        self,
+        features: Tensor,
+        semantic_embedding: Tensor,
+        semantic_keys: Tensor,
+        slot_class: Tensor,
+        slot_keep: Tensor,
+        state: State,
+    ) -> tuple[dict[str, Tensor], State]:
+        """One encoder frame of one stream; names and shapes as in the ONNX table of docs/architecture.md."""
+        cells, following = self.trunk.step(features, state)
+        flat = cells[:, :, 0]  # [1, C, 8]
+        query = self.query(slot_class[0])  # [Q, key]
+        key = self.key_cells(torch.cat([cells, semantic_keys[:, :, None]], dim=1))[0, :, 0]
+        key = torch.tanh(key + self.key_frame(semantic_embedding)[0, :, None])
+        mask = torch.sigmoid(query @ key + self.mask_bias)  # [Q, 8]
+        pooled = mask @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([mask, query], dim=-1))
+        pooled = nn.functional.silu(pooled)
+        hidden = gru_step(self.gru, pooled, state["slots"] * slot_keep[0, :, None])
+        slots = self.heads(hidden)[None]
+        scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
+        scene = gru_step(self.scene_gru, scene_in, state["scene"])
+        rest = self.scene_heads(scene)
+        outputs = {
+            "slot_activity": slots[..., 0],
+            "slot_azimuth": torch.softmax(slots[..., 1:37], dim=-1),
+            "slot_direction": slots[..., 37:40],
+            "slot_log_distance": slots[..., 40],
+            "scene_embedding": scene,
+            "room_log_t60": rest[..., 0],
+            "count_logits": rest[..., 1:],
+        }
+        return outputs, {**following, "slots": hidden, "scene": scene}

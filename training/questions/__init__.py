@@ -1,0 +1,1 @@
+"""Questions and reasoned answers made from scene ground truth."""

@@ -1,0 +1,1 @@
+"""Whole curricula with their expected minutes."""

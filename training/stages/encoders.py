@@ -1,0 +1,224 @@
+"""Stage 1: the semantic and the spatial encoder, trained together on random mixtures of rendered stems."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from earshot.training.models.features import BinauralFeatures
+from earshot.training.models.semantic import LEVEL_CHANNELS, SemanticEncoder, SemanticOutput
+from earshot.training.models.spatial import SpatialEncoder, SpatialOutput
+from earshot.training.stages import checkpoint
+from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
+from earshot.training.stages.hearing_score import score_batches
+from earshot.training.stages.precision import choose_bfloat16
+from earshot.training.stages.remix import Batch, Remixer, RemixSettings
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Training settings of the encoder stage.
+
+    Attributes
+    ----------
+    minutes : float
+        Training time; the learning rate follows a cosine over it. A longer time resumes a shorter run.
+    """
+
+    minutes: float = 90.0
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    clip_norm: float = 5.0
+    threads: int = 2
+    seed: int = 1
+    checkpoint_minutes: float = 4.0
+    average_decay: float = 0.999
+    weights: LossWeights = field(default_factory=LossWeights)
+    remix: RemixSettings = field(default_factory=RemixSettings)
+
+
+class Hearing(nn.Module):
+    """Features and both encoders as one trainable module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = BinauralFeatures()
+        self.semantic = SemanticEncoder()
+        self.spatial = SpatialEncoder()
+
+    def forward(self, audio: Tensor, queries: Tensor) -> tuple[SemanticOutput, SpatialOutput]:
+        """Audio [B, 2, N] and class ids [B, Q] -> outputs of both encoders."""
+        with torch.autocast("cpu", enabled=False):
+            features = self.features(audio.float())
+        semantic = self.semantic(colour(features) if self.training else features)
+        return semantic, self.spatial(features, semantic.embedding, semantic.keys, queries)
+
+
+def colour(features: Tensor) -> Tensor:
+    """Random equalisation and masked bands and times of the level channels (SpecAugment, Park 2019).
+
+    Only the semantic encoder sees it: the sound's colour is what it would otherwise learn by heart.
+    """
+    batch, _, frames, bands = features.shape
+    curve = torch.nn.functional.interpolate(torch.randn(batch, 1, 8) * 0.35, bands, mode="linear")
+    out = features.clone()
+    levels = out[:, LEVEL_CHANNELS] + curve[:, :, None]
+    for row in range(batch):
+        low, width = int(torch.randint(bands, (1,))), int(torch.randint(12, (1,)))
+        levels[row, :, :, low : low + width] = levels[row].mean()
+        start, length = int(torch.randint(frames, (1,))), int(torch.randint(12, (1,)))
+        levels[row, :, start : start + length] = levels[row].amin()
+    out[:, LEVEL_CHANNELS] = levels
+    return out
+
+
+def run(data: Path, out: Path, settings: EncoderSettings) -> None:
+    """Train, resuming from ``out`` when it holds a checkpoint.
+
+    Parameters
+    ----------
+    data : Path
+        Holds ``train/`` and ``validation/`` stem shards.
+    out : Path
+        Checkpoint folder; also gets ``log.csv`` and ``validation.csv``.
+    settings : EncoderSettings
+    """
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    model = Hearing()
+    average = checkpoint.MovingAverage(model, settings.average_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    progress = {"step": 0, "seconds": 0.0}
+    if (out / "progress.json").exists():
+        progress = checkpoint.load(out, model, average, optimizer)
+        console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
+    remixer = Remixer(data / "train", settings.remix)
+    batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
+    half = _choose_precision(model, next(batches), settings)
+    validation = _validation_batches(data / "validation")
+    loop = _Loop(model, average, optimizer, settings, out, half)
+    loop.run(batches, validation, progress)
+
+
+class _Loop:
+    """The training loop of one run."""
+
+    def __init__(
+        self,
+        model: Hearing,
+        average: checkpoint.MovingAverage,
+        optimizer: torch.optim.Optimizer,
+        settings: EncoderSettings,
+        out: Path,
+        half: bool,
+    ) -> None:
+        self._model, self._average, self._optimizer = model, average, optimizer
+        self._settings, self._out, self._half = settings, out, half
+
+    def run(self, batches: Iterator[Batch], validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
+        """Train until the minutes are used."""
+        budget = self._settings.minutes * 60
+        last_save = progress["seconds"]
+        means: dict[str, float] = {}
+        while progress["seconds"] < budget:
+            begin = time.perf_counter()
+            rate = self._rate(progress["seconds"] / budget, int(progress["step"]))
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            parts = self._step(next(batches))
+            means = {k: 0.98 * means.get(k, v) + 0.02 * v for k, v in parts.items()}
+            progress["step"] += 1
+            progress["seconds"] += time.perf_counter() - begin
+            if progress["step"] % 50 == 0:
+                self._log("log.csv", {**progress, "rate": rate, **means})
+            if progress["seconds"] - last_save > self._settings.checkpoint_minutes * 60:
+                last_save = progress["seconds"]
+                self._save_and_score(validation, progress)
+        self._save_and_score(validation, progress)
+
+    def _rate(self, share: float, step: int) -> float:
+        warm = min(1.0, (step + 1) / 200)
+        return self._settings.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        self._model.train()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._half):
+            semantic, spatial = self._model(batch.audio, batch.queries)
+        loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.clip_norm)
+        self._optimizer.step()
+        self._average.update(self._model)
+        return {"loss": float(loss), "norm": float(norm), **{k: float(v) for k, v in parts.items()}}
+
+    def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
+        config = {"settings": asdict(self._settings), "bfloat16": self._half}
+        checkpoint.save(self._out, self._model, self._average, self._optimizer, {**progress, **config})
+        shipped = Hearing()
+        self._average.copy_to(shipped)
+        shipped.eval()
+        row: dict[str, float] = {"step": progress["step"], "minutes": round(progress["seconds"] / 60, 2)}
+        for name, batches in validation.items():
+            row |= {f"{name}_{k}": round(v, 3) for k, v in score_batches(shipped, batches).items()}
+        self._log("validation.csv", row)
+        console.print(" ".join(f"{k}={v:g}" for k, v in row.items()))
+
+    def _log(self, name: str, row: dict[str, float]) -> None:
+        path = self._out / name
+        self._out.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -> bool:
+    small = Batch(**{k: v[:8] for k, v in vars(batch).items()})
+
+    def step() -> Tensor:
+        semantic, spatial = model(small.audio, small.queries)
+        return hearing_loss(semantic, spatial, small, settings.weights)[0]
+
+    half, full_s, half_s = choose_bfloat16(step)
+    model.zero_grad(set_to_none=True)
+    console.print(f"float32 {full_s:.2f} s, bfloat16 {half_s:.2f} s per small step: using {'bf16' if half else 'fp32'}")
+    return half
+
+
+def _validation_batches(folder: Path) -> dict[str, list[Batch]]:
+    """Fixed mixtures of unseen heads, rooms and recordings: one and two sources."""
+    out = {}
+    for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
+        settings = RemixSettings(source_counts=counts, swap_probability=0.0, background_db=(0.0, 0.0))
+        out[name] = list(islice(Remixer(folder, settings).batches(32, 7), 8))
+    return out
+
+
+def _ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
+    """Prepare batches in a thread, a few ahead (numpy releases the interpreter while it mixes)."""
+    queue: Queue[Batch] = Queue(depth)
+
+    def fill() -> None:
+        for batch in batches:
+            queue.put(batch)
+
+    Thread(target=fill, name="remix", daemon=True).start()
+    while True:
+        yield queue.get()

@@ -1,0 +1,198 @@
+"""Batches of random mixtures from stem shards, with their targets: the encoders' training data.
+
+Each example takes one to three sources of a rendered scene, new relative levels, a crop around an onset, another
+background level, and sometimes exchanged ears (with mirrored labels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earshot.runtime.labels import load_labels
+from earshot.training.synthesis.dataset import Shard, open_shards
+
+FRAME_SAMPLES = 640
+MAX_SOURCES = 3
+# A source counts as audible in a frame when it is within 30 dB of its loudest frame and not buried under the rest.
+AUDIBLE_RANGE_LOG10 = 3.0
+AUDIBLE_SHARE = 0.03
+
+
+@dataclass(frozen=True)
+class RemixSettings:
+    """How mixtures are drawn.
+
+    Attributes
+    ----------
+    frames : int
+        Length of a crop in 40 ms frames.
+    source_counts : tuple of float
+        Probabilities of one, two, three sources.
+    swap_probability : float
+        How often the ears are exchanged.
+    """
+
+    frames: int = 128
+    source_counts: tuple[float, float, float] = (0.5, 0.33, 0.17)
+    swap_probability: float = 0.5
+    gain_db: float = 4.0
+    background_db: tuple[float, float] = (-8.0, 8.0)
+    ear_gain_db: float = 1.0
+    level_db: float = 8.0
+
+
+@dataclass
+class Batch:
+    """Mixtures and targets; Q = MAX_SOURCES queries, the first ``count`` of them present.
+
+    ``audio`` [B, 2, N]; ``queries`` int64 [B, Q]; ``present`` [B, Q]; ``active`` [B, Q, T] audible frames;
+    ``share`` [B, Q, T, 8]; ``azimuth_deg`` [B, Q]; ``direction`` [B, Q, 3]; ``log_distance`` [B, Q] (NaN unknown);
+    ``log_t60`` [B] (NaN unknown); ``event`` [B, Q, T] between onset and offset.
+    """
+
+    audio: Tensor
+    queries: Tensor
+    present: Tensor
+    active: Tensor
+    event: Tensor
+    share: Tensor
+    azimuth_deg: Tensor
+    direction: Tensor
+    log_distance: Tensor
+    log_t60: Tensor
+
+
+class Remixer:
+    """Draws examples from shards.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of stem shards.
+    settings : RemixSettings
+    """
+
+    def __init__(self, folder: Path, settings: RemixSettings = RemixSettings()) -> None:
+        self._shards = open_shards(folder)
+        self._settings = settings
+        self._ids = {label.key: index for index, label in enumerate(load_labels())}
+
+    def batches(self, size: int, seed: int) -> Iterator[Batch]:
+        """Endless random batches; the same seed gives the same batches."""
+        rng = np.random.default_rng(seed)
+        while True:
+            yield collate([self.example(rng) for _ in range(size)])
+
+    def example(self, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+        """One random mixture with its targets."""
+        shard = self._shards[rng.integers(len(self._shards))]
+        row = int(rng.integers(len(shard.scenes)))
+        count = int(rng.choice(3, p=self._settings.source_counts)) + 1
+        order = rng.permutation(len(shard.scenes[row]["sources"]))
+        start = self._crop_start(shard.scenes[row]["sources"][order[0]], shard.stems.shape[-1], rng)
+        return self.mix(shard, row, [int(i) for i in order], count, start, rng)
+
+    def _crop_start(self, source: dict[str, float], samples: int, rng: np.random.Generator) -> int:
+        """First frame of a crop that holds the onset, or the middle, of a source."""
+        length = self._settings.frames
+        anchor = source["onset_s"] if rng.random() < 0.8 else rng.uniform(source["onset_s"], source["offset_s"])
+        start = int(anchor * 25 - rng.uniform(0, 0.6) * length)
+        return int(np.clip(start, 0, samples // FRAME_SAMPLES - length))
+
+    def mix(
+        self, shard: Shard, row: int, order: list[int], count: int, start: int, rng: np.random.Generator
+    ) -> dict[str, NDArray[np.generic]]:
+        """Mix the first ``count`` audible sources of ``order`` in the crop that begins at frame ``start``."""
+        settings = self._settings
+        frames = slice(start, start + settings.frames)
+        samples = slice(frames.start * FRAME_SAMPLES, frames.stop * FRAME_SAMPLES)
+        power = 10.0 ** shard.power[row].astype(np.float64)
+        loudest = power.sum(axis=-1).max(axis=1)
+        audible = [i for i in order if power[i, frames].sum(axis=-1).max() > 0.1 * loudest[i]][:count]
+        audible = audible or order[:1]
+        gains = 10 ** (rng.normal(0, settings.gain_db, len(audible)) / 20)
+        noise_gain = 10 ** (rng.uniform(*settings.background_db) / 20)
+        audio = noise_gain * shard.stems[row, -1, :, samples].astype(np.float32)
+        for gain, index in zip(gains, audible, strict=True):
+            audio += gain * shard.stems[row, index, :, samples]
+        audio *= shard.scale[row]
+        total = noise_gain**2 * power[-1, frames]
+        total = total + sum(g**2 * power[i, frames] for g, i in zip(gains, audible, strict=True))
+        targets = self._targets(shard, row, audible, gains, total, frames, rng)
+        return {"audio": self._ears(audio, targets, rng), **targets}
+
+    def _targets(
+        self,
+        shard: Shard,
+        row: int,
+        audible: list[int],
+        gains: NDArray[np.float64],
+        total: NDArray[np.float64],
+        frames: slice,
+        rng: np.random.Generator,
+    ) -> dict[str, NDArray[np.generic]]:
+        length = self._settings.frames
+        scene = shard.scenes[row]
+        out: dict[str, NDArray[np.generic]] = {
+            "queries": np.zeros(MAX_SOURCES, np.int64),
+            "present": np.zeros(MAX_SOURCES, np.float32),
+            "active": np.zeros((MAX_SOURCES, length), np.float32),
+            "event": np.zeros((MAX_SOURCES, length), np.float32),
+            "share": np.zeros((MAX_SOURCES, length, 8), np.float32),
+            "azimuth_deg": np.zeros(MAX_SOURCES, np.float32),
+            "direction": np.zeros((MAX_SOURCES, 3), np.float32),
+            "log_distance": np.full(MAX_SOURCES, np.nan, np.float32),
+            "log_t60": np.float32(np.log(scene["room"]["t60_s"] or np.nan)) * np.ones((), np.float32),
+        }
+        time_s = (np.arange(frames.start, frames.stop) + 0.5) / 25
+        for slot, (index, gain) in enumerate(zip(audible, gains, strict=True)):
+            source = scene["sources"][index]
+            power = gain**2 * 10.0 ** shard.power[row, index].astype(np.float64)
+            level = power.sum(axis=-1)
+            crop = power[frames]
+            out["share"][slot] = crop / (total + 1e-12)
+            loud = level[frames] > level.max() * 10**-AUDIBLE_RANGE_LOG10
+            out["active"][slot] = loud & (crop.sum(axis=-1) > AUDIBLE_SHARE * total.sum(axis=-1))
+            out["event"][slot] = (time_s > source["onset_s"]) & (time_s < source["offset_s"])
+            point = source["trajectory"][0]
+            azimuth, elevation = np.deg2rad(point["azimuth_deg"]), np.deg2rad(point["elevation_deg"])
+            out["queries"][slot] = self._ids[source["label"]]
+            out["present"][slot] = 1.0
+            out["azimuth_deg"][slot] = point["azimuth_deg"]
+            out["direction"][slot] = (
+                np.cos(azimuth) * np.cos(elevation),
+                np.sin(azimuth) * np.cos(elevation),
+                np.sin(elevation),
+            )
+            if point["distance_m"] is not None:
+                out["log_distance"][slot] = np.log(point["distance_m"])
+        absent = rng.permutation(len(self._ids))
+        absent = absent[~np.isin(absent, [self._ids[scene["sources"][i]["label"]] for i in audible])]
+        out["queries"][len(audible) :] = absent[: MAX_SOURCES - len(audible)]
+        return out
+
+    def _ears(
+        self, audio: NDArray[np.float32], targets: dict[str, NDArray[np.generic]], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Random level, ear mismatch and exchange of the ears (labels are mirrored in place)."""
+        settings = self._settings
+        gain_db = rng.uniform(-settings.level_db, settings.level_db)
+        ears_db = rng.normal(0, settings.ear_gain_db, (2, 1)) * settings.swap_probability * 2
+        audio = (audio * 10 ** ((gain_db + ears_db) / 20)).astype(np.float32)
+        if rng.random() < settings.swap_probability:
+            audio = audio[::-1]
+            targets["azimuth_deg"] = -targets["azimuth_deg"]
+            targets["direction"] = targets["direction"] * np.array([1, -1, 1], np.float32)
+        return np.ascontiguousarray(audio)
+
+
+def collate(examples: list[dict[str, NDArray[np.generic]]]) -> Batch:
+    """Stack examples into tensors."""
+    return Batch(**{key: torch.from_numpy(np.stack([e[key] for e in examples])) for key in examples[0]})

@@ -1,0 +1,1 @@
+"""Binaural scenes with ground truth: sounds, heads, rooms, rendering."""

@@ -1,0 +1,218 @@
+"""Stem data sets: shards of rendered scenes whose sources are kept apart, for training by random remixing.
+
+A shard is a folder of memory-mapped arrays and one line of JSON per scene. A source kept apart can be mixed with any
+others of its scene, and its share of every time-frequency cell is known, which supervises binding.
+
+    shard-0003/stems.npy   int16   [scenes, sources + 1, 2, samples]   last row = background
+               scale.npy   float32 [scenes]                            full scale of the int16 values
+               power.npy   float16 [scenes, sources + 1, frames, 8]    log10 band power, both ears, 40 ms frames
+               scenes.jsonl
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from earshot.runtime.errors import InputError
+from earshot.runtime.hearing.features import features_of
+from earshot.training.synthesis.events import EventLibrary, ManifestLibrary, ProceduralLibrary
+from earshot.training.synthesis.heads import cached_head, parametric_head
+from earshot.training.synthesis.render import RenderedScene, World, render_scene
+from earshot.training.synthesis.rooms import load_measured
+from earshot.training.synthesis.scenes import (
+    TRAINING_FOLDS,
+    VALIDATION_FOLDS,
+    VALIDATION_HEADS,
+    VALIDATION_ROOMS,
+    Scene,
+    SceneSettings,
+    Split,
+)
+
+FloatArray = NDArray[np.float32]
+MASK_BANDS = 8
+
+
+@dataclass(frozen=True)
+class DataFolders:
+    """Where recordings are; every part may be absent (then sounds and heads are synthesised by rule).
+
+    ``root`` holds ``events/``, ``hrtf/``, ``brir/`` and ``ambient/``; ``cache`` keeps heads resampled.
+    """
+
+    root: Path | None
+    cache: Path | None = None
+
+
+def build_world(folders: DataFolders, split: Split) -> World:
+    """Sounds, heads and rooms of one split; no group, head or measured room is in both."""
+    root = folders.root
+    if root is None:
+        return World(ProceduralLibrary(_procedural_seeds(split)), _parametric_heads(split))
+    folds = TRAINING_FOLDS if split == "train" else VALIDATION_FOLDS
+    events: EventLibrary = ManifestLibrary(root / "events", folds)
+    wanted = split == "validation"
+    files = [p for p in sorted((root / "hrtf").glob("*.sofa")) if "_NF" not in p.stem]
+    heads = tuple(cached_head(p, folders.cache) for p in files if (p.stem in VALIDATION_HEADS) == wanted)
+    if not heads:
+        raise InputError(f"{root / 'hrtf'}: no SOFA file for split {split!r}")
+    measured = load_measured(root / "brir") if (root / "brir").is_dir() else []
+    return World(
+        events,
+        heads,
+        tuple(r for r in measured if (r.room in VALIDATION_ROOMS) == wanted),
+        tuple(sorted((root / "ambient").glob("*.flac"))),
+    )
+
+
+def _procedural_seeds(split: Split) -> range:
+    return range(0, 1000) if split == "train" else range(1000, 1400)
+
+
+def _parametric_heads(split: Split) -> tuple:  # type: ignore[type-arg]
+    first, count = (0, 24) if split == "train" else (1000, 8)
+    return tuple(parametric_head(np.random.default_rng(first + i), f"sphere-{first + i}") for i in range(count))
+
+
+def write_shards(
+    folders: DataFolders,
+    out: Path,
+    split: Split,
+    settings: SceneSettings,
+    shards: range,
+    scenes_per_shard: int = 100,
+    workers: int = 1,
+) -> None:
+    """Render shards in parallel processes; a shard that exists is kept, so that a stopped run resumes.
+
+    Parameters
+    ----------
+    folders : DataFolders
+        Recordings to draw from.
+    out : Path
+        Folder of the data set.
+    split : {"train", "validation"}
+        Which heads, rooms and recordings to use.
+    settings : SceneSettings
+        Ranges of the sampler.
+    shards : range
+        Numbers of the shards; a scene's seed follows from its number, never from the worker that renders it.
+    scenes_per_shard, workers : int
+        Size of a shard and number of processes.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    missing = [number for number in shards if not (out / f"shard-{number:04d}").is_dir()]
+    task = partial(_write_shard, folders, out, split, settings, scenes_per_shard)
+    with Progress() as progress:
+        bar = progress.add_task(f"rendering {split}", total=len(missing))
+        if workers <= 1:
+            for number in missing:
+                task(number)
+                progress.advance(bar)
+            return
+        with ProcessPoolExecutor(workers) as pool:
+            for _ in pool.map(task, missing):
+                progress.advance(bar)
+
+
+def scene_seed(split: Split, number: int) -> int:
+    """Seed of scene ``number`` of a split."""
+    return number + (0 if split == "train" else 1_000_000_000)
+
+
+@functools.cache
+def _world(folders: DataFolders, split: Split) -> World:
+    """One world per process, so that recordings are read once."""
+    return build_world(folders, split)
+
+
+def _write_shard(
+    folders: DataFolders, out: Path, split: Split, settings: SceneSettings, count: int, number: int
+) -> None:
+    world = _world(folders, split)
+    partial_dir = out / f"shard-{number:04d}.partial"
+    shutil.rmtree(partial_dir, ignore_errors=True)
+    partial_dir.mkdir(parents=True)
+    samples = int(settings.duration_s * 16_000)
+    stems = np.lib.format.open_memmap(
+        partial_dir / "stems.npy", "w+", np.int16, (count, settings.sources + 1, 2, samples)
+    )
+    scale = np.zeros(count, np.float32)
+    power = np.zeros((count, settings.sources + 1, samples // 640, MASK_BANDS), np.float16)
+    with (partial_dir / "scenes.jsonl").open("w", encoding="utf-8") as file:
+        for row in range(count):
+            index = number * count + row
+            rendered = render_scene(world, settings, scene_seed(split, index), f"{split}-{index:06d}", split)
+            stems[row], scale[row] = to_int16(rendered)
+            power[row] = band_powers(rendered)
+            file.write(json.dumps(rendered.scene) + "\n")
+    stems.flush()
+    np.save(partial_dir / "scale.npy", scale)
+    np.save(partial_dir / "power.npy", power)
+    partial_dir.rename(out / f"shard-{number:04d}")
+
+
+def to_int16(rendered: RenderedScene) -> tuple[NDArray[np.int16], float]:
+    """Stems and background as int16 [sources + 1, 2, samples] and the factor that restores them."""
+    stack = np.concatenate([rendered.stems, rendered.background[None]])
+    scale = float(np.abs(stack).max()) / 32_000 + 1e-12
+    return np.rint(stack / scale).astype(np.int16), scale
+
+
+def band_powers(rendered: RenderedScene) -> NDArray[np.float16]:
+    """log10 power of each stem and of the background, both ears, in 8 bands of 8 mel filters, per 40 ms frame."""
+    stack = np.concatenate([rendered.stems, rendered.background[None]])
+    levels = np.stack([features_of(stem)[:, [0, 4]] for stem in stack])  # [stems, frames, 2, 64]
+    power = 10.0 ** levels.astype(np.float64)
+    cells = power.reshape(*power.shape[:2], 2, MASK_BANDS, -1).sum(axis=(2, 4))
+    return np.log10(cells).astype(np.float16)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One opened shard; arrays are memory-mapped."""
+
+    stems: NDArray[np.int16]
+    scale: FloatArray
+    power: NDArray[np.float16]
+    scenes: tuple[Scene, ...]
+
+
+def open_shards(folder: Path) -> list[Shard]:
+    """Open all finished shards of a data set.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    shards = [_open_shard(path) for path in sorted(folder.glob("shard-????"))]
+    if not shards:
+        raise InputError(f"{folder}: no finished shard; render some with `earshot synth`")
+    return shards
+
+
+def _open_shard(path: Path) -> Shard:
+    with (path / "scenes.jsonl").open(encoding="utf-8") as file:
+        scenes = tuple(json.loads(line) for line in file)
+    return Shard(
+        np.load(path / "stems.npy", mmap_mode="r"), np.load(path / "scale.npy"), np.load(path / "power.npy"), scenes
+    )
+
+
+def iterate_scenes(shards: list[Shard]) -> Iterator[tuple[Shard, int]]:
+    """All (shard, row) pairs in order."""
+    for shard in shards:
+        for row in range(len(shard.scenes)):
+            yield shard, row

@@ -1,0 +1,241 @@
+"""Rooms: binaural room impulse responses from image sources and a diffuse tail, and measured ones.
+
+Early reflections come from pyroomacoustics' image-source model (Allen & Berkley 1979); each image is heard through the
+head from its own direction. Late reverberation is Gaussian noise whose power follows the classical diffuse-field decay
+(Kuttruff, "Room Acoustics"), with the interaural coherence of a diffuse field.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from earshot.runtime.errors import InputError
+from earshot.training.synthesis.heads import BAND_EDGES_HZ, BAND_TAPS, SAMPLE_RATE_HZ, SPEED_OF_SOUND_M_S, Head
+
+FloatArray = NDArray[np.float32]
+IMAGE_ORDER = 3
+BAND_CENTRES_HZ = (350.0, 1400.0, 5600.0)
+# Distance of the ears at which the coherence of a diffuse field, sinc(2 f d / c), fits heads (Lindau 2009 uses the same form).
+COHERENCE_DISTANCE_M = 0.24
+
+
+@dataclass(frozen=True)
+class Shoebox:
+    """A rectangular room.
+
+    Attributes
+    ----------
+    size_m : (float, float, float)
+        Length, width, height.
+    t60_s : (float, float, float)
+        Reverberation time in the bands centred at ``BAND_CENTRES_HZ``.
+    listener_m : (float, float, float)
+        Position of the head's centre.
+    facing_deg : float
+        Direction the head faces in the room's coordinates, counter-clockwise from +x.
+    """
+
+    size_m: tuple[float, float, float]
+    t60_s: tuple[float, float, float]
+    listener_m: tuple[float, float, float]
+    facing_deg: float
+
+    def absorption(self) -> NDArray[np.float64]:
+        """Mean absorption coefficient per band from T60, after Eyring (1930)."""
+        length, width, height = self.size_m
+        surface = 2 * (length * width + length * height + width * height)
+        volume = length * width * height
+        return np.clip(1 - np.exp(-0.161 * volume / (surface * np.asarray(self.t60_s))), 0.01, 0.99)
+
+    def position(self, direction: NDArray[np.floating], distance_m: float) -> NDArray[np.float64]:
+        """Room coordinates of a point seen from the head in unit vector ``direction`` at ``distance_m``."""
+        return np.asarray(self.listener_m) + distance_m * _rotate(np.asarray(direction, float)[None], self.facing_deg)[0]
+
+    def contains(self, point_m: NDArray[np.floating], margin_m: float = 0.15) -> bool:
+        """Whether a point lies inside the room with a margin to every wall."""
+        return bool(np.all(point_m > margin_m) and np.all(point_m < np.asarray(self.size_m) - margin_m))
+
+
+def _rotate(vectors: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Rotate [N, 3] vectors counter-clockwise about the vertical axis."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+
+
+def shoebox_brir(
+    room: Shoebox, head: Head, direction: FloatArray, distance_m: float, rng: np.random.Generator
+) -> FloatArray:
+    """Binaural impulse response of a source in a shoebox room.
+
+    Parameters
+    ----------
+    room, head
+        Where and through which ears.
+    direction : float [3]
+        Unit vector of the direct sound in head coordinates.
+    distance_m : float
+        Distance of the source.
+    rng : numpy Generator
+        Draws the diffuse tail.
+
+    Returns
+    -------
+    float32 [2, n]
+        Amplitude 1 / distance for the direct sound; time 0 is emission.
+    """
+    images, damping = _image_sources(room, room.position(direction, distance_m))
+    offsets = _rotate(images - np.asarray(room.listener_m), -room.facing_deg)
+    distances = np.maximum(np.linalg.norm(offsets, axis=1), 0.1)
+    length = int(SAMPLE_RATE_HZ * min(1.6, max(0.08, 1.05 * max(room.t60_s)) + distance_m / SPEED_OF_SOUND_M_S))
+    early = _sum_images(head, (offsets / distances[:, None]).astype(np.float32), distances, damping, length)
+    return early + _diffuse_tail(room, head, distances, damping, length, rng)
+
+
+def free_field_ir(head: Head, direction: FloatArray, distance_m: float) -> FloatArray:
+    """Binaural impulse response without a room, float32 [2, n]."""
+    length = int(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ) + 256
+    return _sum_images(head, direction[None], np.array([distance_m]), np.ones((3, 1)), length)
+
+
+def _image_sources(room: Shoebox, source_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions [N, 3] and amplitude factors [3 bands, N] of the images up to ``IMAGE_ORDER``, direct sound included."""
+    import pyroomacoustics as pra
+
+    absorption = room.absorption()
+    material = pra.Material(
+        {"description": "walls", "coeffs": list(absorption), "center_freqs": list(BAND_CENTRES_HZ)}
+    )
+    box = pra.ShoeBox(list(room.size_m), fs=SAMPLE_RATE_HZ, materials=material, max_order=IMAGE_ORDER)
+    box.add_source(list(source_m))
+    box.add_microphone(list(room.listener_m))
+    box.image_source_model()
+    damping = np.asarray(box.sources[0].damping)
+    # pyroomacoustics works in octaves; ours are the ones nearest to the three band centres.
+    octaves = np.asarray(box.octave_bands.centers)
+    rows = [int(np.argmin(np.abs(np.log2(octaves / centre)))) for centre in BAND_CENTRES_HZ]
+    return np.asarray(box.sources[0].images).T, damping[rows]
+
+
+def _sum_images(
+    head: Head,
+    directions: FloatArray,
+    distances: NDArray[np.float64],
+    damping: NDArray[np.float64],
+    length: int,
+) -> FloatArray:
+    """Add the banded HRIR of every image at its delay."""
+    taps = head.banded.shape[-1]
+    index = head.nearest(directions)
+    # The direct sound keeps its delay; fractions of a sample are the same in both ears and carry no direction.
+    start = np.rint(distances / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ).astype(int)
+    keep = start + taps < length
+    gains = (damping / distances).T[keep].astype(np.float32)
+    pieces = np.einsum("nb,nebt->ent", gains, head.banded[index[keep]])
+    positions = (start[keep][:, None] + np.arange(taps)).ravel()
+    return np.stack([np.bincount(positions, piece.ravel(), minlength=length)[:length] for piece in pieces]).astype(
+        np.float32
+    )
+
+
+def _diffuse_tail(
+    room: Shoebox,
+    head: Head,
+    distances: NDArray[np.float64],
+    damping: NDArray[np.float64],
+    length: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Noise that carries the energy the image sources up to ``IMAGE_ORDER`` do not (diffuse-field theory minus images)."""
+    volume = float(np.prod(room.size_m))
+    hop = 80
+    edges = np.arange(0, length + hop, hop)
+    time_s = edges[:-1] / SAMPLE_RATE_HZ
+    arrival = distances / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ
+    noise = _coherent_noise(head, length, rng)
+    tail = np.zeros((2, length), np.float32)
+    smooth = np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum()
+    for band in range(3):
+        # Density of image energy at time t: 4 pi c^3 t^2 / V images a second, each (1 / ct)^2, decaying with T60.
+        density = 4 * np.pi * SPEED_OF_SOUND_M_S / volume * np.exp(-13.816 * time_s / room.t60_s[band])
+        have = np.histogram(arrival, edges, weights=(damping[band] / distances) ** 2)[0] / (hop / SAMPLE_RATE_HZ)
+        missing = np.maximum(0, density - np.convolve(have, smooth, mode="same"))
+        missing[time_s < arrival[0] / SAMPLE_RATE_HZ + 0.002] = 0
+        envelope = np.sqrt(missing / SAMPLE_RATE_HZ)
+        tail += noise[band] * np.interp(np.arange(length), edges[:-1] + hop / 2, envelope).astype(np.float32)
+    return tail
+
+
+def _coherent_noise(head: Head, length: int, rng: np.random.Generator) -> FloatArray:
+    """Unit-power binaural noise of a diffuse field, split into bands: float32 [3, 2, length]."""
+    size = int(2 ** np.ceil(np.log2(length)))
+    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+    spectra = np.fft.rfft(rng.standard_normal((2, size), dtype=np.float32))
+    coherence = np.sinc(2 * frequency * COHERENCE_DISTANCE_M / SPEED_OF_SOUND_M_S)
+    spectra[1] = coherence * spectra[0] + np.sqrt(1 - coherence**2) * spectra[1]
+    bins = np.linspace(0, SAMPLE_RATE_HZ / 2, head.diffuse.shape[1])
+    spectra *= np.stack([np.interp(frequency, bins, ear) for ear in head.diffuse])
+    edges = (0.0, *BAND_EDGES_HZ, SAMPLE_RATE_HZ)
+    bands = [spectra * ((frequency >= low) & (frequency < high)) for low, high in zip(edges, edges[1:], strict=False)]
+    return np.fft.irfft(np.stack(bands), size)[..., :length].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MeasuredResponse:
+    """One measured binaural room impulse response with its documented direction."""
+
+    room: str
+    path: Path
+    azimuth_deg: float
+    elevation_deg: float
+    distance_m: float | None
+    t60_s: float
+
+    def samples(self) -> FloatArray:
+        """Impulse response at 16 kHz, float32 [2, n], scaled to unit direct-sound energy of the nearer ear."""
+        return _read_response(self.path)
+
+
+@functools.lru_cache(maxsize=512)
+def _read_response(path: Path) -> FloatArray:
+    data, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if data.shape[1] != 2:
+        raise InputError(f"{path}: {data.shape[1]} channels; a binaural response has two")
+    response = np.ascontiguousarray(soxr.resample(data, rate, SAMPLE_RATE_HZ).T)
+    peak = int(np.argmax(np.abs(response).max(axis=0)))
+    direct = response[:, max(0, peak - 32) : peak + 64]
+    return (response / np.sqrt((direct**2).sum(axis=1).max() + 1e-12)).astype(np.float32)
+
+
+def load_measured(folder: Path) -> list[MeasuredResponse]:
+    """Measured responses listed in ``manifest.csv`` (columns file, room, az_deg, el_deg, distance_m, t60_est_s)."""
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        MeasuredResponse(
+            room=row["file"].split("/")[0],
+            path=folder / row["file"],
+            azimuth_deg=float(row["az_deg"]),
+            elevation_deg=_number(row["el_deg"]) or 0.0,
+            distance_m=_number(row["distance_m"]),
+            t60_s=_number(row["t60_est_s"]) or 0.3,
+        )
+        for row in rows
+    ]
+
+
+def _number(text: str) -> float | None:
+    match = re.match(r"\s*([+-]?\d+(?:\.\d+)?)", text)
+    return float(match.group(1)) if match else None
+
+
+# The head's banded filters delay everything by half their length; onsets are stated against the delayed direct sound.
+BAND_DELAY_SAMPLES = BAND_TAPS // 2

@@ -1,0 +1,105 @@
+"""What is in a scene: the settings of the random sampler and the scene description (ground truth).
+
+A scene is first described (JSON) and then rendered; the same description and seed give the same audio, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Split = Literal["train", "validation"]
+Scene = dict[str, Any]
+
+# Heads and measured rooms kept out of training. KU100 is the head of the BBC and SARC rooms: real-room figures are
+# therefore on a head and in rooms that were never heard. Every pinna of KEMAR counts as one head.
+VALIDATION_HEADS = frozenset(
+    "KU100_HRIR_L2702 KU100_HRIR_CIRC360 MIT_KEMAR_normal_pinna MIT_KEMAR_large_pinna SADIE_Subject_002_DFC_48k "
+    "LISTEN_IRC_1002 CIPIC_021 CIPIC_003 CIPIC_028 CIPIC_059 CIPIC_126 CIPIC_137 CIPIC_162".split()
+)
+VALIDATION_ROOMS = frozenset({"bbcrd", "sarc-pdn", "sarc-pup"})
+TRAINING_FOLDS = (1, 2, 3)
+VALIDATION_FOLDS = (4,)
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """Ranges of the random scene sampler.
+
+    Attributes
+    ----------
+    duration_s : float
+        Length of a scene, seconds.
+    sources : int
+        Sources in a scene (stems; mixtures take some or all of them).
+    distance_m : (float, float)
+        Log-uniform range of source distances.
+    t60_s : (float, float)
+        Log-uniform range of reverberation times of shoebox rooms.
+    free_share, measured_share : float
+        Share of scenes without a room and in a measured room.
+    ambience_snr_db : (float, float)
+        Level of the sources over the background.
+    """
+
+    duration_s: float = 10.0
+    sources: int = 4
+    distance_m: tuple[float, float] = (0.3, 8.0)
+    t60_s: tuple[float, float] = (0.1, 1.0)
+    free_share: float = 0.12
+    measured_share: float = 0.06
+    ambience_snr_db: tuple[float, float] = (6.0, 40.0)
+    heads: tuple[str, ...] = field(default=())
+
+
+def sample_room(settings: SceneSettings, rng: np.random.Generator) -> dict[str, Any]:
+    """Describe a shoebox room with the listener in it, or free field."""
+    if rng.random() < settings.free_share:
+        return {"kind": "free", "name": None, "size_m": None, "t60_s": 0.0}
+    low, high = np.log(settings.t60_s)
+    width = np.exp(rng.uniform(np.log(2.6), np.log(12.0), 2))
+    size = [float(width[0]), float(width[1]), float(rng.uniform(2.3, 2.6 + 0.25 * width.min()))]
+    t60 = float(np.exp(rng.uniform(low, high)))
+    # Small rooms cannot be very reverberant without walls of glass, halls cannot be dead.
+    volume_factor = (np.prod(size) / 60.0) ** 0.15
+    t60 = float(np.clip(t60 * volume_factor, *settings.t60_s))
+    slope = rng.uniform(0.8, 1.3), 1.0, rng.uniform(0.5, 1.0)
+    return {
+        "kind": "shoebox",
+        "name": None,
+        "size_m": [round(v, 3) for v in size],
+        "t60_s": round(t60, 3),
+        "t60_bands_s": [round(max(0.08, t60 * s), 3) for s in slope],
+        "listener_m": [round(float(rng.uniform(0.5, v - 0.5)), 3) for v in size[:2]]
+        + [round(float(rng.uniform(1.0, min(1.8, size[2] - 0.4))), 3)],
+        "facing_deg": round(float(rng.uniform(-180, 180)), 1),
+    }
+
+
+def sample_direction(rng: np.random.Generator) -> tuple[float, float]:
+    """Azimuth uniform over the circle; elevation near ear height in six of ten cases, else -40..80 degrees."""
+    elevation = rng.normal(0, 6) if rng.random() < 0.6 else rng.uniform(-40, 80)
+    return float(rng.uniform(-180, 180)), float(np.clip(elevation, -40, 80))
+
+
+def sample_span(duration_s: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Onset and longest duration of an event inside a scene, seconds."""
+    length = float(np.exp(rng.uniform(np.log(0.8), np.log(duration_s))))
+    onset = float(rng.uniform(0.0, max(0.05, duration_s - min(length, duration_s) - 0.1)))
+    return onset, min(length, duration_s - onset)
+
+
+def restrict(scene: Scene, keep: list[int], duration_s: float | None = None, scene_id: str | None = None) -> Scene:
+    """The scene with only some of its sources, cut at ``duration_s``; sources heard for under 0.3 s are left out."""
+    end = duration_s or scene["duration_s"]
+    sources = []
+    for index in keep:
+        source = dict(scene["sources"][index])
+        if source["onset_s"] > end - 0.3:
+            continue
+        source["offset_s"] = min(source["offset_s"], end)
+        source["stem"] = index
+        sources.append(source)
+    return {**scene, "sources": sources, "duration_s": end, "id": scene_id or scene["id"]}
