@@ -14,7 +14,10 @@ from earshot.runtime.language.prompt import (
     choice_text,
     evidence_line,
 )
+from earshot.training.models.semantic import SemanticEncoder
+from earshot.training.models.spatial import SpatialEncoder
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 N_VOCAB = 700  # deliberately no multiple of 32
@@ -84,7 +87,7 @@ def _sizes(hidden: int, layers: int) -> dict[str, object]:
 
 
 def _lively(model: PreTrainedModel) -> PreTrainedModel:
-    """Larger random weights than a fresh network has: outputs depend on every input, greedy choices are clear."""
+    """Larger random weights than a fresh network: outputs depend on every input, choices are clear."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
@@ -94,3 +97,31 @@ def _lively(model: PreTrainedModel) -> PreTrainedModel:
             else:
                 parameter.uniform_(0.5, 1.5)
     return model.eval()
+
+
+def make_encoders(seed: int = 0) -> tuple[SemanticEncoder, SpatialEncoder]:
+    """Both encoders at their real sizes, random weights, batch norms that do something."""
+    torch.manual_seed(seed)
+    encoders = SemanticEncoder(), SpatialEncoder()
+    for module in (m for encoder in encoders for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)):
+        module.running_mean.normal_(0.0, 0.2)
+        module.running_var.uniform_(0.5, 2.0)
+    nn.init.normal_(encoders[0].classify.bias, -0.5, 1.0)  # some classes sound, so that slots are taken
+    return encoders[0].eval(), encoders[1].eval()
+
+
+class TinyProjector(nn.Module):
+    """Stands for the projector: one linear layer over all inputs."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(317 + 134 + 4 * 106, hidden)
+
+    def forward(self, semantic: torch.Tensor, scene: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.cat([semantic, scene, slots.flatten(1)], dim=1))
+
+
+def make_projector(hidden: int, seed: int = 0) -> nn.Module:
+    """A projector to `hidden` numbers, random weights."""
+    torch.manual_seed(seed)
+    return TinyProjector(hidden).eval()

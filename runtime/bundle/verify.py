@@ -1,8 +1,8 @@
 """Says whether a bundle may be loaded, before any native library opens a file of it.
 
 ONNX Runtime and llama.cpp trust what they parse; a bundle may come from anywhere. So every file is compared
-with the manifest (name, size, SHA-256) and looked into with parsers of our own. What fails is refused with the
-file's name and what would work.
+with the manifest (name, size, SHA-256) and looked into with parsers of our own. What fails is refused with
+the file's name and what would work.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from earshot.runtime.bundle.manifest import (
 )
 from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx
 from earshot.runtime.errors import BundleError
+from earshot.runtime.labels import load_labels
 from pydantic import ValidationError
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -99,13 +100,17 @@ def _read_manifest(directory: Path) -> Manifest:
         raise _refused(directory, f"{MANIFEST_NAME}: {_first_reason(error)}") from error
     except OSError as error:
         raise _refused(directory, f"{MANIFEST_NAME} cannot be read ({error.strerror})") from error
-    if manifest.features != FeatureSettings():
-        raise _refused(
-            directory,
-            f"{MANIFEST_NAME}: features other than this version of Earshot computes",
-            "use the version of Earshot it was exported with",
-        )
+    _check_fit(directory, manifest)
     return manifest
+
+
+def _check_fit(directory: Path, manifest: Manifest) -> None:
+    """Require what this runtime computes; other features or class ids would be wrong without an error."""
+    remedy = "use the version of Earshot it was exported with"
+    if manifest.features != FeatureSettings():
+        raise _refused(directory, f"{MANIFEST_NAME}: features this version does not compute", remedy)
+    if manifest.labels != tuple(label.key for label in load_labels()):
+        raise _refused(directory, f"{MANIFEST_NAME}: labels are not this version's table of classes", remedy)
 
 
 def _first_reason(error: ValidationError) -> str:

@@ -81,17 +81,10 @@ class SpatialEncoder(nn.Module):
         cells = self.trunk(features)
         batch, _, time, _ = cells.shape
         count = queries.shape[1]
-        query = self.query(queries)
-        key = self.key_cells(torch.cat([cells, keys], dim=1)) + self.key_frame(embedding).transpose(1, 2)[..., None]
-        mask = torch.einsum("bqc,bctf->bqtf", query, torch.tanh(key)) + self.mask_bias
-        share = torch.sigmoid(mask)
-        asked = torch.cat([share, query[:, :, None].expand(-1, -1, time, -1)], dim=-1)
-        pooled = torch.einsum("bqtf,btfh->bqth", share, self._band_parts(cells)) + self.pool_query(asked)
-        pooled = nn.functional.silu(pooled).reshape(batch * count, time, -1)
-        hidden, _ = self.gru(pooled)
+        pooled, mask = self.ask(cells, embedding, keys, queries)
+        hidden, _ = self.gru(pooled.reshape(batch * count, time, -1))
         slots = self.heads(hidden).reshape(batch, count, time, -1)
-        scene, _ = self.scene_gru(nn.functional.silu(self.scene_pool(cells.permute(0, 2, 1, 3).flatten(2))))
-        rest = self.scene_heads(scene)
+        scene, rest = self.describe(cells)
         return SpatialOutput(
             slots[..., 0],
             slots[..., 1:37],
@@ -102,6 +95,21 @@ class SpatialEncoder(nn.Module):
             rest[..., 0],
             rest[..., 1:],
         )
+
+    def ask(self, cells: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """What each query [B, Q] hears per frame [B, Q, T, hidden], before any memory, and its mask [B, Q, T, 8]."""
+        query = self.query(queries)
+        key = self.key_cells(torch.cat([cells, keys], dim=1)) + self.key_frame(embedding).transpose(1, 2)[..., None]
+        mask = torch.einsum("bqc,bctf->bqtf", query, torch.tanh(key)) + self.mask_bias
+        share = torch.sigmoid(mask)
+        asked = torch.cat([share, query[:, :, None].expand(-1, -1, cells.shape[2], -1)], dim=-1)
+        pooled = torch.einsum("bqtf,btfh->bqth", share, self._band_parts(cells)) + self.pool_query(asked)
+        return nn.functional.silu(pooled), mask
+
+    def describe(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Scene embedding [B, T, 128] and room/count outputs [B, T, 1 + counts]."""
+        scene, _ = self.scene_gru(nn.functional.silu(self.scene_pool(cells.permute(0, 2, 1, 3).flatten(2))))
+        return scene, self.scene_heads(scene)
 
     def _band_parts(self, cells: Tensor) -> Tensor:
         """What each band would add to a query that owned it: [B, C, T, 8] -> [B, T, 8, hidden], shared by all queries."""

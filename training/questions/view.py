@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from earshot.runtime.labels import LABELS, Label
+from earshot.runtime.labels import Label, load_labels
 
+LABELS = load_labels()
 BY_KEY: dict[str, Label] = {label.key: label for label in LABELS}
 
 SECTORS = ("front", "front left", "left", "back left", "behind", "back right", "right", "front right")

@@ -8,14 +8,14 @@ level, spectrum and modulation statistics of real recordings of the same classes
 from collections.abc import Callable
 
 import numpy as np
+from earshot.training.synthesis import procedural_machines as machines
+from earshot.training.synthesis import procedural_nature as nature
+from earshot.training.synthesis import procedural_signals as signals
 from earshot.training.synthesis.procedural_parts import (
     SAMPLE_RATE_HZ,
     Array,
     shaped_noise,
 )
-from earshot.training.synthesis import procedural_machines as machines
-from earshot.training.synthesis import procedural_nature as nature
-from earshot.training.synthesis import procedural_signals as signals
 from numpy.typing import NDArray
 
 __all__ = ["PROCEDURAL", "SAMPLE_RATE_HZ", "synthesize"]
@@ -89,7 +89,7 @@ PROCEDURAL: dict[str, Callable[[np.random.Generator, float], NDArray[np.float32]
 
 
 def _as_recorded(rng: np.random.Generator, sound: Array) -> Array:
-    """Add the low-pitched bed that every field recording has, 28 to 50 dB below the peak."""
+    """Add the low-pitched bed that every field recording has, 40 to 62 dB below the peak."""
     tilt = rng.uniform(0.4, 1.2)
     bed = shaped_noise(rng, len(sound), [(40, 0), (150, -6 * tilt), (1000, -20 * tilt), (8000, -30 * tilt)])
-    return np.asarray(sound + bed * np.max(np.abs(sound)) * 10 ** (rng.uniform(-50, -28) / 20))
+    return np.asarray(sound + bed * np.max(np.abs(sound)) * 10 ** (rng.uniform(-62, -40) / 20))

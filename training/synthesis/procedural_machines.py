@@ -45,13 +45,20 @@ def footsteps(rng: np.random.Generator, duration_s: float) -> Array:
     toe_after_s = rng.uniform(0.05, 0.12)
     feet = rng.uniform(0.75, 1.0, 2)
     grit = rng.uniform(0.0, 0.5)
-    for number, onset in enumerate(intervals(rng, duration_s, rng.uniform(0.42, 0.68), 0.06, rng.uniform(0, 0.1))):
+    for number, onset in enumerate(
+        intervals(rng, duration_s, rng.uniform(0.42, 0.68), 0.06, rng.uniform(0, 0.1))
+    ):
         strength = feet[number % 2] * rng.uniform(0.8, 1.1)
         heel = _burst(rng, 0.12, rng.uniform(0.008, 0.02), ground)
         toe = _burst(rng, 0.1, rng.uniform(0.01, 0.03), ground)
         scrape = _burst(rng, 0.15, 0.05, [(500, -10), (3000, 0), (8000, -6)])
         thump = damped_modes(rng, [thump_hz, 1.7 * thump_hz], [0.12, 0.08], [1.0, 0.5])
-        for late, gain, grain in ((0, 0.8, heel), (0, 1.2, thump), (toe_after_s, 0.4, toe), (0.02, 0.25 * grit, scrape)):
+        for late, gain, grain in (
+            (0, 0.8, heel),
+            (0, 1.2, thump),
+            (toe_after_s, 0.4, toe),
+            (0.02, 0.25 * grit, scrape),
+        ):
             mix_at(track, onset + late, strength * gain * grain)
     return reverberate(rng, track, rng.uniform(0.2, 0.6), rng.uniform(0.03, 0.3))
 
@@ -78,15 +85,22 @@ def mouse_click(rng: np.random.Generator, duration_s: float) -> Array:
     track = np.zeros(len(seconds(duration_s)))
     pitches = rng.uniform(1200, 2400) * np.array([1.0, 1.9, 2.8, 3.7]) * rng.uniform(0.95, 1.05, 4)
     body = rng.uniform(250, 600)
-    for onset in intervals(rng, duration_s, rng.uniform(0.35, 0.8), 0.6, rng.uniform(0.02, 0.2)):
+    doubled = rng.uniform(0.0, 0.6)
+    for onset in intervals(rng, duration_s, rng.uniform(0.5, 1.3), 0.6, rng.uniform(0.02, 0.2)):
         hold_s = rng.uniform(0.06, 0.13)
-        for repeat in range(int(rng.integers(1, 3))):
-            for late, gain, shift in ((0.0, 1.0, 1.0), (hold_s, 0.7, 1.12)):
+        for repeat in range(1 + int(rng.random() < doubled)):
+            for late, gain, shift in ((0.0, 1.0, 1.0), (hold_s, 0.5, 1.12)):
                 start = onset + late + repeat * (hold_s + 0.09)
-                mix_at(track, start, gain * damped_modes(rng, shift * pitches, [0.012] * 4, [0.6, 1.0, 0.8, 0.6]))
-                mix_at(track, start, 0.4 * gain * damped_modes(rng, [body], [0.04], [1.0]))
-                mix_at(track, start, 0.4 * gain * _burst(rng, 0.015, 0.0015, [(500, -8), (4000, 0), (8000, -4)]))
-    return reverberate(rng, track, rng.uniform(0.1, 0.3), rng.uniform(0.02, 0.2))
+                mix_at(
+                    track, start, gain * damped_modes(rng, shift * pitches, [0.012] * 4, [0.6, 1.0, 0.8, 0.6])
+                )
+                mix_at(track, start, 0.2 * gain * damped_modes(rng, [body], [0.03], [1.0]))
+                mix_at(
+                    track, start, 0.4 * gain * _burst(rng, 0.015, 0.0015, [(500, -8), (4000, 0), (8000, -4)])
+                )
+    hum = shaped_noise(rng, len(track), [(50, 0), (200, -8), (1000, -20), (8000, -34)])  # the computer itself
+    room = reverberate(rng, track, rng.uniform(0.08, 0.2), rng.uniform(0.01, 0.08))
+    return room + hum * rng.uniform(0.01, 0.04) * np.max(np.abs(track))
 
 
 def engine(rng: np.random.Generator, duration_s: float) -> Array:
@@ -129,7 +143,9 @@ def vacuum_cleaner(rng: np.random.Generator, duration_s: float) -> Array:
     return np.asarray(mixture * (1 + 0.04 * slow_curve(rng, count, 2.0)))
 
 
-def _burst(rng: np.random.Generator, length_s: float, decay_s: float, curve: list[tuple[float, float]]) -> Array:
+def _burst(
+    rng: np.random.Generator, length_s: float, decay_s: float, curve: list[tuple[float, float]]
+) -> Array:
     """Noise burst with an exponential decay (time constant ``decay_s``), peak about 1."""
     time = seconds(length_s)
     burst = shaped_noise(rng, len(time), curve) * np.exp(-time / decay_s) * np.minimum(1, time / 0.0006)
@@ -139,9 +155,13 @@ def _burst(rng: np.random.Generator, length_s: float, decay_s: float, curve: lis
 def _through(drive: Array, resonances: list[tuple[float, float]]) -> Array:
     """Send a signal through parallel resonators given as (frequency_hz, decay time constant in s)."""
     time = seconds(0.25)
-    response = sum(np.exp(-time / decay) * np.sin(2 * np.pi * frequency * time) for frequency, decay in resonances)
+    response = sum(
+        np.exp(-time / decay) * np.sin(2 * np.pi * frequency * time) for frequency, decay in resonances
+    )
     size = 1 << (len(drive) + len(time)).bit_length()
-    return np.asarray(np.fft.irfft(np.fft.rfft(drive, size) * np.fft.rfft(response, size), size)[: len(drive)])
+    return np.asarray(
+        np.fft.irfft(np.fft.rfft(drive, size) * np.fft.rfft(response, size), size)[: len(drive)]
+    )
 
 
 def _unit(signal: Array) -> Array:

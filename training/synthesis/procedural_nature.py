@@ -45,7 +45,9 @@ def _syllable(rng: np.random.Generator) -> Array:
     bend = rng.uniform(-0.35, 0.35, 2)
     pitch = start * (1 + bend[0] * position + bend[1] * np.sin(np.pi * position))
     if rng.random() < 0.3:
-        pitch = pitch * (1 + 0.06 * np.sin(2 * np.pi * rng.uniform(25, 60) * seconds(count / SAMPLE_RATE_HZ)[:count]))
+        pitch = pitch * (
+            1 + 0.06 * np.sin(2 * np.pi * rng.uniform(25, 60) * seconds(count / SAMPLE_RATE_HZ)[:count])
+        )
     return harmonic_tone(pitch, [1.0, rng.uniform(0.02, 0.15)]) * np.hanning(count)
 
 
@@ -91,10 +93,10 @@ def pouring_water(rng: np.random.Generator, duration_s: float) -> Array:
         if pitch < 6500:
             grain = _bubble(rng, pitch, rng.uniform(0.01, 0.06), rng.uniform(0, 3))
             mix_at(track, onset, rng.exponential(1.0) ** 1.5 * (lowest / pitch) ** 0.15 * grain)
-    splash = shaped_noise(rng, len(track), [(200, -14), (800, 0), (4000, 0), (8000, -6)])
-    splash *= np.exp(0.8 * slow_curve(rng, len(track), 10.0))
-    glug = np.exp(rng.uniform(0.3, 0.8) * slow_curve(rng, len(track), rng.uniform(1.5, 4.0)))
-    return glug * (track + splash * rng.uniform(0.1, 0.4) * np.sqrt(np.mean(track**2)))
+    splash = shaped_noise(rng, len(track), [(200, -14), (700, 0), (8000, -14)])
+    splash *= np.exp(1.2 * slow_curve(rng, len(track), rng.uniform(50, 90)))  # grainy: many tiny impacts
+    glug = np.exp(rng.uniform(0.1, 0.5) * slow_curve(rng, len(track), rng.uniform(1.5, 4.0)))
+    return glug * (track + splash * rng.uniform(0.2, 0.6) * np.sqrt(np.mean(track**2)))
 
 
 def _bubble(rng: np.random.Generator, pitch_hz: float, decay_s: float, rise_per_s: float) -> Array:

@@ -96,7 +96,10 @@ def harmonic_tone(frequency_hz: Array, amplitudes: Sequence[float], phases: Arra
 
 
 def damped_modes(
-    rng: np.random.Generator, frequencies_hz: Sequence[float], decays_s: Sequence[float], gains: Sequence[float]
+    rng: np.random.Generator,
+    frequencies_hz: Sequence[float],
+    decays_s: Sequence[float],
+    gains: Sequence[float],
 ) -> Array:
     """Struck object: exponentially damped sines with random phases (modal synthesis).
 
@@ -145,7 +148,9 @@ def pulse_envelope(count: int, attack_s: float, release_s: float) -> Array:
 def reverberate(rng: np.random.Generator, dry: Array, t60_s: float, wet: float) -> Array:
     """Add an exponentially decaying diffuse tail (Moorer 1979); ``wet`` is its energy relative to the direct sound."""
     time = seconds(t60_s)
-    tail = shaped_noise(rng, len(time), [(50, -3), (500, 0), (2000, -3), (8000, -12)]) * np.exp(-6.91 * time / t60_s)
+    tail = shaped_noise(rng, len(time), [(50, -3), (500, 0), (2000, -3), (8000, -12)]) * np.exp(
+        -6.91 * time / t60_s
+    )
     tail *= np.sqrt(wet) / (np.sqrt(np.sum(tail**2)) + 1e-12)
     size = 1 << (len(dry) + len(tail)).bit_length()
     spread = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(tail, size), size)[: len(dry)]

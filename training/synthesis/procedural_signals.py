@@ -15,7 +15,15 @@ from earshot.training.synthesis.procedural_parts import (
     slow_curve,
 )
 
-__all__ = ["car_horn", "church_bells", "clock_alarm", "digital_beeper", "hammer_bell", "siren", "telephone_ring"]
+__all__ = [
+    "car_horn",
+    "church_bells",
+    "clock_alarm",
+    "digital_beeper",
+    "hammer_bell",
+    "siren",
+    "telephone_ring",
+]
 
 
 def clock_alarm(rng: np.random.Generator, duration_s: float) -> Array:
@@ -43,10 +51,10 @@ def digital_beeper(rng: np.random.Generator, duration_s: float) -> Array:
 def hammer_bell(rng: np.random.Generator, duration_s: float) -> Array:
     """Wind-up clock: a small hammer strikes a bell 12 to 22 times a second."""
     track = np.zeros(len(seconds(duration_s)))
-    lowest = rng.uniform(1600, 2600)
+    lowest = rng.uniform(1900, 3300)
     ratios = np.array([1.0, 1.52, 2.12, 2.74]) * rng.uniform(0.98, 1.02, 4)
-    decays = rng.uniform(0.15, 0.5, 4)
-    gains = rng.uniform(0.3, 1.0, 4)
+    decays = rng.uniform(0.4, 1.2, 4)
+    gains = np.array([1.0, 0.8, 0.5, 0.3]) * rng.uniform(0.5, 1.2, 4)
     for onset in intervals(rng, duration_s, 1 / rng.uniform(12, 22), 0.06):
         mix_at(track, onset, rng.uniform(0.6, 1.0) * damped_modes(rng, lowest * ratios, decays, gains))
     return track
@@ -93,8 +101,8 @@ def car_horn(rng: np.random.Generator, duration_s: float) -> Array:
     pitches = (low, low * rng.uniform(1.18, 1.28))
     number = np.arange(1, 18)
     formant = rng.uniform(1500, 2800)
-    for onset in intervals(rng, duration_s, rng.uniform(0.6, 1.4), 0.4, rng.uniform(0, 0.05)):
-        count = round(rng.uniform(0.25, 0.9) * SAMPLE_RATE_HZ)
+    for onset in intervals(rng, duration_s, rng.uniform(0.8, 2.2), 0.4, rng.uniform(0, 0.05)):
+        count = round(rng.uniform(0.4, 1.6) * SAMPLE_RATE_HZ)
         honk = np.zeros(count)
         for pitch in pitches:
             # reed and trumpet: harmonics fall slowly, with a broad bump where the trumpet radiates best
@@ -109,10 +117,16 @@ def church_bells(rng: np.random.Generator, duration_s: float) -> Array:
     track = np.zeros(len(seconds(duration_s)))
     prime = rng.uniform(200, 480)
     pitches = [prime * ratio for ratio in (1.0, 9 / 8, 4 / 3)[: int(rng.integers(1, 4))]]
-    ratios = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.67, 3.0, 4.0, 5.3, 6.6, 8.0, 9.8, 11.7])  # Rossing, "Science of Percussion"
+    ratios = np.array(
+        [0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.67, 3.0, 4.0, 5.3, 6.6, 8.0, 9.8, 11.7]
+    )  # Rossing, "Science of Percussion"
     for number, onset in enumerate(intervals(rng, duration_s, rng.uniform(0.6, 1.6), 0.08)):
-        decays = rng.uniform(0.8, 1.2) * np.array([6, 4, 3.5, 2, 2.5, 2, 1.8, 1.7, 1.4, 1.0, 0.7, 0.5, 0.4, 0.3])
-        gains = rng.uniform(0.5, 1.5, 14) * np.array([0.4, 0.7, 1, 0.5, 1.2, 0.8, 0.7, 0.9, 0.8, 0.6, 0.4, 0.3, 0.25, 0.2])
+        decays = rng.uniform(0.8, 1.2) * np.array(
+            [6, 4, 3.5, 2, 2.5, 2, 1.8, 1.7, 1.4, 1.0, 0.7, 0.5, 0.4, 0.3]
+        )
+        gains = rng.uniform(0.5, 1.5, 14) * np.array(
+            [0.4, 0.7, 1, 0.5, 1.2, 0.8, 0.7, 0.9, 0.8, 0.6, 0.4, 0.3, 0.25, 0.2]
+        )
         strike = damped_modes(rng, pitches[number % len(pitches)] * ratios, decays, gains)
         mix_at(track, onset, rng.uniform(0.7, 1.0) * strike)
     return reverberate(rng, track, 1.5, rng.uniform(0.1, 0.4))

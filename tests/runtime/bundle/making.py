@@ -17,9 +17,10 @@ from earshot.runtime.bundle.manifest import (
     Manifest,
     Measured,
 )
+from earshot.runtime.labels import load_labels
 from onnx import TensorProto, helper, numpy_helper
 
-LABELS = tuple(sorted(f"class_{index}" for index in range(61)))
+LABELS = tuple(label.key for label in load_labels())
 
 
 def tiny_onnx(scale: float = 2.0) -> onnx.ModelProto:

@@ -1,0 +1,101 @@
+"""Inputs for the parity and speed gates: what the encoders see on real audio, or on a sound made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from earshot.runtime.audio.file import FileSource
+from earshot.runtime.hearing.encoders import sigmoid
+from earshot.runtime.hearing.features import SAMPLE_RATE_HZ, features_of
+from earshot.runtime.hearing.networks import open_network
+from earshot.runtime.hearing.slots import SlotAllocator, SlotSettings
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Step = dict[str, NDArray[Any]]
+
+PROBE_S = 10.0
+
+
+def probe_audio(paths: Sequence[Path] = (), seed: int = 0) -> Float32:
+    """Binaural audio to judge graphs on: float32 [2, samples], 16 kHz.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Recordings, taken one after the other (the first 10 s of each). Without any, a sound is made:
+        noise bursts of changing colour from changing sides (time and level differences), over a quiet
+        bed.
+    seed : int
+        Of the made sound.
+
+    Raises
+    ------
+    InputError
+        When a recording cannot be used.
+    """
+    if not paths:
+        return _made_sound(np.random.default_rng(seed))
+    return np.concatenate([_beginning(path) for path in paths], axis=1)
+
+
+def _beginning(path: Path) -> Float32:
+    with FileSource(path) as source:
+        samples = np.concatenate([chunk.samples for chunk in source], axis=1)
+    return samples[:, : round(PROBE_S * SAMPLE_RATE_HZ)]
+
+
+def _made_sound(rng: np.random.Generator) -> Float32:
+    samples = round(PROBE_S * SAMPLE_RATE_HZ)
+    sound = rng.normal(0, 1e-3, (2, samples))
+    for start in range(0, samples - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // 2):
+        length = int(rng.integers(2000, SAMPLE_RATE_HZ))
+        colour = rng.uniform(-0.95, 0.95)
+        noise = rng.normal(0, 0.1, length + 16)
+        noise[1:] += colour * noise[:-1]
+        lag, level = int(rng.integers(-12, 13)), 10 ** rng.uniform(-0.4, 0.4)  # 0.75 ms and 8 dB at most
+        left, right = max(lag, 0), max(-lag, 0)
+        sound[0, start : start + length] += noise[left : left + length][: samples - start]
+        sound[1, start : start + length] += level * noise[right : right + length][: samples - start]
+    return sound.astype(np.float32)
+
+
+def encoder_steps(semantic_graph: Path, audio: Float32) -> tuple[list[Step], list[Step]]:
+    """Inputs of both encoders, frame by frame, for some audio.
+
+    Parameters
+    ----------
+    semantic_graph : Path
+        Float `semantic.onnx`; the spatial encoder is fed with its outputs.
+    audio : ndarray, float32 [2, samples]
+
+    Returns
+    -------
+    semantic, spatial : list of dict
+        Inputs without state. Slots that nothing takes ask for some class by turns, so that they are
+        judged too.
+    """
+    network = open_network(semantic_graph)
+    state = network.initial_state()
+    slots = SlotAllocator(SlotSettings())
+    semantic: list[Step] = []
+    spatial: list[Step] = []
+    for t, frame in enumerate(features_of(audio)):
+        features = np.ascontiguousarray(frame[None, :, None])
+        semantic.append({"features": features})
+        outputs, state = network.run(semantic[-1], state)
+        classes, keep = slots.process(sigmoid(outputs["logits"]))
+        spare = (7 * (t // 50) + np.arange(classes.shape[1])) % 61
+        spatial.append(
+            {
+                "features": features,
+                "semantic_embedding": outputs["embedding"],
+                "semantic_keys": outputs["keys"],
+                "slot_class": np.where(classes < 0, spare, classes).astype(np.int64),
+                "slot_keep": np.where(classes < 0, float(t % 50 != 0), keep).astype(np.float32),
+            }
+        )
+    return semantic, spatial

@@ -1,0 +1,180 @@
+"""The `earshot` command: finds the command asked for and turns every way to fail into one line and an exit code.
+
+Exit codes: 0 fine, 1 a bug, 2 wrong use, 3 bad input, 4 bundle rejected, 5 device problem, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated, Any, NoReturn
+
+import typer
+from earshot.runtime.errors import EarshotError
+from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
+from typer.core import TyperCommand, TyperGroup
+
+DEBUG_OPTION = "--debug"
+INTERRUPTED = 130
+
+
+class _PipeClosed(Exception):
+    """Whoever read our output has left; not an OSError, so that nobody on the way swallows it."""
+
+
+class _Interrupted(Exception):
+    """Ctrl-C, in a form that click leaves alone."""
+
+
+class LazyGroup(TyperGroup):
+    """Commands by name from the registry; listing them loads none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that has a name and a summary; the real one comes from `resolve_command`."""
+        info = COMMANDS.get(cmd_name)
+        if info is None:
+            return None
+        panel = (
+            "Commands" if info.is_runtime else f'Making models: pip install "earshot[{info.extra or "dev"}]"'
+        )
+        return TyperCommand(name=info.name, help=info.summary, rich_help_panel=panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the command that is about to run."""
+        command = load_command(args[0])
+        if command is None:
+            self.commands = dict.fromkeys(COMMANDS, None)  # type: ignore[arg-type]  # names for "did you mean"
+            return super().resolve_command(ctx, args)
+        return args[0], command, args[1:]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what must not reach click's own handling is renamed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeClosed from error
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error
+        except ModuleNotFoundError as error:
+            raise missing_package(ctx.invoked_subcommand or "earshot", error) or error from error
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="earshot",
+    help="A binaural listener you can ask: what, where, how far, since when. Offline, on the CPU.",
+    epilog="Run 'earshot COMMAND --help' for a command; --debug anywhere shows where an error comes from.",
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"earshot {version()}")
+        raise typer.Exit()
+
+
+def version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return metadata.version("earshot")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of the console script; always ends in `SystemExit`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))
+    code = run([argument for argument in arguments if argument != DEBUG_OPTION], debug=debug)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name.
+    debug : bool
+        Show where an error comes from.
+
+    Returns
+    -------
+    int
+        The exit code; whatever went wrong has been said on stderr.
+    """
+    try:
+        result = typer.main.get_command(app).main(list(arguments), prog_name="earshot", standalone_mode=False)
+    except _PipeClosed:
+        _let_go_of_stdout()
+        return 0
+    except (_Interrupted, KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _say(*_line_and_code(error))
+    # Without standalone mode click returns the code of `typer.Exit`, or what the function returned.
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _line_and_code(error: Exception) -> tuple[str, int]:
+    """What to say about an error, and the exit code for it."""
+    if isinstance(error, EarshotError):
+        return str(error), error.exit_code
+    if hasattr(error, "format_message") and hasattr(
+        error, "exit_code"
+    ):  # click's own, wherever typer keeps it
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "earshot"
+        return f"{error.format_message()} See '{path} --help'.", int(error.exit_code)
+    return (
+        f"unexpected {type(error).__name__}: {error} (a bug; run again with {DEBUG_OPTION} to see where)",
+        1,
+    )
+
+
+def _say(text: str, code: int) -> int:
+    """Write one line on stderr, red on a terminal; returns the code."""
+    line = f"earshot: {' '.join(text.split())}"
+    red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    typer.secho(line, err=True, fg="red" if red else None)
+    return code
+
+
+def _let_go_of_stdout() -> None:
+    """Point stdout nowhere, so that Python's last flush does not complain about the closed pipe."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # stdout is no real file
+        sys.stdout = None  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    main()

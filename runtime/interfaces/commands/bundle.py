@@ -1,0 +1,67 @@
+"""`earshot bundle show|verify`: what a model bundle says about itself, and whether it may be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from earshot.runtime.bundle.default import verified_bundle
+from earshot.runtime.bundle.manifest import BUNDLE_FILES, Manifest
+
+bundle = typer.Typer(help="Show or verify a model bundle.", no_args_is_help=True)
+
+Directory = Annotated[Path | None, typer.Argument(help="Bundle directory; the default bundle when left out.")]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="The same, as an option.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@bundle.command()
+def show(directory: Directory = None, bundle: BundleOption = None, json: Json = False) -> None:
+    """Verify a bundle, then print its manifest."""
+    path, manifest = verified_bundle(directory or bundle)
+    if json:
+        typer.echo(manifest.model_dump_json())
+        return
+    for name, value in [("directory", str(path)), *_lines(manifest)]:
+        typer.echo(f"{name:<22}{value}")
+
+
+@bundle.command()
+def verify(directory: Directory = None, bundle: BundleOption = None, json: Json = False) -> None:
+    """Check every file of a bundle: names, sizes, SHA-256, graphs and GGUF header."""
+    path, manifest = verified_bundle(directory or bundle)
+    total = sum(entry.size for entry in manifest.files.values())
+    if json:
+        import json as json_module
+
+        document = {
+            "bundle": str(path),
+            "name": manifest.name,
+            "version": manifest.version,
+            "ok": True,
+            "bytes": total,
+        }
+        typer.echo(json_module.dumps(document))
+        return
+    typer.echo(
+        f"{path}: {manifest.name} {manifest.version} is whole ({len(BUNDLE_FILES)} files, {total / 1e6:.1f} MB)"
+    )
+
+
+def _lines(manifest: Manifest) -> list[tuple[str, str]]:
+    llm, features = manifest.llm, manifest.features
+    frame_ms = 1000 * features.hop * features.stft_frames_per_encoder_frame / features.sample_rate_hz
+    lines = [
+        ("name", f"{manifest.name} {manifest.version} (schema {manifest.schema_version})"),
+        (
+            "language model",
+            f"{llm.architecture}, width {llm.hidden}, context {llm.context}, {llm.quantization}",
+        ),
+        ("hearing", f"{len(manifest.labels)} classes, {manifest.slots} slots, frames of {frame_ms:.0f} ms"),
+        ("made with", ", ".join(f"{tool} {version}" for tool, version in manifest.created_by.items())),
+    ]
+    lines += [(f"file {name}", f"{manifest.files[name].size:,} bytes") for name in BUNDLE_FILES]
+    lines += [(f"licence {name}", text) for name, text in manifest.licences.items()]
+    measured = {**manifest.measured.accuracy, **manifest.measured.speed}
+    return lines + [(name, f"{value:g}") for name, value in measured.items()]

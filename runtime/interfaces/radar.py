@@ -1,0 +1,104 @@
+"""The scene as a picture of characters: the head in the centre, front at the top, rings of distance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+RINGS_M = (1.0, 2.0, 4.0)
+_MAX_M = 8.0
+_ROWS = 17
+_COLUMNS = 2 * _ROWS - 1  # a character is about twice as high as wide
+_MARKS = "123456789"
+
+
+class Placed(Protocol):
+    """Anything with a name and a place: a source estimate or a track."""
+
+    @property
+    def label(self) -> str:
+        """Name to show."""
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1."""
+
+    @property
+    def azimuth_deg(self) -> float:
+        """Positive = left."""
+
+    @property
+    def distance_m(self) -> float:
+        """Metres."""
+
+
+def render_radar(sources: Sequence[Placed], width: int = 60) -> str:
+    """Draw sources around the listener.
+
+    Distance grows outwards on a logarithmic scale, with rings at 1, 2 and 4 m; what is farther than 8 m
+    stands at the rim. Sources are numbered in the order given and named beside the picture.
+
+    Parameters
+    ----------
+    sources : sequence
+        `SourceEstimate`s or `TrackSnapshot`s; the first nine are drawn.
+    width : int
+        Columns of the whole picture, at least 50.
+
+    Returns
+    -------
+    str
+        18 lines of at most `width` characters, without a trailing line break.
+    """
+    grid = [[" "] * _COLUMNS for _ in range(_ROWS)]
+    _draw_rings(grid)
+    _write(grid, _ROWS // 2, _COLUMNS // 2 - 2, "(o o)")
+    for mark, source in reversed(list(zip(_MARKS, sources, strict=False))):
+        row, column = _cell(source.azimuth_deg, source.distance_m)
+        grid[row][column] = mark
+    legend = _legend(sources, max(50, width) - _COLUMNS - 2)
+    title = "front".center(_COLUMNS).rstrip()
+    picture = ["".join(row) for row in grid]
+    lines = [f"{left}  {right}".rstrip() for left, right in zip(picture, legend, strict=True)]
+    return "\n".join([title, *lines])
+
+
+def _cell(azimuth_deg: float, distance_m: float) -> tuple[int, int]:
+    """Row and column of a place; never on the head itself."""
+    radius = min(1.0, max(0.22, math.log1p(distance_m) / math.log1p(_MAX_M)))
+    angle = math.radians(azimuth_deg)
+    row = _ROWS // 2 - radius * (_ROWS // 2) * math.cos(angle)
+    column = _COLUMNS // 2 - radius * (_COLUMNS // 2) * math.sin(angle)
+    return round(row), round(column)
+
+
+def _draw_rings(grid: list[list[str]]) -> None:
+    for ring_m in RINGS_M:
+        for azimuth_deg in range(0, 360, 4):
+            row, column = _cell(azimuth_deg, ring_m)
+            grid[row][column] = "."
+        row, column = _cell(180.0, ring_m)
+        _write(grid, row, column - 1, f"{ring_m:g} m")
+
+
+def _write(grid: list[list[str]], row: int, column: int, text: str) -> None:
+    grid[row][column : column + len(text)] = text
+
+
+def _legend(sources: Sequence[Placed], width: int) -> list[str]:
+    """One line per row of the picture: two lines for each source, cut to the width."""
+    lines: list[str] = []
+    for mark, source in zip(_MARKS, sources, strict=False):
+        lines.append(f"{mark} {source.label}"[: width - 5].ljust(width - 5) + f"{source.confidence:5.0%}")
+        lines.append(f"  {_degrees(source.azimuth_deg)}, {source.distance_m:.1f} m"[:width])
+    if not sources:
+        lines = ["nothing heard"]
+    return (lines + [""] * _ROWS)[:_ROWS]
+
+
+def _degrees(azimuth_deg: float) -> str:
+    magnitude = round(abs(azimuth_deg))
+    if magnitude in (0, 180):
+        return "ahead" if magnitude == 0 else "behind"
+    return f"{magnitude} deg {'left' if azimuth_deg > 0 else 'right'}"

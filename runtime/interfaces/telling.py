@@ -1,0 +1,100 @@
+"""How `earshot listen` tells what happens: plain lines for people, NDJSON for programs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any, Protocol, TextIO
+
+from earshot.runtime.hearing.tracks import TrackSnapshot
+from earshot.runtime.labels import load_labels
+from earshot.runtime.language.answerer import Answer
+from earshot.runtime.scene.changes import TrackChange
+from earshot.runtime.scene.words import direction_words, distance_words
+
+
+class Teller(Protocol):
+    """Something that is told what happens, from any thread."""
+
+    def change(self, change: TrackChange) -> None:
+        """A source is new, has moved or has ended."""
+
+    def answer(self, question: str, answer: Answer, heard_s: float) -> None:
+        """A question has been answered about the sound up to `heard_s`."""
+
+    def note(self, text: str, time_s: float) -> None:
+        """Something else the user should know."""
+
+
+class JsonTeller:
+    """One JSON object per line: `event` is new, moved, ended, answer or note."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._lines = _Lines(target)
+
+    def change(self, change: TrackChange) -> None:
+        """Write a change with all fields of its track."""
+        self._write(change.as_dict())
+
+    def answer(self, question: str, answer: Answer, heard_s: float) -> None:
+        """Write question, answer, reasoning and timing."""
+        timing = {"first_token_s": round(answer.first_token_s, 4), "answer_s": round(answer.answer_s, 4)}
+        self._write(
+            {
+                "event": "answer",
+                "time_s": round(heard_s, 1),
+                "question": question,
+                "answer": answer.text,
+                "reasoning": answer.reasoning,
+                "timing": timing,
+            }
+        )
+
+    def note(self, text: str, time_s: float) -> None:
+        """Write a note."""
+        self._write({"event": "note", "time_s": round(time_s, 1), "text": text})
+
+    def _write(self, document: dict[str, Any]) -> None:
+        self._lines.write(json.dumps(document))
+
+
+class PlainTeller:
+    """Lines that a person can follow."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._lines = _Lines(target)
+
+    def change(self, change: TrackChange) -> None:
+        """Write time, kind, noun and place."""
+        noun = load_labels()[change.track.class_id].spoken
+        place = "" if change.kind == "ended" else f": {place_words(change.track)}"
+        self._lines.write(f"{change.time_s:7.1f} s  {change.kind:<5}  {noun}{place}")
+
+    def answer(self, question: str, answer: Answer, heard_s: float) -> None:
+        """Write the question again, as it may have scrolled away, and the answer."""
+        self._lines.write(f"{heard_s:7.1f} s  asked  {question}")
+        self._lines.write(f"{'':>9}  answer {answer.text} ({answer.answer_s:.2f} s)")
+
+    def note(self, text: str, time_s: float) -> None:
+        """Write a note."""
+        self._lines.write(f"{time_s:7.1f} s  note   {text}")
+
+
+def place_words(track: TrackSnapshot) -> str:
+    """Direction and distance in words, with a doubt about front and back when there is one."""
+    doubt = " (or its mirror front/back)" if track.front_back_ambiguous else ""
+    words = direction_words(track.azimuth_deg, track.elevation_deg)
+    return f"{words}, {distance_words(track.distance_m)}{doubt}"
+
+
+class _Lines:
+    """Whole lines from several threads, each flushed at once."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            self._target.write(line + "\n")
+            self._target.flush()

@@ -1,0 +1,105 @@
+"""An exported graph, stepped frame by frame, is the torch network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from earshot.export.onnx_export import export_projector, export_semantic, export_spatial, export_streaming
+from earshot.runtime.hearing.networks import Network, open_network
+
+from tests.tiny import make_encoders, make_projector
+
+FRAMES = 30
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graphs")
+    semantic, spatial = make_encoders()
+    export_semantic(semantic, folder / "semantic.onnx")
+    export_spatial(spatial, folder / "spatial.onnx")
+    export_projector(make_projector(hidden=128), folder / "projector.onnx")
+    return folder
+
+
+def features(frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (frames, 1, 8, 1, 64)).astype(np.float32)
+
+
+def spatial_inputs(frames: int, seed: int = 1) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "features": f,
+            "semantic_embedding": rng.normal(0, 0.5, (1, 256)).astype(np.float32),
+            "semantic_keys": rng.normal(0, 0.5, (1, 96, 8)).astype(np.float32),
+            "slot_class": rng.integers(0, 61, (1, 4)),
+            "slot_keep": rng.integers(0, 2, (1, 4)).astype(np.float32),
+        }
+        for f in features(frames, seed)
+    ]
+
+
+@torch.no_grad()
+def assert_same_stream(module: torch.nn.Module, network: Network, steps: list[dict[str, np.ndarray]]) -> None:
+    state, onnx_state = module.initial_state(), network.initial_state()
+    for inputs in steps:
+        expected, state = module.step(**{k: torch.from_numpy(v) for k, v in inputs.items()}, state=state)
+        outputs, onnx_state = network.run(inputs, onnx_state)
+        assert set(outputs) == set(expected)
+        for name, value in expected.items():
+            np.testing.assert_allclose(outputs[name], value.numpy(), atol=1e-4, err_msg=name)
+    for name, value in state.items():
+        np.testing.assert_allclose(onnx_state[f"state.{name}"], value.numpy(), atol=1e-4, err_msg=name)
+
+
+def test_semantic_graph_streams_like_the_network(graphs: Path) -> None:
+    steps = [{"features": f} for f in features(FRAMES)]
+    assert_same_stream(make_encoders()[0], open_network(graphs / "semantic.onnx"), steps)
+
+
+def test_spatial_graph_streams_like_the_network(graphs: Path) -> None:
+    assert_same_stream(make_encoders()[1], open_network(graphs / "spatial.onnx"), spatial_inputs(FRAMES))
+
+
+@torch.no_grad()
+def test_streamed_semantic_graph_equals_the_whole_clip(graphs: Path) -> None:
+    clip = features(FRAMES)
+    whole = make_encoders()[0](torch.from_numpy(clip[:, 0, :, 0]).permute(1, 0, 2)[None])
+    network = open_network(graphs / "semantic.onnx")
+    state = network.initial_state()
+    for t, f in enumerate(clip):
+        outputs, state = network.run({"features": f}, state)
+        np.testing.assert_allclose(outputs["logits"][0], whole.logits[0, t].numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 25])
+@torch.no_grad()
+def test_projector_takes_any_number_of_tokens(graphs: Path, tokens: int) -> None:
+    rng = np.random.default_rng(tokens)
+    shapes = {"semantic": (tokens, 317), "scene": (tokens, 134), "slots": (tokens, 4, 106)}
+    inputs = {name: rng.normal(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    expected = make_projector(hidden=128)(**{k: torch.from_numpy(v) for k, v in inputs.items()})
+    outputs, _ = open_network(graphs / "projector.onnx").run(inputs, {})
+    np.testing.assert_allclose(outputs["embeddings"], expected.numpy(), atol=1e-4)
+
+
+def test_graphs_hold_no_paths_and_repeat_bit_for_bit(graphs: Path, tmp_path: Path) -> None:
+    export_semantic(make_encoders()[0], tmp_path / "semantic.onnx")
+    again = (tmp_path / "semantic.onnx").read_bytes()
+    assert again == (graphs / "semantic.onnx").read_bytes()
+    for graph in graphs.glob("*.onnx"):
+        assert b".py" not in graph.read_bytes()
+        assert onnx.load(graph, load_external_data=False).opset_import[0].version >= 17
+
+
+def test_a_network_with_other_outputs_is_refused(tmp_path: Path) -> None:
+    semantic = make_encoders()[0]
+    with pytest.raises(ValueError, match="lacks the outputs count_logits"):
+        export_streaming(semantic, {"features": torch.zeros(1, 8, 1, 64)}, tmp_path / "spatial.onnx")
+    with pytest.raises(ValueError, match="not a streaming network"):
+        export_semantic(torch.nn.Linear(3, 3), tmp_path / "semantic.onnx")

@@ -1,0 +1,112 @@
+"""The encoders in torch: same features as the runtime, frame by frame = whole clip, blind to the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earshot.runtime.hearing.features import features_of
+from earshot.training.models.features import BinauralFeatures
+from earshot.training.models.semantic import SemanticEncoder
+from earshot.training.models.spatial import SpatialEncoder
+from earshot.training.stages.bank import encode_clips
+from earshot.training.stages.encoders import Hearing
+
+
+@pytest.fixture(scope="module")
+def hearing() -> Hearing:
+    torch.manual_seed(0)
+    model = Hearing().eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.05, (2, samples)).astype(np.float32)
+
+
+def test_torch_and_numpy_features_agree() -> None:
+    audio = noise(16_000)
+    audio[:, 4000:6000] = 0
+    twin = BinauralFeatures()(torch.from_numpy(audio)[None])[0].transpose(0, 1).numpy()
+    assert np.abs(twin - features_of(audio)).max() < 1e-4
+
+
+@torch.no_grad()
+def test_semantic_steps_equal_the_whole_clip(hearing: Hearing) -> None:
+    features = hearing.features(torch.from_numpy(noise(12_800))[None])
+    whole = hearing.semantic(features)
+    encoder: SemanticEncoder = hearing.semantic
+    state = encoder.initial_state()
+    for frame in range(features.shape[2]):
+        out, state = encoder.step(features[:, :, frame : frame + 1], state)
+        assert torch.allclose(out["logits"], whole.logits[:, frame], atol=1e-4)
+        assert torch.allclose(out["embedding"], whole.embedding[:, frame], atol=1e-4)
+        assert torch.allclose(out["keys"], whole.keys[:, :, frame], atol=1e-4)
+
+
+@torch.no_grad()
+def test_spatial_steps_equal_the_whole_clip(hearing: Hearing) -> None:
+    features = hearing.features(torch.from_numpy(noise(12_800))[None])
+    semantic = hearing.semantic(features)
+    encoder: SpatialEncoder = hearing.spatial
+    queries = torch.tensor([[3, 17, 40, 60]])
+    whole = encoder(features, semantic.embedding, semantic.keys, queries)
+    state = encoder.initial_state()
+    for frame in range(features.shape[2]):
+        out, state = encoder.step(
+            features[:, :, frame : frame + 1],
+            semantic.embedding[:, frame],
+            semantic.keys[:, :, frame],
+            queries,
+            torch.ones(1, 4),
+            state,
+        )
+        assert torch.allclose(out["slot_activity"], whole.activity[:, :, frame], atol=1e-4)
+        assert torch.allclose(out["slot_azimuth"], torch.softmax(whole.azimuth[:, :, frame], -1), atol=1e-4)
+        assert torch.allclose(out["slot_direction"], whole.direction[:, :, frame], atol=1e-4)
+        assert torch.allclose(out["room_log_t60"], whole.log_t60[:, frame], atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_slot_that_is_not_kept_forgets(hearing: Hearing) -> None:
+    encoder: SpatialEncoder = hearing.spatial
+    features = hearing.features(torch.from_numpy(noise(6400))[None])
+    semantic = hearing.semantic(features)
+    arguments = (semantic.embedding[:, 0], semantic.keys[:, :, 0], torch.tensor([[1, 2, 3, 4]]))
+    used = encoder.initial_state()
+    used["slots"] = torch.randn_like(used["slots"])
+    fresh, _ = encoder.step(features[:, :, :1], *arguments, torch.ones(1, 4), encoder.initial_state())
+    reset, _ = encoder.step(features[:, :, :1], *arguments, torch.zeros(1, 4), used)
+    assert torch.allclose(fresh["slot_azimuth"], reset["slot_azimuth"], atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_encoders_do_not_see_the_future(hearing: Hearing) -> None:
+    audio = noise(12_800)
+    changed = audio.copy()
+    changed[:, 6400:] = noise(6400, seed=1)
+    queries = torch.tensor([[5, 6]])
+    first, second = (hearing(torch.from_numpy(a)[None], queries) for a in (audio, changed))
+    assert torch.allclose(first[0].logits[:, :10], second[0].logits[:, :10], atol=1e-5)
+    assert torch.allclose(first[1].azimuth[:, :, :10], second[1].azimuth[:, :, :10], atol=1e-5)
+    assert not torch.allclose(first[1].azimuth[:, :, 12:], second[1].azimuth[:, :, 12:], atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_is_heard_does_not_depend_on_which_ear(hearing: Hearing) -> None:
+    audio = torch.from_numpy(noise(6400))[None]
+    straight, swapped = (hearing.semantic(hearing.features(a)).logits for a in (audio, audio.flip(1)))
+    assert torch.allclose(straight, swapped, atol=1e-4)
+
+
+def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:
+    first, second = encode_clips(hearing, [noise(80_000), noise(64_000)])
+    assert first.semantic.shape == (12, 317)
+    assert first.slots.shape == (12, 4, 106)
+    assert second.scene.shape == (10, 134)
+    assert np.isfinite(first.semantic).all()

@@ -1,0 +1,204 @@
+"""Hearing benchmark: a bundle, run as in use, on sources in heads, rooms and recordings that training never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.labels import by_key
+from earshot.runtime.scene.sources import SourceEstimate, summarize
+from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
+
+SAMPLE_RATE_HZ = 16_000
+TAIL_S = 0.5
+LEAD_S = 0.5
+# What a silent answer is worth: the mean error of a guess over the whole circle.
+CHANCE_AZIMUTH_ERROR_DEG = 90.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A mixture of some stems of a scene, cut around them, with the sources' truth."""
+
+    audio: NDArray[np.float32]
+    sources: list[dict[str, Any]]
+    room: dict[str, Any]
+    head: str
+
+
+def single_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
+    """Every stem alone over its background, from half a second before its onset."""
+    made = 0
+    for number in range(4):
+        for shard, row in iterate_scenes(shards):
+            if made >= limit:
+                return
+            yield cut(shard, row, [number])
+            made += 1
+
+
+def two_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
+    """Pairs of stems that overlap for at least half a second."""
+    made = 0
+    for shard, row in iterate_scenes(shards):
+        for first, second in ((0, 1), (2, 3), (0, 2), (1, 3)):
+            a, b = (shard.scenes[row]["sources"][i] for i in (first, second))
+            overlap = min(a["offset_s"], b["offset_s"]) - max(a["onset_s"], b["onset_s"])
+            if overlap < 0.5:
+                continue
+            if made >= limit:
+                return
+            yield cut(shard, row, [first, second])
+            made += 1
+
+
+def cut(shard: Shard, row: int, keep: list[int]) -> Clip:
+    """Mix stems ``keep`` of a scene with its background and cut from before the first onset to after the last end."""
+    scene = shard.scenes[row]
+    sources = [dict(scene["sources"][i]) for i in keep]
+    begin = max(0.0, min(s["onset_s"] for s in sources) - LEAD_S)
+    end = min(scene["duration_s"], max(s["offset_s"] for s in sources) + TAIL_S)
+    samples = slice(int(begin * SAMPLE_RATE_HZ), int(end * SAMPLE_RATE_HZ))
+    audio = shard.stems[row, -1, :, samples].astype(np.float32)
+    for index in keep:
+        audio += shard.stems[row, index, :, samples]
+    for source in sources:
+        source["onset_s"] -= begin
+        source["offset_s"] -= begin
+    return Clip(audio * shard.scale[row], sources, scene["room"], scene["head"]["id"])
+
+
+def hear(encoders: Encoders, audio: NDArray[np.float32]) -> list[SourceEstimate]:
+    """Sources that a loaded bundle hears in a clip [2, samples], by the live path."""
+    hearing = Hearing(encoders)
+    snapshots = []
+    for start in range(0, audio.shape[1], 1600):
+        snapshots += hearing.process(AudioChunk(audio[:, start : start + 1600], start))
+    return summarize(snapshots)
+
+
+def lateral_deg(azimuth_deg: float) -> float:
+    """Angle from the median plane, -90 (right) .. 90 (left); front and back are the same."""
+    return float(np.rad2deg(np.arcsin(np.sin(np.deg2rad(azimuth_deg)))))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One single-source clip, judged."""
+
+    truth_azimuth_deg: float
+    azimuth_deg: float | None
+    correct_class: bool
+    distance_error_m: float | None
+    t60_s: float
+
+
+def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
+    """Compare the surest track of a clip with its only source."""
+    source = clip.sources[0]
+    point = source["trajectory"][0]
+    t60 = float(clip.room.get("t60_s") or 0.0)
+    if not heard:
+        return Judged(point["azimuth_deg"], None, False, None, t60)
+    best = max(heard, key=lambda s: s.confidence)
+    distance = None if point["distance_m"] is None else abs(best.distance_m - point["distance_m"])
+    return Judged(
+        point["azimuth_deg"], best.azimuth_deg, best.label == by_key(source["label"]).name, distance, t60
+    )
+
+
+def summarize_single(judged: list[Judged]) -> dict[str, float]:
+    """Figures of the single-source table; clips in which nothing was heard count as errors of a guess."""
+    found = [j for j in judged if j.azimuth_deg is not None]
+    errors = [
+        CHANCE_AZIMUTH_ERROR_DEG
+        if j.azimuth_deg is None
+        else float(angle_between_azimuths(j.azimuth_deg, j.truth_azimuth_deg))
+        for j in judged
+    ]
+    lateral = [abs(lateral_deg(j.azimuth_deg or 0) - lateral_deg(j.truth_azimuth_deg)) for j in found]
+    clear = [j for j in found if abs(lateral_deg(j.truth_azimuth_deg)) < 75]
+    flipped = [
+        np.cos(np.deg2rad(j.azimuth_deg or 0)) * np.cos(np.deg2rad(j.truth_azimuth_deg)) < 0 for j in clear
+    ]
+    distances = [j.distance_error_m for j in found if j.distance_error_m is not None]
+    return {
+        "clips": len(judged),
+        "heard": len(found) / len(judged),
+        "top1": float(np.mean([j.correct_class for j in judged])),
+        "azimuth_mean_deg": float(np.mean(errors)),
+        "azimuth_median_deg": float(np.median(errors)),
+        "azimuth_over_20deg": float(np.mean(np.array(errors) > 20)),
+        "lateral_mean_deg": float(np.mean(lateral)) if lateral else 90.0,
+        "front_back_confusions": float(np.mean(flipped)) if flipped else 0.5,
+        "distance_over_half_m": float(np.mean(np.array(distances) > 0.5)) if distances else 1.0,
+    }
+
+
+def count_matches(clip: Clip, heard: list[SourceEstimate], within_deg: float = 20.0) -> tuple[int, int, int]:
+    """True positives, estimates and truths of a clip: right class and azimuth within ``within_deg`` (greedy by error)."""
+    free = list(heard)
+    hits = 0
+    for source in clip.sources:
+        name, azimuth = by_key(source["label"]).name, source["trajectory"][0]["azimuth_deg"]
+        same = [e for e in free if e.label == name]
+        same.sort(key=lambda e: float(angle_between_azimuths(e.azimuth_deg, azimuth)))
+        if same and angle_between_azimuths(same[0].azimuth_deg, azimuth) <= within_deg:
+            hits += 1
+            free.remove(same[0])
+    return hits, len(heard), len(clip.sources)
+
+
+def run_hearing(bundle: Path, data: Path, singles: int = 1000, pairs: int = 300) -> dict[str, Any]:
+    """Score a bundle.
+
+    Parameters
+    ----------
+    bundle : Path
+        Bundle folder.
+    data : Path
+        Folder of validation stem shards.
+    singles, pairs : int
+        Number of single-source clips and of overlapping pairs.
+
+    Returns
+    -------
+    dict
+        ``single`` (all), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1).
+    """
+    encoders = Encoders()
+    encoders.load(bundle)
+    shards = open_shards(data)
+    judged: list[Judged] = []
+    measured: list[Judged] = []
+    for clip in track(list(single_source_clips(shards, singles)), description="single sources"):
+        result = judge_single(clip, hear(encoders, clip.audio))
+        judged.append(result)
+        if clip.room["kind"] == "brir":
+            measured.append(result)
+    counts = np.array([0, 0, 0])
+    for clip in track(list(two_source_clips(shards, pairs)), description="two sources"):
+        counts += count_matches(clip, hear(encoders, clip.audio))
+    hits, estimates, truths = (int(c) for c in counts)
+    dry = [j for j in judged if j.t60_s < 0.3]
+    return {
+        "single": summarize_single(judged),
+        "single_measured": summarize_single(measured) if measured else None,
+        "single_dry": summarize_single(dry) if dry else None,
+        "pairs": {
+            "clips": pairs,
+            "f1_20deg": 2 * hits / max(1, estimates + truths),
+            "precision": hits / max(1, estimates),
+            "recall": hits / max(1, truths),
+        },
+    }

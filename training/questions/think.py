@@ -1,0 +1,55 @@
+"""Reasoning texts: evidence lines from the truth, and step lines small enough for a 5 M parameter model to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from earshot.runtime.language.prompt import NOTHING_HEARD, evidence_line
+from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, wrap_int
+
+
+def evidence_lines(view: SceneView) -> tuple[str, ...]:
+    """Evidence of every source in order of onset; one line `nothing` for a scene without any."""
+    if not view.heard:
+        return (NOTHING_HEARD,)
+    return tuple(
+        evidence_line(s.name, s.azimuth_deg, s.elevation_deg, s.distance_m, s.onset_s, s.offset_s) for s in view.heard
+    )
+
+
+def think_text(view: SceneView, steps: Sequence[str] = ()) -> str:
+    """Text between the think tags: evidence, then the steps."""
+    return "\n".join((*evidence_lines(view), *steps))
+
+
+def plus(value: int, change: int) -> str:
+    """A sum with its wrap-around spelled out: `-120 - 90 = -210 + 360 = 150`."""
+    raw = value + change
+    text = f"{value} {'+' if change >= 0 else '-'} {abs(change)} = {raw}"
+    wrapped = wrap_int(raw)
+    if wrapped == raw:
+        return text
+    return f"{text} {'+' if wrapped > raw else '-'} 360 = {wrapped}"
+
+
+def named(azimuth_deg: int) -> str:
+    """An azimuth with its sector: `-35 front right`."""
+    sector = sector_of(azimuth_deg)
+    return f"{azimuth_deg} {SECTORS[sector if sector is not None else 0]}"
+
+
+def compare(word: str, first: Heard, second: Heard, attribute: str) -> str:
+    """A comparison of two sources: `distance: dog 1.2 < voice 3.0`."""
+    a, b = getattr(first, attribute), getattr(second, attribute)
+    sign = "<" if a < b else ">" if a > b else "="
+    return f"{word}: {first.name} {a} {sign} {second.name} {b}"
+
+
+def listing(word: str, sources: Sequence[Heard], attribute: str) -> str:
+    """Values of several sources: `distance: dog 1.2, voice 3.0`."""
+    return f"{word}: " + ", ".join(f"{s.name} {getattr(s, attribute)}" for s in sources)
+
+
+def not_heard(name: str) -> str:
+    """The step that says a sound asked about is not in the evidence."""
+    return f"{name}: none"

@@ -1,0 +1,198 @@
+"""Feature banks: what the frozen encoders make of many scenes, pooled to audio tokens, for the language stages.
+
+The slots are allocated by the runtime's own code and every slot's memory starts when it starts in the runtime, so that
+projector and language model learn from exactly what they will get.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
+from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
+from earshot.training.stages.encoders import Hearing
+from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
+from earshot.training.synthesis.scenes import Scene, restrict
+
+FRAME_SAMPLES = 640
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BankSettings:
+    """How bank scenes are drawn from stem scenes.
+
+    Attributes
+    ----------
+    mixtures : int
+        Mixtures per rendered scene.
+    source_counts : tuple of float
+        Probabilities of 0, 1, 2, 3 sources.
+    duration_s : (float, float)
+        Range of scene lengths.
+    swap_probability : float
+        How often the ears are exchanged (and the truth mirrored).
+    """
+
+    mixtures: int = 3
+    source_counts: tuple[float, float, float, float] = (0.04, 0.31, 0.38, 0.27)
+    duration_s: tuple[float, float] = (5.0, 10.0)
+    swap_probability: float = 0.5
+    gain_db: float = 2.5
+    background_db: tuple[float, float] = (-6.0, 6.0)
+    level_db: float = 8.0
+    batch: int = 16
+    seed: int = 11
+
+
+def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = BankSettings()) -> int:
+    """Encode mixtures of all scenes of a stem data set; returns the number of bank scenes.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of stem shards.
+    model : Hearing
+        Trained encoders, in evaluation mode.
+    out : Path
+        Gets ``scenes.jsonl`` (with ``bank_row`` and ``tokens``), ``semantic.npy``, ``scene.npy``, ``slots.npy``.
+    """
+    rng = np.random.default_rng(settings.seed)
+    work = [item for item in iterate_scenes(open_shards(data)) for _ in range(settings.mixtures)]
+    scenes: list[Scene] = []
+    tokens: list[Tokens] = []
+    row = 0
+    for first in track(range(0, len(work), settings.batch), description="encoding"):
+        drawn = [mix_scene(shard, index, settings, rng) for shard, index in work[first : first + settings.batch]]
+        for (scene, _), pooled in zip(drawn, encode_clips(model, [audio for _, audio in drawn]), strict=True):
+            count = int(scene["duration_s"] / (FRAMES_PER_TOKEN * 0.04))
+            kept = Tokens(pooled.semantic[:count], pooled.scene[:count], pooled.slots[:count])
+            scenes.append({**scene, "bank_row": row, "tokens": len(kept), "id": f"{scene['id']}-{len(scenes)}"})
+            tokens.append(_halved(kept))
+            row += len(kept)
+    _write(out, scenes, Tokens.join(tokens))
+    return len(scenes)
+
+
+def _halved(tokens: Tokens) -> Tokens:
+    return Tokens(*(part.astype(np.float16) for part in (tokens.semantic, tokens.scene, tokens.slots)))
+
+
+def _write(out: Path, scenes: list[Scene], tokens: Tokens) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name, part in tokens.as_dict().items():
+        np.save(out / f"{name}.npy", part.astype(np.float16))
+    with (out / "scenes.jsonl").open("w", encoding="utf-8") as file:
+        for scene in scenes:
+            file.write(json.dumps(scene) + "\n")
+
+
+def mix_scene(
+    shard: Shard, row: int, settings: BankSettings, rng: np.random.Generator
+) -> tuple[Scene, FloatArray]:
+    """A random mixture of a rendered scene's stems: its description and its audio [2, samples]."""
+    scene = shard.scenes[row]
+    count = int(rng.choice(4, p=settings.source_counts))
+    low, high = settings.duration_s
+    duration_s = float(np.floor(rng.uniform(low, min(high, scene["duration_s"]) + 0.39) / 0.4) * 0.4)
+    early = [i for i, s in enumerate(scene["sources"]) if s["onset_s"] < duration_s - 0.8]
+    keep = sorted(rng.permutation(early)[:count].tolist())
+    mixed = restrict(scene, keep, round(duration_s, 1))
+    samples = int(duration_s * 16_000)
+    audio = 10 ** (rng.uniform(*settings.background_db) / 20) * shard.stems[row, -1, :, :samples].astype(np.float32)
+    for source in mixed["sources"]:
+        gain_db = float(rng.normal(0, settings.gain_db))
+        audio += 10 ** (gain_db / 20) * shard.stems[row, source["stem"], :, :samples]
+        source["level_db"] = round(source["level_db"] + gain_db, 1)
+    level_db = float(rng.uniform(-settings.level_db, settings.level_db))
+    audio = (audio * shard.scale[row] * 10 ** (level_db / 20)).astype(np.float32)
+    if rng.random() < settings.swap_probability:
+        mixed, audio = mirrored(mixed), np.ascontiguousarray(audio[::-1])
+    return mixed, audio
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The scene as it is with the ears exchanged."""
+    sources = []
+    for source in scene["sources"]:
+        points = [{**p, "azimuth_deg": -p["azimuth_deg"]} for p in source["trajectory"]]
+        sources.append({**source, "trajectory": points})
+    return {**scene, "sources": sources}
+
+
+@torch.no_grad()
+def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
+    """Audio tokens of clips [2, samples] of any lengths, as the runtime would make them."""
+    frames = [clip.shape[1] // FRAME_SAMPLES for clip in clips]
+    longest = max(frames) * FRAME_SAMPLES
+    audio = torch.from_numpy(np.stack([_padded(clip, longest) for clip in clips]))
+    features = model.features(audio)
+    semantic = model.semantic(features)
+    cells = model.spatial.trunk(features)
+    scene, rest = model.spatial.describe(cells)
+    probability = torch.sigmoid(semantic.logits)
+    out = []
+    for row, length in enumerate(frames):
+        classes, _ = allocate(probability[row, :length].numpy())
+        slots = _ask_slots(
+            model, cells[row, :, :length], semantic.embedding[row, :length], semantic.keys[row, :, :length], classes
+        )
+        out.append(
+            pool_tokens(
+                semantic_embedding=semantic.embedding[row, :length].numpy(),
+                class_probability=probability[row, :length].numpy(),
+                slot_class=classes,
+                activity=torch.sigmoid(slots[..., 0]).numpy(),
+                azimuth_posterior=torch.softmax(slots[..., 1:37], -1).numpy(),
+                direction=slots[..., 37:40].numpy(),
+                log_distance=slots[..., 40].numpy(),
+                scene_embedding=scene[row, :length].numpy(),
+                log_t60=rest[row, :length, 0].numpy(),
+                count_probability=torch.softmax(rest[row, :length, 1:], -1).numpy(),
+            )
+        )
+    return out
+
+
+def _padded(clip: FloatArray, length: int) -> FloatArray:
+    out = np.zeros((2, length), np.float32)
+    count = min(length, clip.shape[1])
+    out[:, :count] = clip[:, :count]
+    return out
+
+
+def _ask_slots(
+    model: Hearing, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]
+) -> Tensor:
+    """Head outputs [T, 4, 41] of the slots; each stretch of one class in one slot starts with empty memory."""
+    frames = len(classes)
+    out = torch.zeros(frames, SLOTS, 41)
+    stretches = [s for slot in range(SLOTS) for s in _stretches(classes[:, slot], slot)]
+    if not stretches:
+        return out
+    wanted = sorted({label for _, _, _, label in stretches})
+    pooled, _ = model.spatial.ask(cells[None], embedding[None], keys[None], torch.tensor([wanted]))
+    pieces = [pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]
+    packed = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
+    heads = model.spatial.heads(model.spatial.gru(packed)[0])
+    for (slot, begin, end, _), values in zip(stretches, heads, strict=True):
+        out[begin:end, slot] = values[: end - begin]
+    return out
+
+
+def _stretches(labels: NDArray[np.int64], slot: int) -> list[tuple[int, int, int, int]]:
+    """Runs of one class in a slot as (slot, first frame, end frame, class)."""
+    edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+    return [
+        (slot, begin, end, int(labels[begin]))
+        for begin, end in zip(edges, edges[1:], strict=False)
+        if labels[begin] != EMPTY
+    ]
