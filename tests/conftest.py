@@ -16,3 +16,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the shared recordings (../shared/data), which are not part of the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete bundle with random weights, accepted by the runtime; not to be changed by a test."""
+    pytest.importorskip("torch", reason="the bundle is made with the exporter")
+    from tests.bundles import make_tiny_bundle
+
+    folder = tmp_path_factory.mktemp("tiny_bundle")
+    return make_tiny_bundle(folder / "bundle", folder / "scratch")

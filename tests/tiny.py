@@ -91,7 +91,7 @@ def _lively(model: PreTrainedModel) -> PreTrainedModel:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
-                parameter.normal_(0.0, 0.3 if "embed" in name else 1.0 / parameter.shape[1] ** 0.5)
+                parameter.normal_(0.0, 0.05 if "embed" in name else 1.0 / parameter.shape[1] ** 0.5)
             elif name.endswith("bias"):
                 parameter.normal_(0.0, 0.5)
             else:

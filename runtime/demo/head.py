@@ -69,13 +69,14 @@ def binaural(
         Left ear first, with 0.2 s for the last reflections.
     """
     length = len(sound) + round(0.2 * SAMPLE_RATE_HZ)
-    frequency_hz = np.fft.rfftfreq(2 * length, 1 / SAMPLE_RATE_HZ)
+    frequency_hz = np.asarray(np.fft.rfftfreq(2 * length, 1 / SAMPLE_RATE_HZ), np.float64)
     spectrum = np.fft.rfft(sound, 2 * length)
-    place = unit_vector(azimuth_deg, elevation_deg) * distance_m
+    place = np.asarray(unit_vector(azimuth_deg, elevation_deg) * distance_m, np.float64)
     transfer = np.zeros((2, len(frequency_hz)), np.complex128)
     for image, gain in _images(place, room):
         transfer += gain * _head_transfer(image, frequency_hz)
-    return np.fft.irfft(spectrum * transfer, 2 * length, axis=-1)[:, :length]
+    ears: Floats = np.fft.irfft(spectrum * transfer, 2 * length, axis=-1)
+    return ears[:, :length]
 
 
 def ear_delays_s(azimuth_deg: float, elevation_deg: float = 0.0) -> tuple[float, float]:

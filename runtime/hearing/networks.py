@@ -42,7 +42,7 @@ class Network:
     """One ONNX graph with explicit state."""
 
     def __init__(self, session: Any) -> None:
-        self._session = session
+        self.session = session
         inputs = session.get_inputs()
         self._outputs = [output.name for output in session.get_outputs()]
         self.inputs = frozenset(i.name for i in inputs if not i.name.startswith("state."))
@@ -55,14 +55,14 @@ class Network:
 
     def run(self, inputs: Mapping[str, NDArray[Any]], state: Tensors) -> tuple[Tensors, Tensors]:
         """One step; returns the outputs and the state to give to the next step."""
-        values = self._session.run(self._outputs, {**inputs, **state})
+        values = self.session.run(self._outputs, {**inputs, **state})
         outputs = dict(zip(self._outputs, values, strict=True))
         following = {name: outputs.pop("next." + name.removeprefix("state.")) for name in self._state}
         return outputs, following
 
     def width_of(self, output: str) -> int:
         """Last dimension of an output."""
-        return int(next(o.shape[-1] for o in self._session.get_outputs() if o.name == output))
+        return int(next(o.shape[-1] for o in self.session.get_outputs() if o.name == output))
 
     def problem(self) -> str | None:
         """What is wrong with the state of this graph, or None."""

@@ -1,4 +1,4 @@
-"""The `earshot` command: finds the command asked for and turns every way to fail into one line and an exit code.
+"""The `earshot` command: finds what was asked for and turns every way to fail into a line and an exit code.
 
 Exit codes: 0 fine, 1 a bug, 2 wrong use, 3 bad input, 4 bundle rejected, 5 device problem, 130 interrupted.
 """
@@ -41,16 +41,14 @@ class LazyGroup(TyperGroup):
         info = COMMANDS.get(cmd_name)
         if info is None:
             return None
-        panel = (
-            "Commands" if info.is_runtime else f'Making models: pip install "earshot[{info.extra or "dev"}]"'
-        )
+        panel = "Commands" if info.is_runtime else "Making models"
         return TyperCommand(name=info.name, help=info.summary, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the command that is about to run."""
         command = load_command(args[0])
         if command is None:
-            self.commands = dict.fromkeys(COMMANDS, None)  # type: ignore[arg-type]  # names for "did you mean"
+            self.commands = {known: self.get_command(ctx, known) for known in COMMANDS}  # for "did you mean"
             return super().resolve_command(ctx, args)
         return args[0], command, args[1:]
 
@@ -148,16 +146,13 @@ def _line_and_code(error: Exception) -> tuple[str, int]:
     """What to say about an error, and the exit code for it."""
     if isinstance(error, EarshotError):
         return str(error), error.exit_code
-    if hasattr(error, "format_message") and hasattr(
-        error, "exit_code"
-    ):  # click's own, wherever typer keeps it
+    if hasattr(error, "format_message"):  # click's own, wherever typer keeps it
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "earshot"
-        return f"{error.format_message()} See '{path} --help'.", int(error.exit_code)
-    return (
-        f"unexpected {type(error).__name__}: {error} (a bug; run again with {DEBUG_OPTION} to see where)",
-        1,
-    )
+        what = error.format_message().rstrip(".") or "a command is missing"
+        return f"{what}; see '{path} --help'", int(getattr(error, "exit_code", 2))
+    what = f"unexpected {type(error).__name__}: {error}"
+    return f"{what} (a bug; run again with {DEBUG_OPTION} to see where)", 1
 
 
 def _say(text: str, code: int) -> int:

@@ -1,8 +1,8 @@
 """Which commands there are and how each is loaded, at the moment it is asked for and not before.
 
-Nothing here imports a command: `earshot --help` must stay fast and work where half of the packages are missing.
-Runtime commands are functions (or typer apps) in `earshot.runtime.interfaces.commands.<name>`; commands for making
-models come from the entry point group `earshot.commands` and need an extra.
+Nothing here imports a command: `earshot --help` must stay fast and work where half of the packages are
+missing. Runtime commands are functions (or typer apps) in `earshot.runtime.interfaces.commands.<name>`;
+commands for making models come from the entry point group `earshot.commands` and need an extra.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ COMMANDS: dict[str, CommandInfo] = {
         CommandInfo("doctor", "Check this installation: libraries, processor, model, audio."),
         CommandInfo("devices", "List the audio inputs."),
         CommandInfo("bundle", "Show or verify a model bundle."),
-        CommandInfo("synth", "Make binaural scenes.", "train", False),
-        CommandInfo("train", "Train a stage of the model.", "train", False),
-        CommandInfo("bench", "Measure a model on the three-level benchmark.", "train", False),
-        CommandInfo("export", "Turn a trained model into a bundle.", "export", False),
+        CommandInfo("synth", "Make binaural scenes (extra: train).", "train", False),
+        CommandInfo("train", "Train a stage of the model (extra: train).", "train", False),
+        CommandInfo("bench", "Measure a model on the three-level benchmark (extra: train).", "train", False),
+        CommandInfo("export", "Turn a trained model into a bundle (extra: export).", "export", False),
         CommandInfo("simulate", "Run against a simulated hearable or board.", None, False),
     )
 }
@@ -87,7 +87,7 @@ def load_command(name: str) -> Any:
 
 
 def missing_package(name: str, error: ModuleNotFoundError) -> UsageError | None:
-    """What to say when a command stops at an import; None when that is a bug of ours rather than a missing package."""
+    """What to say when a command stops at an import; None when a module of our own is missing (a bug)."""
     top = (error.name or "").partition(".")[0]
     if top in ("", "earshot"):
         return None

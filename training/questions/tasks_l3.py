@@ -192,7 +192,7 @@ def stop_nearest(view: SceneView, form: Form, rng: random.Random) -> Draft | Non
 @task("stop_remains", "L3", "choice", "open")
 def stop_remains(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """What remains when a sound stops: one of two named, the other, both, or nothing."""
-    if not view.heard:
+    if not 1 <= len(view.heard) <= 3:
         return None
     stopped = rng.choice(view.heard)
     rest = [source.label for source in view.heard if source is not stopped]

@@ -20,7 +20,7 @@ from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.stages.encoders import Hearing
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
-from earshot.training.synthesis.scenes import Scene, restrict
+from earshot.training.synthesis.scenes import Scene, fully_known, restrict
 
 FRAME_SAMPLES = 640
 FloatArray = NDArray[np.float32]
@@ -66,7 +66,8 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
         Gets ``scenes.jsonl`` (with ``bank_row`` and ``tokens``), ``semantic.npy``, ``scene.npy``, ``slots.npy``.
     """
     rng = np.random.default_rng(settings.seed)
-    work = [item for item in iterate_scenes(open_shards(data)) for _ in range(settings.mixtures)]
+    known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
+    work = [item for item in known for _ in range(settings.mixtures)]
     scenes: list[Scene] = []
     tokens: list[Tokens] = []
     row = 0

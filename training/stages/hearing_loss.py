@@ -17,8 +17,8 @@ from earshot.training.stages.remix import Batch
 class LossWeights:
     """Balance of the parts. A class loss far larger than the others stops direction from being learned."""
 
-    classes: float = 0.25
-    clip_class: float = 0.3
+    classes: float = 0.4
+    clip_class: float = 0.5
     azimuth: float = 1.0
     direction: float = 1.5
     distance: float = 0.6

@@ -1,4 +1,4 @@
-"""Sounds made from formulas: for demonstrations, tests and extra training material that carry no recording rights.
+"""Sounds made from formulas: for demonstrations, tests and training material free of recording rights.
 
 Each generator belongs to one class of the label table and draws its own parameters (pitch, tempo, brightness,
 material), so that two seeds sound like two recordings of the same kind of thing. Ranges were set against the

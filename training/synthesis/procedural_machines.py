@@ -1,9 +1,12 @@
 """Procedural sounds of machines and of things that are struck: engines, clocks, doors, steps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from earshot.training.synthesis.procedural_parts import (
     SAMPLE_RATE_HZ,
     Array,
+    convolve,
     damped_modes,
     harmonic_tone,
     intervals,
@@ -16,6 +19,9 @@ from earshot.training.synthesis.procedural_parts import (
 )
 
 __all__ = ["clock_tick", "door_knock", "engine", "footsteps", "helicopter", "mouse_click", "vacuum_cleaner"]
+
+_SWITCH = (0.6, 1.0, 0.8, 0.6)  # weights of a micro switch's modes
+_SNAP = ((500.0, -8.0), (4000.0, 0.0), (8000.0, -4.0))  # spectrum of its contact
 
 
 def door_knock(rng: np.random.Generator, duration_s: float) -> Array:
@@ -45,21 +51,16 @@ def footsteps(rng: np.random.Generator, duration_s: float) -> Array:
     toe_after_s = rng.uniform(0.05, 0.12)
     feet = rng.uniform(0.75, 1.0, 2)
     grit = rng.uniform(0.0, 0.5)
-    for number, onset in enumerate(
-        intervals(rng, duration_s, rng.uniform(0.42, 0.68), 0.06, rng.uniform(0, 0.1))
-    ):
+    period = rng.uniform(0.42, 0.68)
+    for number, onset in enumerate(intervals(rng, duration_s, period, 0.06, rng.uniform(0, 0.05))):
         strength = feet[number % 2] * rng.uniform(0.8, 1.1)
         heel = _burst(rng, 0.12, rng.uniform(0.008, 0.02), ground)
         toe = _burst(rng, 0.1, rng.uniform(0.01, 0.03), ground)
         scrape = _burst(rng, 0.15, 0.05, [(500, -10), (3000, 0), (8000, -6)])
         thump = damped_modes(rng, [thump_hz, 1.7 * thump_hz], [0.12, 0.08], [1.0, 0.5])
-        for late, gain, grain in (
-            (0, 0.8, heel),
-            (0, 1.2, thump),
-            (toe_after_s, 0.4, toe),
-            (0.02, 0.25 * grit, scrape),
-        ):
-            mix_at(track, onset + late, strength * gain * grain)
+        mix_at(track, onset, strength * (0.8 * heel + 1.2 * thump))
+        mix_at(track, onset + toe_after_s, 0.4 * strength * toe)
+        mix_at(track, onset + 0.02, 0.25 * grit * strength * scrape)
     return reverberate(rng, track, rng.uniform(0.2, 0.6), rng.uniform(0.03, 0.3))
 
 
@@ -70,7 +71,7 @@ def clock_tick(rng: np.random.Generator, duration_s: float) -> Array:
     case = rng.uniform(180, 500)
     sides = (1.0, rng.uniform(0.8, 1.15))
     period = float(rng.choice([1.0, 0.5, 0.4, 0.25, 0.2]))
-    for number, onset in enumerate(intervals(rng, duration_s, period, 0.01, rng.uniform(0.0, 0.1))):
+    for number, onset in enumerate(intervals(rng, duration_s, period, 0.01, rng.uniform(0, 0.05))):
         side = sides[number % 2]
         gains = np.array([1.0, 0.8, 0.5, 0.3]) * rng.uniform(0.8, 1.2, 4)
         mix_at(track, onset, side * damped_modes(rng, side * pitches, [0.05, 0.035, 0.025, 0.015], gains))
@@ -86,21 +87,17 @@ def mouse_click(rng: np.random.Generator, duration_s: float) -> Array:
     pitches = rng.uniform(1200, 2400) * np.array([1.0, 1.9, 2.8, 3.7]) * rng.uniform(0.95, 1.05, 4)
     body = rng.uniform(250, 600)
     doubled = rng.uniform(0.0, 0.6)
-    for onset in intervals(rng, duration_s, rng.uniform(0.5, 1.3), 0.6, rng.uniform(0.02, 0.2)):
+    for onset in intervals(rng, duration_s, rng.uniform(0.5, 1.3), 0.6, rng.uniform(0, 0.05)):
         hold_s = rng.uniform(0.06, 0.13)
         for repeat in range(1 + int(rng.random() < doubled)):
             for late, gain, shift in ((0.0, 1.0, 1.0), (hold_s, 0.5, 1.12)):
                 start = onset + late + repeat * (hold_s + 0.09)
-                mix_at(
-                    track, start, gain * damped_modes(rng, shift * pitches, [0.012] * 4, [0.6, 1.0, 0.8, 0.6])
-                )
+                mix_at(track, start, gain * damped_modes(rng, shift * pitches, [0.012] * 4, _SWITCH))
                 mix_at(track, start, 0.2 * gain * damped_modes(rng, [body], [0.03], [1.0]))
-                mix_at(
-                    track, start, 0.4 * gain * _burst(rng, 0.015, 0.0015, [(500, -8), (4000, 0), (8000, -4)])
-                )
+                mix_at(track, start, 0.4 * gain * _burst(rng, 0.015, 0.0015, _SNAP))
     hum = shaped_noise(rng, len(track), [(50, 0), (200, -8), (1000, -20), (8000, -34)])  # the computer itself
     room = reverberate(rng, track, rng.uniform(0.08, 0.2), rng.uniform(0.01, 0.08))
-    return room + hum * rng.uniform(0.01, 0.04) * np.max(np.abs(track))
+    return np.asarray(room + hum * rng.uniform(0.003, 0.02) * np.max(np.abs(track)))
 
 
 def engine(rng: np.random.Generator, duration_s: float) -> Array:
@@ -115,7 +112,8 @@ def engine(rng: np.random.Generator, duration_s: float) -> Array:
     rumble = _through(shot - np.mean(shot), [(muffler, 0.03), (2.3 * muffler, 0.02), (5 * muffler, 0.008)])
     clatter = shaped_noise(rng, count, [(150, -8), (600, 0), (2500, -6), (8000, -20)]) * (0.25 + shot)
     hum = harmonic_tone(4 * cycle_hz, [1.0, 0.6, 0.3, 0.2])
-    return _unit(rumble) + _unit(hum) * rng.uniform(0.1, 0.5) + _unit(clatter) * rng.uniform(0.12, 0.4)
+    mixture = _unit(rumble) + _unit(hum) * rng.uniform(0.1, 0.5) + _unit(clatter) * rng.uniform(0.12, 0.4)
+    return np.asarray(mixture)
 
 
 def helicopter(rng: np.random.Generator, duration_s: float) -> Array:
@@ -144,7 +142,7 @@ def vacuum_cleaner(rng: np.random.Generator, duration_s: float) -> Array:
 
 
 def _burst(
-    rng: np.random.Generator, length_s: float, decay_s: float, curve: list[tuple[float, float]]
+    rng: np.random.Generator, length_s: float, decay_s: float, curve: Sequence[tuple[float, float]]
 ) -> Array:
     """Noise burst with an exponential decay (time constant ``decay_s``), peak about 1."""
     time = seconds(length_s)
@@ -155,13 +153,10 @@ def _burst(
 def _through(drive: Array, resonances: list[tuple[float, float]]) -> Array:
     """Send a signal through parallel resonators given as (frequency_hz, decay time constant in s)."""
     time = seconds(0.25)
-    response = sum(
-        np.exp(-time / decay) * np.sin(2 * np.pi * frequency * time) for frequency, decay in resonances
-    )
-    size = 1 << (len(drive) + len(time)).bit_length()
-    return np.asarray(
-        np.fft.irfft(np.fft.rfft(drive, size) * np.fft.rfft(response, size), size)[: len(drive)]
-    )
+    response = np.zeros_like(time)
+    for frequency, decay in resonances:
+        response += np.exp(-time / decay) * np.sin(2 * np.pi * frequency * time)
+    return convolve(drive, response)
 
 
 def _unit(signal: Array) -> Array:

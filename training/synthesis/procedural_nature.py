@@ -22,11 +22,11 @@ __all__ = ["chirping_birds", "crickets", "pouring_water", "rain", "water_drops",
 def chirping_birds(rng: np.random.Generator, duration_s: float) -> Array:
     """One to three birds; each sings phrases of its own frequency-swept syllable."""
     track = np.zeros(len(seconds(duration_s)))
-    for _ in range(int(rng.integers(1, 4))):
+    for bird in range(int(rng.integers(1, 4))):
         loudness = rng.uniform(0.3, 1.0)
         syllables = [_syllable(rng) for _ in range(int(rng.integers(1, 4)))]
         gap_s = rng.uniform(0.03, 0.12)
-        for phrase in intervals(rng, duration_s, rng.uniform(0.5, 1.5), 0.4, rng.uniform(0, 0.3)):
+        for phrase in intervals(rng, duration_s, rng.uniform(0.5, 1.5), 0.4, rng.uniform(0, 0.4 if bird else 0.05)):
             onset = phrase
             for _ in range(int(rng.integers(2, 8))):
                 syllable = syllables[int(rng.integers(len(syllables)))]
@@ -45,9 +45,8 @@ def _syllable(rng: np.random.Generator) -> Array:
     bend = rng.uniform(-0.35, 0.35, 2)
     pitch = start * (1 + bend[0] * position + bend[1] * np.sin(np.pi * position))
     if rng.random() < 0.3:
-        pitch = pitch * (
-            1 + 0.06 * np.sin(2 * np.pi * rng.uniform(25, 60) * seconds(count / SAMPLE_RATE_HZ)[:count])
-        )
+        trill_hz = rng.uniform(25, 60)
+        pitch = pitch * (1 + 0.06 * np.sin(2 * np.pi * trill_hz * np.arange(count) / SAMPLE_RATE_HZ))
     return harmonic_tone(pitch, [1.0, rng.uniform(0.02, 0.15)]) * np.hanning(count)
 
 
@@ -55,13 +54,13 @@ def crickets(rng: np.random.Generator, duration_s: float) -> Array:
     """Two to five crickets: chirps of 3 to 5 pulses of a pure carrier, over a quiet night."""
     track = np.zeros(len(seconds(duration_s)))
     carrier = rng.uniform(3800, 5200)
-    for _ in range(int(rng.integers(2, 6))):
+    for cricket in range(int(rng.integers(2, 6))):
         own = carrier * rng.uniform(0.94, 1.06)
         pulse_s = rng.uniform(0.012, 0.022)
         pulse = harmonic_tone(np.full(round(pulse_s * SAMPLE_RATE_HZ), own), [1.0, 0.05])
         pulse *= np.hanning(len(pulse)) * rng.uniform(0.2, 1.0)
         pulses = int(rng.integers(3, 6))
-        for onset in intervals(rng, duration_s, rng.uniform(0.28, 0.6), 0.05, rng.uniform(0, 0.3)):
+        for onset in intervals(rng, duration_s, rng.uniform(0.28, 0.6), 0.05, rng.uniform(0, 0.4 if cricket else 0.05)):
             for number in range(pulses):
                 mix_at(track, onset + 1.6 * pulse_s * number, pulse)
     track = reverberate(rng, track, 0.4, rng.uniform(0.05, 0.3))
@@ -74,7 +73,7 @@ def water_drops(rng: np.random.Generator, duration_s: float) -> Array:
     track = np.zeros(len(seconds(duration_s)))
     period = rng.uniform(0.25, 0.9)
     pitch = log_uniform(rng, 500, 1800)
-    for onset in intervals(rng, duration_s, period, rng.uniform(0.05, 0.6), rng.uniform(0.0, 0.1)):
+    for onset in intervals(rng, duration_s, period, rng.uniform(0.05, 0.6), rng.uniform(0.0, 0.05)):
         drop = _bubble(rng, pitch * rng.uniform(0.8, 1.25), rng.uniform(0.03, 0.09), rng.uniform(1.5, 5.0))
         splash = shaped_noise(rng, 160, [(500, -6), (3000, 0), (8000, -6)]) * np.exp(-np.arange(160) / 25)
         mix_at(track, onset, 0.12 * splash)
@@ -83,7 +82,7 @@ def water_drops(rng: np.random.Generator, duration_s: float) -> Array:
 
 
 def pouring_water(rng: np.random.Generator, duration_s: float) -> Array:
-    """A stream into a vessel: hundreds of small bubbles, splashing, and a pitch that climbs as the vessel fills."""
+    """A stream into a vessel: small bubbles, splashing, and a pitch that climbs as it fills."""
     track = np.zeros(len(seconds(duration_s)))
     rate = rng.uniform(50, 120)
     lowest, climb = log_uniform(rng, 300, 600), rng.uniform(1.0, 1.8)
@@ -96,7 +95,7 @@ def pouring_water(rng: np.random.Generator, duration_s: float) -> Array:
     splash = shaped_noise(rng, len(track), [(200, -14), (700, 0), (8000, -14)])
     splash *= np.exp(1.2 * slow_curve(rng, len(track), rng.uniform(50, 90)))  # grainy: many tiny impacts
     glug = np.exp(rng.uniform(0.1, 0.5) * slow_curve(rng, len(track), rng.uniform(1.5, 4.0)))
-    return glug * (track + splash * rng.uniform(0.2, 0.6) * np.sqrt(np.mean(track**2)))
+    return np.asarray(glug * (track + splash * rng.uniform(0.2, 0.6) * np.sqrt(np.mean(track**2))))
 
 
 def _bubble(rng: np.random.Generator, pitch_hz: float, decay_s: float, rise_per_s: float) -> Array:

@@ -1,6 +1,6 @@
 """Building blocks of the procedural sounds: oscillators, shaped noise, damped modes, placing of grains.
 
-Everything is mono, float64 while in work, 16 kHz, numpy only, and takes its chance from the generator passed in.
+Everything is mono, float64 while in work, 16 kHz, numpy only; all chance comes from the generator passed in.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "SAMPLE_RATE_HZ",
     "Array",
+    "convolve",
     "damped_modes",
     "harmonic_tone",
     "intervals",
@@ -27,6 +28,7 @@ SAMPLE_RATE_HZ = 16000
 _TOP_HZ = 7600.0  # partials above this are left out: they would alias or be cut by any recording chain
 
 Array = NDArray[np.float64]
+Numbers = Sequence[float] | NDArray[np.float64]
 
 
 def seconds(duration_s: float) -> Array:
@@ -64,7 +66,7 @@ def shaped_noise(rng: np.random.Generator, count: int, curve: Sequence[tuple[flo
 
 
 def slow_curve(rng: np.random.Generator, count: int, rate_hz: float) -> Array:
-    """Smooth random curve around 0 with about unit spread, wandering ``rate_hz`` times a second; shape [count]."""
+    """Smooth random curve around 0, spread about 1, wandering ``rate_hz`` times a second; [count]."""
     knots = max(4, int(np.ceil(count / SAMPLE_RATE_HZ * rate_hz * 2)) + 2)
     fine = np.linspace(0, knots - 1, count)
     values = rng.standard_normal(knots)
@@ -73,14 +75,14 @@ def slow_curve(rng: np.random.Generator, count: int, rate_hz: float) -> Array:
     return np.asarray(values[left] * (1 - blend) + values[left + 1] * blend)
 
 
-def harmonic_tone(frequency_hz: Array, amplitudes: Sequence[float], phases: Array | None = None) -> Array:
+def harmonic_tone(frequency_hz: Array, amplitudes: Numbers, phases: Array | None = None) -> Array:
     """Sum of harmonics of a varying fundamental.
 
     Parameters
     ----------
     frequency_hz : array, shape [samples]
         Fundamental at every sample.
-    amplitudes : sequence of float
+    amplitudes : numbers
         Amplitude of harmonic 1, 2, ...; harmonics above 7.6 kHz are left out sample by sample.
     phases : array, optional
         Start phase per harmonic in radians; zero when left out.
@@ -97,15 +99,15 @@ def harmonic_tone(frequency_hz: Array, amplitudes: Sequence[float], phases: Arra
 
 def damped_modes(
     rng: np.random.Generator,
-    frequencies_hz: Sequence[float],
-    decays_s: Sequence[float],
-    gains: Sequence[float],
+    frequencies_hz: Numbers,
+    decays_s: Numbers,
+    gains: Numbers,
 ) -> Array:
     """Struck object: exponentially damped sines with random phases (modal synthesis).
 
     Parameters
     ----------
-    decays_s : sequence of float
+    decays_s : numbers
         Time in which each mode falls by 60 dB; the longest one sets the length of the result.
     """
     time = seconds(max(decays_s))
@@ -146,12 +148,16 @@ def pulse_envelope(count: int, attack_s: float, release_s: float) -> Array:
 
 
 def reverberate(rng: np.random.Generator, dry: Array, t60_s: float, wet: float) -> Array:
-    """Add an exponentially decaying diffuse tail (Moorer 1979); ``wet`` is its energy relative to the direct sound."""
+    """Add a decaying diffuse tail (Moorer 1979); ``wet`` is its energy over that of the direct sound."""
     time = seconds(t60_s)
-    tail = shaped_noise(rng, len(time), [(50, -3), (500, 0), (2000, -3), (8000, -12)]) * np.exp(
-        -6.91 * time / t60_s
-    )
+    tail = shaped_noise(rng, len(time), [(50, -3), (500, 0), (2000, -3), (8000, -12)])
+    tail *= np.exp(-6.91 * time / t60_s)
     tail *= np.sqrt(wet) / (np.sqrt(np.sum(tail**2)) + 1e-12)
-    size = 1 << (len(dry) + len(tail)).bit_length()
-    spread = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(tail, size), size)[: len(dry)]
-    return np.asarray(dry + spread)
+    return dry + convolve(dry, tail)
+
+
+def convolve(signal: Array, response: Array) -> Array:
+    """Causal convolution by FFT, cut to the length of the signal."""
+    size = 1 << (len(signal) + len(response)).bit_length()
+    spectrum = np.fft.rfft(signal, size) * np.fft.rfft(response, size)
+    return np.asarray(np.fft.irfft(spectrum, size)[: len(signal)])

@@ -25,6 +25,25 @@ __all__ = [
     "telephone_ring",
 ]
 
+# (ratio to the prime, 60 dB decay in s, weight): hum, prime, tierce, quint, nominal and above;
+# ratios after Fletcher and Rossing, "The Physics of Musical Instruments", chapter 21
+_BELL = (
+    (0.5, 6.0, 0.4),
+    (1.0, 4.0, 0.7),
+    (1.2, 3.5, 1.0),
+    (1.5, 2.0, 0.5),
+    (2.0, 2.5, 1.2),
+    (2.5, 2.0, 0.8),
+    (2.67, 1.8, 0.7),
+    (3.0, 1.7, 0.9),
+    (4.0, 1.4, 0.8),
+    (5.3, 1.0, 0.6),
+    (6.6, 0.7, 0.4),
+    (8.0, 0.5, 0.3),
+    (9.8, 0.4, 0.25),
+    (11.7, 0.3, 0.2),
+)
+
 
 def clock_alarm(rng: np.random.Generator, duration_s: float) -> Array:
     """Alarm clock: a digital beeper (half of the draws), a hammer bell or a telephone-like warble."""
@@ -61,7 +80,7 @@ def hammer_bell(rng: np.random.Generator, duration_s: float) -> Array:
 
 
 def telephone_ring(rng: np.random.Generator, duration_s: float) -> Array:
-    """Electronic telephone: two pitches alternate 12 to 20 times a second, a second on and half a second off."""
+    """Electronic telephone: two pitches alternate 12 to 20 times a second, in rings of about a second."""
     time = seconds(duration_s)
     low = rng.uniform(1500, 2200)
     high = low * rng.uniform(1.15, 1.3)
@@ -101,8 +120,8 @@ def car_horn(rng: np.random.Generator, duration_s: float) -> Array:
     pitches = (low, low * rng.uniform(1.18, 1.28))
     number = np.arange(1, 18)
     formant = rng.uniform(1500, 2800)
-    for onset in intervals(rng, duration_s, rng.uniform(0.8, 2.2), 0.4, rng.uniform(0, 0.05)):
-        count = round(rng.uniform(0.4, 1.6) * SAMPLE_RATE_HZ)
+    for onset in intervals(rng, duration_s, rng.uniform(0.6, 1.4), 0.4, rng.uniform(0, 0.05)):
+        count = round(rng.uniform(0.25, 0.9) * SAMPLE_RATE_HZ)
         honk = np.zeros(count)
         for pitch in pitches:
             # reed and trumpet: harmonics fall slowly, with a broad bump where the trumpet radiates best
@@ -117,16 +136,10 @@ def church_bells(rng: np.random.Generator, duration_s: float) -> Array:
     track = np.zeros(len(seconds(duration_s)))
     prime = rng.uniform(200, 480)
     pitches = [prime * ratio for ratio in (1.0, 9 / 8, 4 / 3)[: int(rng.integers(1, 4))]]
-    ratios = np.array(
-        [0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.67, 3.0, 4.0, 5.3, 6.6, 8.0, 9.8, 11.7]
-    )  # Rossing, "Science of Percussion"
+    ratios, ring_s, weight = np.array(_BELL).T
     for number, onset in enumerate(intervals(rng, duration_s, rng.uniform(0.6, 1.6), 0.08)):
-        decays = rng.uniform(0.8, 1.2) * np.array(
-            [6, 4, 3.5, 2, 2.5, 2, 1.8, 1.7, 1.4, 1.0, 0.7, 0.5, 0.4, 0.3]
-        )
-        gains = rng.uniform(0.5, 1.5, 14) * np.array(
-            [0.4, 0.7, 1, 0.5, 1.2, 0.8, 0.7, 0.9, 0.8, 0.6, 0.4, 0.3, 0.25, 0.2]
-        )
+        decays = rng.uniform(0.8, 1.2) * ring_s
+        gains = rng.uniform(0.5, 1.5, len(weight)) * weight
         strike = damped_modes(rng, pitches[number % len(pitches)] * ratios, decays, gains)
         mix_at(track, onset, rng.uniform(0.7, 1.0) * strike)
     return reverberate(rng, track, 1.5, rng.uniform(0.1, 0.4))

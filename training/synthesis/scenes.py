@@ -103,3 +103,8 @@ def restrict(scene: Scene, keep: list[int], duration_s: float | None = None, sce
         source["stem"] = index
         sources.append(source)
     return {**scene, "sources": sources, "duration_s": end, "id": scene_id or scene["id"]}
+
+
+def fully_known(scene: Scene) -> bool:
+    """Whether every source has a documented distance; some measured rooms state none."""
+    return all(point["distance_m"] is not None for source in scene["sources"] for point in source["trajectory"])

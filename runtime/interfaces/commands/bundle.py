@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
 from typing import Annotated
 
@@ -33,20 +34,11 @@ def verify(directory: Directory = None, bundle: BundleOption = None, json: Json 
     path, manifest = verified_bundle(directory or bundle)
     total = sum(entry.size for entry in manifest.files.values())
     if json:
-        import json as json_module
-
-        document = {
-            "bundle": str(path),
-            "name": manifest.name,
-            "version": manifest.version,
-            "ok": True,
-            "bytes": total,
-        }
-        typer.echo(json_module.dumps(document))
+        document = {"bundle": str(path), "name": manifest.name, "version": manifest.version, "ok": True}
+        typer.echo(json_module.dumps({**document, "bytes": total}))
         return
-    typer.echo(
-        f"{path}: {manifest.name} {manifest.version} is whole ({len(BUNDLE_FILES)} files, {total / 1e6:.1f} MB)"
-    )
+    size = f"{len(BUNDLE_FILES)} files, {total / 1e6:.1f} MB"
+    typer.echo(f"{path}: {manifest.name} {manifest.version} is whole ({size})")
 
 
 def _lines(manifest: Manifest) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """`earshot doctor`: is everything here that the listener needs, and does it work on this processor?
 
-Native libraries are imported in processes of their own: one that was built for another processor dies of an illegal
-instruction, and a doctor must survive his patients.
+Native libraries are imported in processes of their own: one that was built for another processor dies of an
+illegal instruction, and a doctor must survive the patients.
 """
 
 from __future__ import annotations
@@ -115,10 +115,14 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
 
 def check_library(library: Library) -> Check:
     """Import a library in another process and say how that went."""
-    code = f"import {library.module}; from importlib.metadata import version; print(version({library.distribution!r}))"
+    show = f"from importlib.metadata import version; print(version({library.distribution!r}))"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_IMPORT_LIMIT_S, check=False
+            [sys.executable, "-c", f"import {library.module}; {show}"],
+            capture_output=True,
+            text=True,
+            timeout=_IMPORT_LIMIT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return _unwell(library, f"its import takes more than {_IMPORT_LIMIT_S:.0f} s; install it again")

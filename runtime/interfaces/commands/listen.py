@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -110,15 +111,23 @@ class Conversation:
                 self._answer_until_end()
             finally:
                 source.close()
-                hearing.join()
+                self._drain_until_dead(hearing)
         if self._failure is not None:
             raise self._failure
+
+    def _drain_until_dead(self, hearing: threading.Thread) -> None:
+        """Wait for the hearing thread; it may itself wait for room to say that it has ended."""
+        while hearing.is_alive():
+            with suppress(queue.Empty):
+                self._questions.get(timeout=0.05)
 
     def _hear(self, source: AudioSource) -> None:
         """The hearing thread; whatever goes wrong is kept for the main thread."""
         try:
             for chunk in source:
                 self._take(chunk)
+            for finding in self._health.flush():
+                self._teller.note(finding.text, self._heard_s())
             for change in self._changes.flush():
                 self._teller.change(change)
         except BaseException as error:
@@ -149,7 +158,7 @@ class Conversation:
             self._answer(str(question))
 
     def _answer(self, question: str) -> None:
-        """Answer about the last 10 seconds; a question that cannot be asked is told, and listening goes on."""
+        """Answer about the last 10 seconds; a question that cannot be asked becomes a note."""
         window = self._hearing.window()
         embeddings = self._encoders.project(**window.tokens.as_dict())
         try:

@@ -1,0 +1,67 @@
+"""A written bundle is accepted by the runtime, repeats bit for bit, and says what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from earshot.export.bundle import BundleFacts, write_bundle
+from earshot.export.card import model_card
+from earshot.export.gguf_llm import GgufReport, write_gguf
+from earshot.export.quantize import QuantReport
+from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.errors import BundleError
+
+from tests.bundles import FACTS, make_tiny_bundle
+from tests.tiny import make_llama, make_tokenizer
+
+
+def test_the_runtime_accepts_what_was_written(tiny_bundle: Path) -> None:
+    manifest = verify_bundle(tiny_bundle)
+    assert manifest.llm.hidden == 128 and manifest.llm.context == 512
+    assert manifest.llm.architecture == "llama" and manifest.llm.quantization == "F16"
+    assert len(manifest.files) == 5
+
+
+def test_the_same_networks_give_the_same_bytes(tiny_bundle: Path, tmp_path: Path) -> None:
+    again = make_tiny_bundle(tmp_path / "bundle", tmp_path / "scratch")
+    files = sorted(path.name for path in tiny_bundle.iterdir())
+    assert files == sorted(path.name for path in again.iterdir())
+    for name in files:
+        assert (again / name).read_bytes() == (tiny_bundle / name).read_bytes(), name
+
+
+def test_an_older_bundle_is_replaced_but_nothing_else(tiny_bundle: Path, tmp_path: Path) -> None:
+    directory = make_tiny_bundle(tmp_path / "bundle", tmp_path / "scratch", seed=1)
+    first = verify_bundle(directory).files["llm.gguf"]
+    make_tiny_bundle(directory, tmp_path / "scratch", seed=0)
+    assert verify_bundle(directory).files["llm.gguf"] != first
+    (directory / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match=r"notes\.txt"):
+        make_tiny_bundle(directory, tmp_path / "scratch")
+
+
+def test_a_missing_graph_is_named(tmp_path: Path) -> None:
+    llm = write_gguf(make_llama(), make_tokenizer(tmp_path / "tokenizer.json"), tmp_path / "llm.gguf", "F16")
+    with pytest.raises(ValueError, match=r"semantic\.onnx, spatial\.onnx, projector\.onnx"):
+        write_bundle(tmp_path / "bundle", {}, llm, "card", FACTS)
+
+
+def test_the_card_holds_every_figure_and_licence() -> None:
+    llm = GgufReport(Path("llm.gguf"), "llama", 256, 512, "Q8_0", {"Q8_0": 43}, 5_000_000)
+    facts = BundleFacts(
+        "nano", "1.0", {"weights": "CC BY-NC 4.0"}, {"azimuth_error_deg": 12.345}, {"hop_ms": 0.31}
+    )
+    encoder = QuantReport("spatial", "int8", "exact enough", 9, 38.2, 0.21, 0.2)
+    card = model_card(facts, llm, [encoder])
+    for text in (
+        "nano 1.0",
+        "azimuth_error_deg | 12.3",
+        "hop_ms | 0.31",
+        "CC BY-NC",
+        "9 matrix products",
+        "38.2 dB",
+    ):
+        assert text in card
+    assert "Not measured" in model_card(replace(facts, accuracy={}), llm, [encoder])

@@ -1,0 +1,120 @@
+"""Doctor survives broken libraries and says the remedy; devices explains a missing PortAudio."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from earshot.runtime.errors import DeviceError
+from earshot.runtime.interfaces import cli
+from earshot.runtime.interfaces.commands import devices as devices_module
+from earshot.runtime.interfaces.commands.doctor import Library, check_library, cpu_flags
+
+from tests.runtime.bundle.making import make_bundle
+
+
+def broken_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Library:
+    """A module whose import runs `code`."""
+    (tmp_path / "patient.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return Library("patient", "patient")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "another processor"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashes at import"),
+        ("raise ImportError('libgomp.so.1: cannot open shared object file')", "libgomp.so.1"),
+    ],
+)
+def test_a_library_that_dies_is_diagnosed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    check = check_library(broken_library(tmp_path, monkeypatch, code))
+    assert (check.verdict, check.exit_code) == ("problem", 1)
+    assert words in check.text
+    assert "\n" not in check.text
+
+
+def test_a_library_that_is_not_there_says_what_to_install() -> None:
+    check = check_library(Library("no_such_module", "no-such-dist"))
+    assert check.text == "not installed; pip install no-such-dist"
+    assert check_library(Library("no_such_module", "x", needed=False)).verdict == "warning"
+
+
+def test_a_library_that_works_shows_its_version() -> None:
+    import numpy
+
+    assert check_library(Library("numpy", "numpy")).text == numpy.__version__
+
+
+def test_cpu_flags_are_read_from_cpuinfo() -> None:
+    assert cpu_flags("processor: 0\nflags\t\t: fpu avx2 fma\n\nprocessor: 1\nflags: x\n") == {
+        "fpu",
+        "avx2",
+        "fma",
+    }
+    assert cpu_flags("Features: neon") == frozenset()
+
+
+def test_doctor_ends_with_one_json_document_and_the_code_of_the_first_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    assert cli.run(["doctor", "--bundle", str(bundle)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    document = json.loads(lines[-1])
+    assert document["ok"] is True
+    assert len(lines) == len(document["checks"]) + 1
+    (bundle / "llm.gguf").unlink()
+    assert cli.run(["doctor", "--bundle", str(bundle), "--json"]) == 4
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "llm.gguf is missing" in line
+
+
+@pytest.mark.parametrize(
+    ("system", "remedy"), [("Linux", "libportaudio2"), ("Darwin", "brew"), ("Windows", "pip")]
+)
+def test_a_missing_portaudio_has_a_remedy_per_system(
+    system: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(devices_module.platform, "system", lambda: system)
+    with pytest.raises(DeviceError, match=remedy) as caught:
+        devices_module.load_sounddevice()
+    assert caught.value.exit_code == 5
+
+
+def portaudio(inputs: list[dict[str, Any]]) -> SimpleNamespace:
+    """What sounddevice answers on a machine with these devices."""
+    return SimpleNamespace(
+        query_devices=lambda: inputs,
+        query_hostapis=lambda: [{"name": "ALSA"}],
+        default=SimpleNamespace(device=[1, 0]),
+        PortAudioError=RuntimeError,
+    )
+
+
+def test_devices_lists_inputs_and_marks_those_with_two_ears(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def device(name: str, channels: int) -> dict[str, Any]:
+        return {"name": name, "hostapi": 0, "max_input_channels": channels, "default_samplerate": 48000.0}
+
+    found = portaudio([device("speaker", 0), device("ears", 2), device("headset", 1)])
+    monkeypatch.setattr(devices_module, "load_sounddevice", lambda: found)
+    assert cli.run(["devices"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "* ears  (ALSA, 48000 Hz, two ears)"
+    assert "no directions" in second
+    assert cli.run(["devices", "--json"]) == 0
+    assert [item["channels"] for item in json.loads(capsys.readouterr().out)["inputs"]] == [2, 1]
+    monkeypatch.setattr(devices_module, "load_sounddevice", lambda: portaudio([]))
+    assert cli.run(["devices"]) == 5

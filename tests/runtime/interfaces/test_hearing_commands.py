@@ -1,0 +1,149 @@
+"""The commands track, listen, profile and demo as a user runs them, on a whole bundle of tiny networks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from earshot.runtime.audio.file import FileSource
+from earshot.runtime.errors import UsageError
+from earshot.runtime.interfaces.commands.demo import demo
+from earshot.runtime.interfaces.commands.listen import Conversation, listen, open_source
+from earshot.runtime.interfaces.commands.profile import profile
+from earshot.runtime.interfaces.commands.track import TrackFormat, track
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.telling import JsonTeller
+from earshot.runtime.labels import load_labels
+from earshot.runtime.language.answerer import Answerer
+
+from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS
+
+CLASSES = {LOW_CLASS, MIDDLE_CLASS, HIGH_CLASS}
+
+
+def test_track_prints_one_json_line_per_100_ms(
+    whole_bundle: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track(recording, bundle=whole_bundle)
+    snapshots = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [s["time_s"] for s in snapshots] == [round(0.1 * k, 1) for k in range(1, 71)]
+    assert {t["label"] for t in snapshots[9]["tracks"]} == {load_labels()[k].name for k in CLASSES}
+    assert all(t["azimuth_deg"] > 20 for t in snapshots[9]["tracks"])
+
+
+def test_track_csv_has_the_dcase_layout_and_its_classes_file(
+    whole_bundle: Path, recording: Path, tmp_path: Path
+) -> None:
+    track(recording, TrackFormat.CSV, whole_bundle, tmp_path / "tracks.csv")
+    text = (tmp_path / "tracks.csv").read_text(encoding="utf-8")
+    rows = [[int(value) for value in row] for row in csv.reader(io.StringIO(text))]
+    assert rows, "every value is a whole number and there is no heading"
+    for frame, label, source, azimuth, elevation, distance in rows:
+        assert 0 <= frame < 70
+        assert label in CLASSES
+        assert source >= 1
+        assert -180 < azimuth <= 180
+        assert -90 <= elevation <= 90
+        assert 10 <= distance <= 5000
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    early, late = [r for r in rows if r[0] < 20], [r for r in rows if r[0] >= 50]
+    assert all(r[3] > 0 for r in early)
+    assert all(r[3] < 0 for r in late)
+    classes = list(csv.DictReader((tmp_path / "classes.csv").open(encoding="utf-8")))
+    assert len(classes) == 61
+    assert classes[LOW_CLASS] == {
+        "class": str(LOW_CLASS),
+        "key": load_labels()[LOW_CLASS].key,
+        "name": load_labels()[LOW_CLASS].name,
+    }
+
+
+def test_track_refuses_a_place_it_cannot_write(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        track(recording, bundle=whole_bundle, out=tmp_path / "missing" / "tracks.ndjson")
+
+
+def converse(bundle: Path, recording: Path, questions: list[str]) -> list[dict]:
+    directory, encoders = open_encoders(bundle)
+    answerer = Answerer(directory)
+    answerer.load()
+    target = io.StringIO()
+    try:
+        source = FileSource(recording, pace="real", speed=20.0)
+        Conversation(encoders, answerer, JsonTeller(target)).run(source, questions)
+    finally:
+        answerer.close()
+    return [json.loads(line) for line in target.getvalue().splitlines()]
+
+
+def test_listen_tells_changes_and_answers_meanwhile(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["Where is the dog?\n", "\n", "What can you hear?\n"])
+    changes = [e["event"] for e in events if e["event"] in ("new", "moved", "ended")]
+    assert changes.count("new") == changes.count("ended") == 6
+    answers = [e for e in events if e["event"] == "answer"]
+    assert [a["question"] for a in answers] == ["Where is the dog?", "What can you hear?"]
+    assert all(0 < a["timing"]["first_token_s"] <= a["timing"]["answer_s"] for a in answers)
+
+
+def test_a_question_that_cannot_be_asked_does_not_end_listening(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["x" * 2000])
+    assert any(e["event"] == "note" for e in events)
+    assert sum(e["event"] == "ended" for e in events) == 6
+
+
+def test_too_many_questions_are_refused_and_not_kept(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["What can you hear?"] * 40)
+    answered = sum(e["event"] == "answer" for e in events)
+    refused = sum("too many questions" in e.get("text", "") for e in events)
+    assert answered + refused == 40
+    assert refused > 0
+
+
+def test_listen_reads_questions_from_standard_input(
+    whole_bundle: Path, recording: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"What can you hear?\n"), encoding="utf-8"))
+    listen(str(recording), speed=20.0, bundle=whole_bundle)
+    out = capsys.readouterr().out
+    assert "asked  What can you hear?" in out
+    assert f"new    {load_labels()[LOW_CLASS].spoken}: " in out
+
+
+@pytest.mark.parametrize("spec", ["mic", "tcp://localhost:9000", "sim:walk"])
+def test_sources_of_later_versions_are_refused_with_what_works(spec: str) -> None:
+    with pytest.raises(UsageError, match="give a WAV, FLAC or OGG file"):
+        open_source(spec, 1.0)
+
+
+def test_profile_ends_with_one_json_document(
+    whole_bundle: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile(recording, whole_bundle)
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"features", "semantic", "spatial", "tracks", "token", "projector"} <= document["stages"].keys()
+    for spread in document["stages"].values():
+        assert 0 < spread["p50_ms"] <= spread["p95_ms"]
+    assert document["audio_s"] == 7.0
+    assert 0 < document["realtime_factor"] < 1
+    assert 0 < document["first_token_s"] <= document["answer_s"]
+    assert document["peak_memory_mb"] > 50
+
+
+def test_profile_does_not_pretend_to_measure_boards() -> None:
+    with pytest.raises(UsageError, match="use --board host"):
+        profile(board="pi4")
+
+
+def test_demo_shows_radar_truth_and_at_least_six_answers(
+    whole_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo(whole_bundle, fast=True)
+    out = capsys.readouterr().out
+    assert "(o o)" in out
+    lines = [line[:12] for line in out.splitlines()]
+    assert lines.count("     answer ") == lines.count("     truth  ") >= 6
+    for level in ("[L1]", "[L2]", "[L3]"):
+        assert level in out

@@ -1,0 +1,87 @@
+"""``earshot bench``: score a bundle on unseen heads, rooms, recordings and phrasings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Score a bundle on held-out scenes.", no_args_is_help=True)
+console = Console(stderr=True)
+
+BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of validation stem shards (earshot synth stems --split validation).")]
+
+
+@app.command()
+def hearing(
+    bundle: BundleArgument,
+    data: DataOption,
+    singles: Annotated[int, typer.Option(min=10)] = 1000,
+    pairs: Annotated[int, typer.Option(min=5)] = 300,
+) -> None:
+    """Class, direction and distance of single sources, F1 of overlapping pairs."""
+    from earshot.training.benchmark.hearing import run_hearing
+
+    report = run_hearing(bundle, data, singles, pairs)
+    _print_rows("hearing", report)
+    typer.echo(json.dumps(report))
+
+
+@app.command()
+def questions(
+    bundle: BundleArgument,
+    data: DataOption,
+    count: Annotated[int, typer.Option(min=20)] = 510,
+    controls: bool = True,
+    split: Annotated[str, typer.Option(help="paraphrase (never trained on) or train")] = "paraphrase",
+    think: bool = True,
+) -> None:
+    """Four-option questions with controls."""
+    from earshot.training.benchmark.questions import run_questions
+
+    report = run_questions(bundle, data, count, controls, split, think)
+    by_task = report["by_task"]
+    rows = {"bundle": {k: report[k] for k in ("overall", "L1", "L2", "L3")}, **report.get("controls", {})}
+    _print_rows(f"four-option questions, {report['items']} items, hash {report['hash']}", rows)
+    _print_rows("by task", by_task)
+    typer.echo(json.dumps(report))
+
+
+@app.command("real-room")
+def real_room(
+    data: Annotated[Path, typer.Argument(help="Folder with events/, hrtf/, brir/.")],
+    out: Annotated[Path, typer.Argument(help="Folder for recordings, items and truth.")],
+    count: int = 24,
+    answers: Annotated[Path | None, typer.Option(help="Answers of `earshot ask --batch`: prints the table.")] = None,
+) -> None:
+    """Make recordings through the measured BBC room, or tabulate the answers given about them."""
+    from earshot.training.benchmark.real_rooms import make_recordings, table
+
+    if answers is not None:
+        typer.echo(table(out, answers))
+        return
+    items = make_recordings(data, out, count)
+    typer.echo(json.dumps({"items": str(items)}))
+
+
+def _print_rows(title: str, rows: dict[str, dict[str, Any] | None]) -> None:
+    filled = {name: row for name, row in rows.items() if row}
+    columns = list(dict.fromkeys(key for row in filled.values() for key in row))
+    table = Table(title=title)
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, row in filled.items():
+        table.add_row(name, *(_cell(row.get(column)) for column in columns))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

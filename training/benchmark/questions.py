@@ -1,0 +1,195 @@
+"""Question benchmark: four-option questions about unseen scenes, answered by a bundle as in use, with controls.
+
+Controls: question only (no audio tokens), spatial tokens zeroed, ears exchanged with mirrored answers (right on both =
+"all-correct"). What a model that cannot hear would score stands beside what the bundle scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.language.answerer import Answerer
+from earshot.training.questions.generate import generate_items
+from earshot.training.questions.items import Balancer, Item
+from earshot.training.stages.bank import BankSettings, mix_scene
+from earshot.training.synthesis.dataset import iterate_scenes, open_shards
+from earshot.training.synthesis.scenes import fully_known
+
+LEVELS = ("L1", "L2", "L3")
+BENCH_MIX = BankSettings(mixtures=1, source_counts=(0.02, 0.23, 0.40, 0.35), swap_probability=0.0, seed=23)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One benchmark item with the audio it is about."""
+
+    item: Item
+    audio: NDArray[np.float32]
+
+
+def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int = 23) -> list[Question]:
+    """Four-option items over mixtures of validation stems, phrasings never trained on, positions balanced.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of validation stem shards.
+    count : int
+        Number of items; about three per scene.
+    split : {"paraphrase", "train"}
+    seed : int
+    """
+    rng, draw = np.random.default_rng(seed), random.Random(seed)
+    balancer = Balancer()
+    out: list[Question] = []
+    work = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
+    while len(out) < count:
+        for shard, row in work:
+            scene, audio = mix_scene(shard, row, BENCH_MIX, rng)
+            items = generate_items(scene, draw, 8, balancer, split)  # type: ignore[arg-type]
+            chosen = [item for item in items if item.form == "choice"][:3]
+            out += [Question(item, audio) for item in chosen]
+            if len(out) >= count:
+                break
+    return out[:count]
+
+
+def content_hash(questions: list[Question]) -> str:
+    """Hash of all items and all audio, printed with every score."""
+    digest = hashlib.sha256()
+    for question in questions:
+        digest.update(json.dumps(question.item.to_json(), sort_keys=True).encode())
+        digest.update(np.rint(question.audio * 32767).astype(np.int16).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def mirrored_text(text: str) -> str:
+    """Exchange left and right, clockwise words and clock positions in a text."""
+    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+    text = re.sub(r"\b(left|right|Left|Right)", lambda m: swap[m.group(1)], text)
+    text = re.sub(r"\b(anti|counter-?)?clockwise\b", lambda m: "clockwise" if m.group(1) else "anticlockwise", text)
+
+    def hour(match: re.Match[str]) -> str:
+        value = (12 - int(match.group(1))) % 12
+        return f"{value or 12} o'clock"
+
+    return re.sub(r"\b(\d{1,2}) o'clock", hour, text)
+
+
+def audio_tokens(encoders: Encoders, audio: NDArray[np.float32]) -> Tokens:
+    """What the runtime's hearing hands to the projector for a clip."""
+    hearing = Hearing(encoders)
+    hearing.process(AudioChunk(audio, 0))
+    return hearing.window().tokens
+
+
+def without_spatial(tokens: Tokens) -> Tokens:
+    """Tokens whose directions, distances and scene part are zeroed; classes and activity stay."""
+    slots = tokens.slots.copy()
+    slots[..., 66:] = 0
+    return Tokens(tokens.semantic, np.zeros_like(tokens.scene), slots)
+
+
+Embed = Callable[[Question], NDArray[np.float32]]
+
+
+class Examiner:
+    """Asks a bundle the questions under every condition; hearing of the same audio is shared."""
+
+    def __init__(self, bundle: Path, think: bool = True) -> None:
+        self._encoders, self._answerer, self._think = Encoders(), Answerer(bundle), think
+        self._encoders.load(bundle)
+        self._answerer.load()
+        self._cache: dict[tuple[int, bool], Tokens] = {}
+
+    def tokens(self, question: Question, swapped: bool = False) -> Tokens:
+        """Tokens of a question's audio, ears exchanged if asked."""
+        key = (id(question.audio), swapped)
+        if key not in self._cache:
+            audio = np.ascontiguousarray(question.audio[::-1]) if swapped else question.audio
+            self._cache[key] = audio_tokens(self._encoders, audio)
+        return self._cache[key]
+
+    def project(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Embeddings for the language model."""
+        return self._encoders.project(**tokens.as_dict())
+
+    def right(self, question: Question, embeddings: NDArray[np.float32], mirrored: bool = False) -> bool:
+        """Whether the bundle chooses the right option."""
+        text, choices = question.item.question, list(question.item.choices or ())
+        if mirrored:
+            text, choices = mirrored_text(text), [mirrored_text(choice) for choice in choices]
+        return self._answerer.answer(text, embeddings, choices, self._think).choice == question.item.choice
+
+    def nothing(self) -> NDArray[np.float32]:
+        """No audio tokens at all."""
+        return np.zeros((0, self._encoders.embedding_width), np.float32)
+
+
+def run_questions(
+    bundle: Path, data: Path, count: int = 510, controls: bool = True, split: str = "paraphrase", think: bool = True
+) -> dict[str, Any]:
+    """Score a bundle; see the module's docstring.
+
+    Returns
+    -------
+    dict
+        ``hash``, ``overall``, ``L1``..``L3``, ``by_task``, and under ``controls`` the same for each condition.
+    """
+    questions = make_questions(data, count, split)
+    examiner = Examiner(bundle, think)
+    straight = [
+        examiner.right(q, examiner.project(examiner.tokens(q))) for q in track(questions, description="questions")
+    ]
+    report: dict[str, Any] = {"hash": content_hash(questions), "items": len(questions), **_scores(questions, straight)}
+    report["by_task"] = _by_task(questions, straight)
+    if not controls:
+        return report
+    blind = [examiner.right(q, examiner.nothing()) for q in track(questions, description="question only")]
+    zeroed = [
+        examiner.right(q, examiner.project(without_spatial(examiner.tokens(q))))
+        for q in track(questions, description="spatial tokens zeroed")
+    ]
+    swapped = [
+        examiner.right(q, examiner.project(examiner.tokens(q, swapped=True)), mirrored=True)
+        for q in track(questions, description="ears exchanged")
+    ]
+    both = [a and b for a, b in zip(straight, swapped, strict=True)]
+    report["controls"] = {
+        "question_only": _scores(questions, blind),
+        "spatial_zeroed": _scores(questions, zeroed),
+        "ears_swapped": _scores(questions, swapped),
+        "ear_swap_all_correct": _scores(questions, both),
+    }
+    return report
+
+
+def _scores(questions: list[Question], right: list[bool]) -> dict[str, float]:
+    out = {"overall": float(np.mean(right))}
+    for level in LEVELS:
+        of_level = [r for q, r in zip(questions, right, strict=True) if q.item.level == level]
+        out[level] = float(np.mean(of_level)) if of_level else float("nan")
+    return out
+
+
+def _by_task(questions: list[Question], right: list[bool]) -> dict[str, dict[str, float]]:
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for question, value in zip(questions, right, strict=True):
+        groups[f"{question.item.level} {question.item.task}"].append(value)
+    return {name: {"items": len(v), "accuracy": float(np.mean(v))} for name, v in sorted(groups.items())}

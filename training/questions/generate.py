@@ -1,0 +1,129 @@
+"""From a scene to question items: levels and tasks in even shares, options shuffled, answers balanced."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from earshot.runtime.language.prompt import choice_text
+from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3
+from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
+from earshot.training.questions.phrasing import Split, ask
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.think import think_text
+from earshot.training.questions.view import SceneView, view_scene
+
+TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3)
+"""Importing these fills the table of tasks."""
+LEVEL_SHARES = {"L1": 0.34, "L2": 0.33, "L3": 0.33}
+MOST_TRIES = 40
+"""Attempts per item before a scene is given up: an empty scene has few questions."""
+
+
+@lru_cache(maxsize=8)
+def tasks_of(level: str) -> tuple[Task, ...]:
+    """Tasks of one level, in the order of registration."""
+    return tuple(task for task in TASKS.values() if task.level == level)
+
+
+def make_item(
+    task: Task, form: Form, view: SceneView, rng: random.Random, balancer: Balancer | None = None, split: Split = "train"
+) -> Item | None:
+    """Make one item of a task in a form.
+
+    Parameters
+    ----------
+    task, form : Task, str
+        What to ask.
+    view : SceneView
+        The scene.
+    rng : random.Random
+        Source of randomness.
+    balancer : Balancer, optional
+        Rejects truths that have been too frequent; None accepts all.
+    split : str
+        Phrasings that may be used.
+
+    Returns
+    -------
+    Item or None
+        None when the scene gives no clear question of this kind, or the balancer refused it.
+    """
+    draft = task.make(view, form, rng)
+    if draft is None or (balancer is not None and not balancer.accept(draft.balance, rng)):
+        return None
+    question = ask(draft.ask, draft.slots, rng, split)
+    choices, choice, answer = _shuffled(draft, rng) if form == "choice" else (None, None, draft.answer)
+    identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
+    think = think_text(view, draft.steps)
+    return Item(
+        identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth
+    )
+
+
+def _shuffled(draft: Draft, rng: random.Random) -> tuple[tuple[str, ...], int, str]:
+    """Options in random order, the index of the right one, and the answer text."""
+    options = [draft.answer, *draft.wrong]
+    rng.shuffle(options)
+    index = options.index(draft.answer)
+    return tuple(options), index, choice_text(index, draft.answer)
+
+
+def generate_items(
+    scene: Mapping[str, Any], rng: random.Random, n: int, balancer: Balancer | None = None, split: Split = "train"
+) -> list[Item]:
+    """Make up to `n` items about one scene, levels in even shares.
+
+    Parameters
+    ----------
+    scene : mapping
+        Scene JSON.
+    rng : random.Random
+        Source of randomness.
+    n : int
+        Items wanted; a scene with no or one source may give fewer.
+    balancer : Balancer, optional
+        Keep one over a whole run so that answers stay balanced.
+    split : str
+        `train`, or `paraphrase` for phrasings never used in training.
+
+    Returns
+    -------
+    list of Item
+    """
+    view = view_scene(scene, balancer.pool if balancer else ())
+    if balancer is not None:
+        balancer.see(view.heard)
+    items: list[Item] = []
+    levels = list(LEVEL_SHARES)
+    for _ in range(n):
+        level = rng.choices(levels, list(LEVEL_SHARES.values()))[0]
+        item = _try_level(level, view, rng, balancer, split)
+        if item is not None:
+            items.append(item)
+    return items
+
+
+def _try_level(
+    level: str, view: SceneView, rng: random.Random, balancer: Balancer | None, split: Split
+) -> Item | None:
+    for _ in range(MOST_TRIES):
+        task = rng.choice(tasks_of(level))
+        form = rng.choices(task.forms, [FORM_SHARES[form] for form in task.forms])[0]
+        item = make_item(task, form, view, rng, balancer, split)
+        if item is not None:
+            return item
+    return None
+
+
+def item_stream(seed: int, per_scene: int = 3, split: Split = "train") -> Iterator[Item]:
+    """Endless balanced items over abstract scenes; the same seed gives the same stream."""
+    rng = random.Random(seed)
+    balancer = Balancer()
+    number = 0
+    while True:
+        scene = sample_scene(rng, f"abstract-{seed}-{number}")
+        number += 1
+        yield from generate_items(scene, rng, per_scene, balancer, split)
