@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gguf
 import numpy as np
@@ -64,7 +64,7 @@ class GgufReport:
     """
 
     path: Path
-    architecture: str
+    architecture: Literal["llama", "qwen2"]
     hidden: int
     context: int
     quantization: str
@@ -177,7 +177,7 @@ def _checked_config(config: Any) -> Any:
 
 def _rope_scaled(config: Any) -> bool:
     scaling = getattr(config, "rope_scaling", None) or {}
-    return scaling.get("rope_type", "default") != "default"
+    return bool(scaling.get("rope_type", "default") != "default")
 
 
 def _rope_theta(config: Any) -> float:

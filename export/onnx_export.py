@@ -84,7 +84,9 @@ def export_streaming(network: nn.Module, inputs: Mapping[str, Tensor], path: Pat
         raise ValueError(
             f"{type(network).__name__} has no initial_state() and step(): not a streaming network"
         )
-    wrapped = _Step(network.eval(), list(inputs))
+    wrapped = _Step(
+        network, list(inputs)
+    ).eval()  # the exporter restores the wrapper's own mode, children included
     with torch.no_grad():
         outputs, _ = network.step(**inputs, state=network.initial_state())
     _check_outputs(path, set(outputs))
@@ -111,7 +113,7 @@ def export_projector(network: nn.Module, path: Path) -> None:
     example = (torch.zeros(n, SEMANTIC_WIDTH), torch.zeros(n, SCENE_WIDTH), torch.zeros(n, SLOTS, SLOT_WIDTH))
     names = ["semantic", "scene", "slots"]
     free = {name: {0: "tokens"} for name in [*names, "embeddings"]}
-    _export(_Projector(network.eval()), example, names, ["embeddings"], path, free)
+    _export(_Projector(network).eval(), example, names, ["embeddings"], path, free)
 
 
 class _Step(nn.Module):

@@ -1,15 +1,24 @@
 """The hearable's packet format: encoder, decoder, resynchronisation.
 
-The byte layout is fixed in ``docs/packet-format.md`` and, for firmware, in ``reference/earshot_packet.h``. This
-module knows bytes and integers only; sockets, clocks and faults live elsewhere. Everything is little-endian.
+The byte layout is fixed in ``docs/packet-format.md`` and, for firmware, in ``reference/earshot_packet.h``.
+This module knows bytes and integers; sockets, clocks and faults live elsewhere. Everything is little-endian.
 """
 
 import struct
 import zlib
 from dataclasses import astuple, dataclass, replace
-from enum import Enum, IntEnum, IntFlag
+from enum import Enum
 
 import numpy as np
+from earshot.firmware_sim.packet_types import (
+    UNKNOWN_BATTERY,
+    UNKNOWN_TEMPERATURE,
+    Flags,
+    Header,
+    Hello,
+    Kind,
+    Status,
+)
 from earshot.runtime.geometry import wrap_deg
 from numpy.typing import NDArray
 
@@ -42,113 +51,14 @@ HEADER_SIZE = 64
 MAX_HEADER = 256  # what a later version may grow to
 MAX_PAYLOAD = 65_536
 SAMPLE_FORMAT_S16LE = 1
-UNKNOWN_BATTERY = 255
-UNKNOWN_TEMPERATURE = -32_768
 
 _HEADER = struct.Struct("<4sBBHIIQQIHBBhhhBBhHII")  # all but the header's own CRC
 _PREFIX = struct.Struct("<4sBBH")
 _U32 = struct.Struct("<I")
 _HELLO = struct.Struct("<24sQBBHHHII")
 _STATUS = struct.Struct("<IIIIbBHHHiI")
+_FIXED_SIZES: dict[int, int] = {Kind.HELLO: _HELLO.size, Kind.STATUS: _STATUS.size}
 _PAYLOAD_SIZE_AT = 52
-
-
-class Kind(IntEnum):
-    """What a packet carries."""
-
-    AUDIO = 1
-    HELLO = 2
-    STATUS = 3
-
-
-class Flags(IntFlag):
-    """State bits of the header."""
-
-    CLIPPED = 1
-    CHARGING = 2
-    POSE_VALID = 4
-    DISCONTINUITY = 8  # frames were lost inside the device just before this packet
-
-
-@dataclass(frozen=True)
-class Header:
-    """Header fields as they are sent, in units of the wire.
-
-    Attributes
-    ----------
-    kind : int
-        See `Kind`.
-    sequence : int
-        Counts the packets of a stream, modulo 2**32.
-    stream_id : int
-        Drawn anew at every start of the device; a change means that it restarted.
-    device_time_us : int
-        Device clock at the first frame, microseconds since its start.
-    sample_index : int
-        Index of the first frame since the start of the stream.
-    sample_rate_hz, frame_count, channels : int
-        Frames are sample times; a frame holds one sample per channel. Channel 0 = LEFT ear.
-    yaw_cdeg, pitch_cdeg, roll_cdeg : int
-        Head pose in hundredths of a degree; yaw positive = turned LEFT, pitch positive = up.
-    battery_percent : int
-        0 to 100, or 255 when unknown.
-    flags : int
-        See `Flags`.
-    temperature_cdeg : int
-        Hundredths of a degree Celsius, or -32768 when unknown.
-    """
-
-    kind: int
-    sequence: int = 0
-    stream_id: int = 0
-    device_time_us: int = 0
-    sample_index: int = 0
-    sample_rate_hz: int = 16_000
-    frame_count: int = 0
-    channels: int = 2
-    yaw_cdeg: int = 0
-    pitch_cdeg: int = 0
-    roll_cdeg: int = 0
-    battery_percent: int = UNKNOWN_BATTERY
-    flags: int = 0
-    temperature_cdeg: int = UNKNOWN_TEMPERATURE
-
-    @property
-    def yaw_deg(self) -> float:
-        """Head yaw in degrees, positive = turned left."""
-        return self.yaw_cdeg / 100
-
-    @property
-    def temperature_c(self) -> float | None:
-        """Temperature in degrees Celsius, None when unknown."""
-        return None if self.temperature_cdeg == UNKNOWN_TEMPERATURE else self.temperature_cdeg / 100
-
-
-@dataclass(frozen=True)
-class Hello:
-    """What a device says about itself once a connection stands."""
-
-    name: str
-    serial: int = 0
-    firmware: tuple[int, int, int] = (0, 0, 0)
-    frames_per_packet: int = 0
-    pose_rate_hz: int = 0
-    capabilities: int = 0
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a device reports about its health, about once a second."""
-
-    uptime_s: int = 0
-    packets_sent: int = 0
-    frames_dropped: int = 0
-    samples_clipped: int = 0
-    rssi_dbm: int = 0
-    cpu_percent: int = 0
-    faults: int = 0
-    battery_mv: int = 0
-    clock_drift_ppb: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,8 +84,8 @@ class Packet:
     def status(self) -> Status:
         """Content of a status packet."""
         self._require(Kind.STATUS)
-        fields = _STATUS.unpack(self.payload)
-        return Status(*fields[:8], clock_drift_ppb=fields[9])
+        *fields, _, drift, _ = _STATUS.unpack(self.payload)
+        return replace(Status(*fields), clock_drift_ppb=drift)
 
     def _require(self, kind: Kind) -> None:
         if self.header.kind != kind:
@@ -207,7 +117,9 @@ def hello_packet(header: Header, hello: Hello) -> Packet:
     """Pack a hello; a name over 24 bytes of UTF-8 is cut between characters."""
     name = hello.name.encode("utf-8")[:24].decode("utf-8", errors="ignore").encode("utf-8")
     numbers = (*hello.firmware, hello.frames_per_packet, hello.pose_rate_hz, hello.capabilities)
-    return Packet(replace(header, kind=Kind.HELLO, frame_count=0), _pack(_HELLO, name, hello.serial, *numbers, 0))
+    return Packet(
+        replace(header, kind=Kind.HELLO, frame_count=0), _pack(_HELLO, name, hello.serial, *numbers, 0)
+    )
 
 
 def status_packet(header: Header, status: Status) -> Packet:
@@ -258,8 +170,8 @@ class DecoderCounts:
 class PacketDecoder:
     """Turns a byte stream into packets and finds its way back after damage.
 
-    After a bad header or payload the search goes on one byte further, so no intact packet is ever swallowed by
-    a damaged one before it. The result does not depend on how the stream is cut into pieces.
+    After a bad header or payload the search goes on one byte further, so no intact packet is ever swallowed
+    by a damaged one before it. The result does not depend on how the stream is cut into pieces.
     """
 
     def __init__(self) -> None:
@@ -363,7 +275,7 @@ def _is_sane(header: Header, payload_size: int) -> bool:
     if header.kind == Kind.AUDIO:
         audio = header.frame_count > 0 and 1 <= header.channels <= 8 and header.sample_rate_hz > 0
         return audio and payload_size == 2 * header.frame_count * header.channels <= MAX_PAYLOAD
-    return payload_size == {Kind.HELLO: _HELLO.size, Kind.STATUS: _STATUS.size}.get(Kind(header.kind))
+    return payload_size == _FIXED_SIZES.get(header.kind)
 
 
 def _pack(layout: struct.Struct, *fields: object) -> bytes:

@@ -20,6 +20,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
+torch.set_num_threads(1)  # waiting threads spin: beside other work two are slower than one
+
 N_VOCAB = 700  # deliberately no multiple of 32
 
 

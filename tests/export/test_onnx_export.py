@@ -97,6 +97,14 @@ def test_graphs_hold_no_paths_and_repeat_bit_for_bit(graphs: Path, tmp_path: Pat
         assert onnx.load(graph, load_external_data=False).opset_import[0].version >= 17
 
 
+def test_exporting_leaves_a_network_in_evaluation_mode(tmp_path: Path) -> None:
+    """The exporter of torch put it back into training mode, and batch norms changed with every later step."""
+    semantic, projector = make_encoders()[0], make_projector(hidden=64)
+    export_semantic(semantic, tmp_path / "semantic.onnx")
+    export_projector(projector, tmp_path / "projector.onnx")
+    assert not any(m.training for m in [*semantic.modules(), *projector.modules()])
+
+
 def test_a_network_with_other_outputs_is_refused(tmp_path: Path) -> None:
     semantic = make_encoders()[0]
     with pytest.raises(ValueError, match="lacks the outputs count_logits"):

@@ -1,7 +1,7 @@
 """Watches what a command does to the world: sockets, files written, processes started, modules imported.
 
 For tests of promises like "never connects anywhere" and "never writes sound". Python's own doings are seen
-through an audit hook; files that native code writes are seen because the command runs in an empty home and folder.
+through an audit hook; files that native code writes are seen because the command runs in an empty home.
 
     seen = watch(["bundle", "verify", "--bundle", str(bundle)], tmp_path)
     assert seen.code == 0

@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from queue import Queue
@@ -36,6 +36,10 @@ class EncoderSettings:
     ----------
     minutes : float
         Training time; the learning rate follows a cosine over it. A longer time resumes a shorter run.
+    validation_batches : int
+        Batches of ``batch`` clips scored at every checkpoint, per number of sources.
+    max_steps : int, optional
+        Stop early after so many steps (smoke runs).
     """
 
     minutes: float = 90.0
@@ -47,6 +51,8 @@ class EncoderSettings:
     seed: int = 1
     checkpoint_minutes: float = 4.0
     average_decay: float = 0.999
+    validation_batches: int = 8
+    max_steps: int | None = None
     weights: LossWeights = field(default_factory=LossWeights)
     remix: RemixSettings = field(default_factory=RemixSettings)
 
@@ -104,12 +110,13 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     progress = {"step": 0, "seconds": 0.0}
     if (out / "progress.json").exists():
-        progress = checkpoint.load(out, model, average, optimizer)
+        saved = checkpoint.load(out, model, average, optimizer)
+        progress = {key: saved[key] for key in progress}
         console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
     remixer = Remixer(data / "train", settings.remix)
     batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
     half = _choose_precision(model, next(batches), settings)
-    validation = _validation_batches(data / "validation")
+    validation = _validation_batches(data / "validation", settings)
     loop = _Loop(model, average, optimizer, settings, out, half)
     loop.run(batches, validation, progress)
 
@@ -134,7 +141,8 @@ class _Loop:
         budget = self._settings.minutes * 60
         last_save = progress["seconds"]
         means: dict[str, float] = {}
-        while progress["seconds"] < budget:
+        most = self._settings.max_steps or float("inf")
+        while progress["seconds"] < budget and progress["step"] < most:
             begin = time.perf_counter()
             rate = self._rate(progress["seconds"] / budget, int(progress["step"]))
             for group in self._optimizer.param_groups:
@@ -164,7 +172,7 @@ class _Loop:
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.clip_norm)
         self._optimizer.step()
         self._average.update(self._model)
-        return {"loss": float(loss), "norm": float(norm), **{k: float(v) for k, v in parts.items()}}
+        return {"loss": float(loss.detach()), "norm": float(norm), **{k: float(v.detach()) for k, v in parts.items()}}
 
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
         config = {"settings": asdict(self._settings), "bfloat16": self._half}
@@ -202,12 +210,12 @@ def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -
     return half
 
 
-def _validation_batches(folder: Path) -> dict[str, list[Batch]]:
+def _validation_batches(folder: Path, settings: EncoderSettings) -> dict[str, list[Batch]]:
     """Fixed mixtures of unseen heads, rooms and recordings: one and two sources."""
     out = {}
     for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
-        settings = RemixSettings(source_counts=counts, swap_probability=0.0, background_db=(0.0, 0.0))
-        out[name] = list(islice(Remixer(folder, settings).batches(32, 7), 8))
+        remix = replace(settings.remix, source_counts=counts, swap_probability=0.0, background_db=(0.0, 0.0))
+        out[name] = list(islice(Remixer(folder, remix).batches(settings.batch, 7), settings.validation_batches))
     return out
 
 

@@ -81,7 +81,7 @@ def _procedural_seeds(split: Split) -> range:
 
 
 def _parametric_heads(split: Split) -> tuple:  # type: ignore[type-arg]
-    first, count = (0, 24) if split == "train" else (1000, 8)
+    first, count = (0, 12) if split == "train" else (1000, 4)
     return tuple(parametric_head(np.random.default_rng(first + i), f"sphere-{first + i}") for i in range(count))
 
 

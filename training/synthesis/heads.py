@@ -209,10 +209,10 @@ def _split_bands(hrirs: NDArray[np.float64]) -> FloatArray:
 
 
 def _sphere_grid() -> FloatArray:
-    elevation = np.deg2rad(np.arange(-45, 91, 7.5))
+    elevation = np.deg2rad(np.arange(-45, 91, 9.0))
     rows = []
     for angle in elevation:
-        count = max(1, round(72 * np.cos(angle)))
+        count = max(1, round(60 * np.cos(angle)))
         azimuth = np.arange(count) * 2 * np.pi / count
         rows.append(
             np.stack(

@@ -97,7 +97,7 @@ def mouse_click(rng: np.random.Generator, duration_s: float) -> Array:
                 mix_at(track, start, 0.4 * gain * _burst(rng, 0.015, 0.0015, _SNAP))
     hum = shaped_noise(rng, len(track), [(50, 0), (200, -8), (1000, -20), (8000, -34)])  # the computer itself
     room = reverberate(rng, track, rng.uniform(0.08, 0.2), rng.uniform(0.01, 0.08))
-    return np.asarray(room + hum * rng.uniform(0.003, 0.02) * np.max(np.abs(track)))
+    return np.asarray(room + hum * rng.uniform(0.002, 0.008) * np.max(np.abs(track)))
 
 
 def engine(rng: np.random.Generator, duration_s: float) -> Array:

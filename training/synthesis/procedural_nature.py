@@ -26,7 +26,8 @@ def chirping_birds(rng: np.random.Generator, duration_s: float) -> Array:
         loudness = rng.uniform(0.3, 1.0)
         syllables = [_syllable(rng) for _ in range(int(rng.integers(1, 4)))]
         gap_s = rng.uniform(0.03, 0.12)
-        for phrase in intervals(rng, duration_s, rng.uniform(0.5, 1.5), 0.4, rng.uniform(0, 0.4 if bird else 0.05)):
+        first_s = rng.uniform(0, 0.4 if bird else 0.05)
+        for phrase in intervals(rng, duration_s, rng.uniform(0.5, 1.5), 0.4, first_s):
             onset = phrase
             for _ in range(int(rng.integers(2, 8))):
                 syllable = syllables[int(rng.integers(len(syllables)))]
@@ -60,7 +61,8 @@ def crickets(rng: np.random.Generator, duration_s: float) -> Array:
         pulse = harmonic_tone(np.full(round(pulse_s * SAMPLE_RATE_HZ), own), [1.0, 0.05])
         pulse *= np.hanning(len(pulse)) * rng.uniform(0.2, 1.0)
         pulses = int(rng.integers(3, 6))
-        for onset in intervals(rng, duration_s, rng.uniform(0.28, 0.6), 0.05, rng.uniform(0, 0.4 if cricket else 0.05)):
+        first_s = rng.uniform(0, 0.4 if cricket else 0.05)
+        for onset in intervals(rng, duration_s, rng.uniform(0.28, 0.6), 0.05, first_s):
             for number in range(pulses):
                 mix_at(track, onset + 1.6 * pulse_s * number, pulse)
     track = reverberate(rng, track, 0.4, rng.uniform(0.05, 0.3))

@@ -1,4 +1,4 @@
-"""FileSource: any WAV, FLAC or OGG becomes the same 16 kHz chunks; what is unusable is refused in one line."""
+"""FileSource: any WAV, FLAC or OGG becomes the same 16 kHz chunks; the unusable is refused in one line."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""Where trained networks come from: registered loaders, so that the exporter knows no trainer."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+from earshot.runtime.errors import InputError, UsageError
+from torch import nn
+
+ENTRY_POINT_GROUP = "earshot.networks"
+
+
+class Networks(Protocol):
+    """The networks of one checkpoint, on the CPU.
+
+    Attributes
+    ----------
+    semantic, spatial : nn.Module
+        Streaming encoders: `initial_state()` and `step(...)`.
+    projector : nn.Module
+        From pooled features to embeddings of the language model's width.
+    llm : nn.Module
+        Hugging Face causal language model.
+    tokenizer_path : Path
+        Its `tokenizer.json`.
+    """
+
+    @property
+    def semantic(self) -> nn.Module: ...
+
+    @property
+    def spatial(self) -> nn.Module: ...
+
+    @property
+    def projector(self) -> nn.Module: ...
+
+    @property
+    def llm(self) -> nn.Module: ...
+
+    @property
+    def tokenizer_path(self) -> Path: ...
+
+
+def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
+    """Turn a checkpoint into networks.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Directory that a training stage wrote.
+    loader : str
+        Name in the entry point group `earshot.networks`.
+
+    Raises
+    ------
+    InputError
+        When the checkpoint is missing or unusable.
+    UsageError
+        When no such loader is installed.
+    """
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint}: no such checkpoint; give a directory that 'earshot train' wrote")
+    entries = _loaders()
+    if loader not in entries:
+        known = ", ".join(sorted(entries)) or "none is installed; pip install 'earshot[train]'"
+        raise UsageError(f"no loader named {loader!r} for checkpoints; known: {known}")
+    try:
+        networks: Networks = entries[loader].load()(checkpoint)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{checkpoint}: not a usable checkpoint ({error})") from error
+    return networks
+
+
+def _loaders() -> dict[str, metadata.EntryPoint]:
+    return {entry.name: entry for entry in metadata.entry_points(group=ENTRY_POINT_GROUP)}

@@ -1,0 +1,120 @@
+"""Gates: a file must be the network it came from, on real inputs, before it may go into a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from earshot.export.quantize import Steps, stream
+from earshot.runtime.language.llm import LanguageModel
+from earshot.runtime.language.prompt import build_prompt
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+MAX_GRAPH_ERROR = 1e-3
+"""Largest difference of any output of a float graph, relative to the output's own largest value."""
+
+MIN_CORRELATION = {"F32": 0.9999, "F16": 0.999, "Q8_0": 0.99}
+"""Least correlation of next-token logits with the network's; other formats: `MIN_CORRELATION_SMALL`."""
+
+MIN_CORRELATION_SMALL = 0.95
+_QUESTIONS = (
+    "Where is the dog?",
+    "How many sources do you hear?",
+    "Which is closer, the rain or the speech?",
+)
+
+
+@torch.no_grad()
+def graph_error(network: Any, path: Path, steps: Steps) -> float:
+    """Largest difference between a streaming network and its graph, each with its own state.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With `initial_state()` and `step()`.
+    path : Path
+        Float graph.
+    steps : sequence of mappings
+        Inputs of consecutive frames.
+
+    Returns
+    -------
+    float
+        Over all outputs: largest difference / (largest value of that output + 1e-3).
+    """
+    found, _ = stream(path, steps)
+    state = network.initial_state()
+    worst = 0.0
+    for t, inputs in enumerate(steps):
+        outputs, state = network.step(**_tensors(inputs), state=state)
+        for name, value in outputs.items():
+            scale = float(np.abs(found[name]).max()) + 1e-3
+            worst = max(worst, float(np.abs(found[name][t] - value.numpy()).max()) / scale)
+    return worst
+
+
+def check_graph(network: Any, path: Path, steps: Steps) -> float:
+    """`graph_error`, or ValueError when it is larger than `MAX_GRAPH_ERROR`."""
+    error = graph_error(network, path, steps)
+    if error > MAX_GRAPH_ERROR:
+        raise ValueError(
+            f"{path.name} differs from its network by {error:.2g}, more than {MAX_GRAPH_ERROR:g}"
+        )
+    return error
+
+
+@torch.no_grad()
+def language_correlation(model: Any, tokenizer_json: Path, gguf: Path, vectors: NDArray[np.float32]) -> float:
+    """Least correlation of next-token logits between a network and its GGUF file.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Hugging Face causal language model.
+    tokenizer_json, gguf : Path
+    vectors : ndarray, float32 [n, hidden]
+        Audio embeddings to put into the prompts.
+    """
+    tokenizer = Tokenizer.from_file(str(tokenizer_json))
+    llm = LanguageModel(gguf)
+    llm.load()
+    try:
+        return min(_correlation(model, tokenizer, llm, question, vectors) for question in _QUESTIONS)
+    finally:
+        llm.close()
+
+
+def check_language(
+    model: Any, tokenizer_json: Path, gguf: Path, quantization: str, vectors: NDArray[np.float32]
+) -> float:
+    """`language_correlation`, or ValueError when it is too small for the format."""
+    correlation = language_correlation(model, tokenizer_json, gguf, vectors)
+    needed = MIN_CORRELATION.get(quantization, MIN_CORRELATION_SMALL)
+    if not correlation >= needed:
+        raise ValueError(
+            f"the {quantization} language model follows its network by {correlation:.4f} of {needed}"
+        )
+    return correlation
+
+
+def _correlation(
+    model: Any, tokenizer: Tokenizer, llm: LanguageModel, question: str, vectors: NDArray[np.float32]
+) -> float:
+    prompt = build_prompt(question)
+    ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in (prompt.prefix, prompt.suffix)]
+    if ids != [llm.tokenize(prompt.prefix), llm.tokenize(prompt.suffix)]:
+        raise ValueError("the GGUF file splits text into other tokens than its tokenizer")
+    table = model.get_input_embeddings()
+    before, after = (table(torch.tensor(part)).float() for part in ids)
+    embeddings = torch.cat([before, torch.from_numpy(vectors), after])[None]
+    expected = model(inputs_embeds=embeddings.to(table.weight.dtype)).logits[0, -1].float().numpy()
+    llm.begin(prompt.prefix, vectors, prompt.suffix)
+    return float(np.corrcoef(llm.logits(), expected)[0, 1])
+
+
+def _tensors(inputs: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in inputs.items()}

@@ -1,0 +1,131 @@
+"""`earshot export` from a checkpoint to a bundle that answers; what does not pass a gate is not written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from earshot.export import networks as networks_module
+from earshot.export.command import app
+from earshot.export.parity import check_language
+from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.interfaces import cli, registry
+from earshot.runtime.interfaces.asking import Asker
+from torch import nn
+
+from tests.tiny import make_encoders, make_llama, make_projector, make_tokenizer
+
+
+@dataclass
+class TinyNetworks:
+    semantic: nn.Module
+    spatial: nn.Module
+    projector: nn.Module
+    llm: nn.Module
+    tokenizer_path: Path
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> TinyNetworks:
+    tokenizer = make_tokenizer(tmp_path / "checkpoint" / "tokenizer.json")
+    return TinyNetworks(*make_encoders(), make_projector(hidden=128), make_llama(), tokenizer)
+
+
+@pytest.fixture
+def export(monkeypatch: pytest.MonkeyPatch, trained: TinyNetworks, tmp_path: Path) -> Any:
+    """Run the command with a loader that gives `trained`."""
+
+    class Loader:
+        def load(self) -> Any:
+            return lambda checkpoint: trained
+
+    monkeypatch.setattr(networks_module, "_loaders", lambda: {"tiny": Loader()})
+    monkeypatch.setattr(cli, "load_command", lambda name: registry._as_command(name, app))
+    base = ["export", str(tmp_path / "checkpoint"), "--out", str(tmp_path / "bundle"), "--loader", "tiny"]
+    return lambda *arguments: cli.run([*base, *map(str, arguments)])
+
+
+def test_a_checkpoint_becomes_a_bundle_that_answers(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "facts.json").write_text(
+        json.dumps({"accuracy": {"azimuth_error_deg": 21.5}, "licences": {"weights": "CC BY-NC 4.0"}})
+    )
+    assert export("--facts", tmp_path / "facts.json", "--name", "tiny") == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert document["graph_error"] < 1e-3 and document["llm_correlation"] > 0.99
+    manifest = verify_bundle(tmp_path / "bundle")
+    assert manifest.name == "tiny" and manifest.llm.quantization == "Q8_0"
+    assert manifest.measured.accuracy == {"azimuth_error_deg": 21.5}
+    assert manifest.licences == {"weights": "CC BY-NC 4.0"}
+    assert "azimuth_error_deg | 21.5" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    sound = np.random.default_rng(0).normal(0, 0.1, (32000, 2))
+    soundfile.write(tmp_path / "sound.wav", sound, 16000)
+    asker = Asker(tmp_path / "bundle")
+    asker.load()
+    assert asker.ask(tmp_path / "sound.wav", "Which?", ["one", "two"]).choice in (0, 1)
+    asker.close()
+
+
+@pytest.mark.parametrize(("target", "kept"), [("pi4", "float32"), ("zero2w", "float32")])
+def test_boards_without_dot_product_keep_float(
+    target: str, kept: str, export: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export("--target", target, "--llm-quant", "F16") == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [encoder["kept"] for encoder in document["encoders"]] == [kept, kept]
+
+
+def test_nothing_is_written_when_a_network_does_not_fit(
+    export: Any, trained: TinyNetworks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained.llm.config.rope_scaling = {"rope_type": "yarn", "factor": 2.0}
+    assert export() == 3
+    assert "RoPE" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_wrong_gguf_does_not_pass_the_gate(trained: TinyNetworks, tmp_path: Path) -> None:
+    from earshot.export.gguf_llm import write_gguf
+
+    write_gguf(make_llama(seed=9), trained.tokenizer_path, tmp_path / "llm.gguf", "F16")
+    vectors = torch.zeros(3, 128).numpy()
+    with pytest.raises(ValueError, match="follows its network"):
+        check_language(trained.llm, trained.tokenizer_path, tmp_path / "llm.gguf", "F16", vectors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--loader", "other"], 2, "no loader named 'other'"),
+        (["--facts", "missing.json"], 3, "missing.json"),
+        (["--probe", "missing.wav"], 3, "missing.wav"),
+    ],
+)
+def test_failures_are_named(
+    arguments: list[str], code: int, said: str, export: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(*arguments) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_checkpoint_is_an_input_error(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoint" / "tokenizer.json").unlink()
+    (tmp_path / "checkpoint").rmdir()
+    assert export() == 3
+    assert "no such checkpoint" in capsys.readouterr().err
+
+
+def test_the_project_registers_its_own_loader() -> None:
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    assert 'default = "earshot.training.models.load:load_networks"' in pyproject
+    assert metadata.version("earshot")

@@ -1,0 +1,92 @@
+"""An answer is the model's: in time, inside the context, and always one of the options when there are some."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from earshot.runtime.errors import BundleError, UsageError
+from earshot.runtime.language.answerer import MAX_ANSWER_TOKENS, MAX_REASONING_TOKENS, Answerer
+from earshot.runtime.language.llm import CancelledError
+from earshot.runtime.language.prompt import THINK_END
+
+
+@pytest.fixture(scope="module")
+def answerer(gguf_path: Path) -> Iterator[Answerer]:
+    model = Answerer(gguf_path.parent)
+    model.load()
+    yield model
+    model.close()
+
+
+def audio(n: int = 25, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.3, (n, 128)).astype(np.float32)
+
+
+def test_text_comes_as_reasoning_mark_answer(answerer: Answerer) -> None:
+    pieces: list[str] = []
+    answer = answerer.answer("Where is the dog?", audio(), on_text=pieces.append)
+    mark = pieces.index(THINK_END)
+    assert "".join(pieces[:mark]).strip() == answer.reasoning
+    assert "".join(pieces[mark + 1 :]).strip() == answer.text
+    assert answer.choice is None
+    assert 0 < answer.first_token_s < answer.answer_s
+
+
+def test_without_reasoning_only_the_answer_comes(answerer: Answerer) -> None:
+    pieces: list[str] = []
+    answer = answerer.answer("Where is the dog?", audio(), think=False, on_text=pieces.append)
+    assert answer.reasoning == "" and THINK_END not in pieces
+    assert "".join(pieces).strip() == answer.text
+    assert len(answerer.llm.tokenize(answer.text)) <= MAX_ANSWER_TOKENS
+
+
+@pytest.mark.parametrize("think", [True, False])
+def test_options_are_answered_with_one_of_them(answerer: Answerer, think: bool) -> None:
+    options = ["the dog", " the bell ", "rain", "speech"]
+    chosen = set()
+    for seed in range(12):
+        answer = answerer.answer("Which is closest?", audio(seed=seed), options, think)
+        assert answer.choice is not None
+        assert answer.text == f"{'ABCD'[answer.choice]}) {options[answer.choice].strip()}"
+        chosen.add(answer.choice)
+    assert len(chosen) > 1
+
+
+def test_reasoning_that_does_not_end_is_ended(answerer: Answerer) -> None:
+    answer = answerer.answer("Where is the dog?", audio(seed=1))
+    assert answer.text
+    assert len(answerer.llm.tokenize(answer.reasoning)) <= MAX_REASONING_TOKENS + 8
+
+
+def test_no_audio_yet_is_a_question_like_others(answerer: Answerer) -> None:
+    assert answerer.answer("Where is the dog?", np.zeros((0, 128), np.float32)).text
+
+
+def test_the_longest_questions_are_answered_or_refused(answerer: Answerer) -> None:
+    """Never cut silently, never a broken answer: rare words take many tokens."""
+    assert answerer.answer("the dog is closer " * 16, audio()).prompt_tokens <= answerer.llm.context
+    with pytest.raises(UsageError, match="too long"):
+        answerer.answer("zq" * 150, audio(), ["xj" * 50] * 4)
+    assert answerer.answer("Where?", audio()).text
+
+
+def test_a_cancelled_answer_raises_and_the_next_one_is_untouched(answerer: Answerer) -> None:
+    expected = answerer.answer("Where is the dog?", audio())
+    with pytest.raises(CancelledError):
+        answerer.answer("How far is the bell?", audio(seed=2), on_text=lambda _: answerer.cancel())
+    again = answerer.answer("Where is the dog?", audio())
+    assert (again.text, again.reasoning) == (expected.text, expected.reasoning)
+
+
+def test_a_bundle_without_a_model_is_refused(gguf_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"llm\.gguf"):
+        Answerer(tmp_path).load()
+    shutil.copyfile(gguf_path, tmp_path / "llm.gguf")
+    with (tmp_path / "llm.gguf").open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(BundleError, match=r"llm\.gguf"):
+        Answerer(tmp_path).load()

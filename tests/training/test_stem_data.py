@@ -1,0 +1,112 @@
+"""Stem shards and what is made of them: resumable, independent of workers, mixtures with true shares."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from earshot.runtime.errors import InputError
+from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
+from earshot.training.stages.encoders import EncoderSettings, Hearing, run
+from earshot.training.stages.remix import Remixer, RemixSettings
+from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
+from earshot.training.synthesis.scenes import SceneSettings
+
+SETTINGS = SceneSettings(duration_s=6.0, sources=3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny shards per split, sounds and heads made by rule."""
+    folder = tmp_path_factory.mktemp("stems")
+    for split in ("train", "validation"):
+        write_shards(DataFolders(None), folder / split, split, SETTINGS, range(2), scenes_per_shard=2)  # type: ignore[arg-type]
+    return folder
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(data: Path, tmp_path: Path) -> None:
+    write_shards(DataFolders(None), tmp_path, "train", SETTINGS, range(2), scenes_per_shard=2, workers=2)
+    for first, second in zip(open_shards(data / "train"), open_shards(tmp_path), strict=True):
+        assert np.array_equal(first.stems, second.stems)
+        assert first.scenes == second.scenes
+
+
+def test_a_stopped_run_resumes_and_keeps_finished_shards(data: Path) -> None:
+    kept = data / "train" / "shard-0000" / "stems.npy"
+    before = kept.stat().st_mtime_ns
+    leftover = data / "train" / "shard-0001.partial"
+    leftover.mkdir()
+    write_shards(DataFolders(None), data / "train", "train", SETTINGS, range(2), scenes_per_shard=2)
+    assert kept.stat().st_mtime_ns == before
+    assert len(open_shards(data / "train")) == 2
+    leftover.rmdir()
+
+
+def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="earshot synth"):
+        open_shards(tmp_path)
+
+
+def test_a_mixture_is_the_sum_of_its_stems_and_shares_are_shares(data: Path) -> None:
+    settings = RemixSettings(frames=100, source_counts=(0, 1, 0), swap_probability=0.0)
+    batch = next(Remixer(data / "train", settings).batches(4, 3))
+    assert batch.audio.shape == (4, 2, 64_000)
+    assert batch.present.sum(1).min() >= 1
+    assert float(batch.share.sum(1).max()) <= 1.01
+    assert float(batch.share.min()) >= 0.0
+    absent = batch.queries[batch.present == 0]
+    assert absent.numel() == 0 or int(absent.max()) < 61
+
+
+def test_the_same_seed_draws_the_same_mixtures(data: Path) -> None:
+    settings = RemixSettings(frames=100)
+    first, second = (next(Remixer(data / "train", settings).batches(2, 9)) for _ in range(2))
+    assert torch.equal(first.audio, second.audio)
+
+
+def test_exchanged_ears_mirror_the_labels(data: Path) -> None:
+    remixer = Remixer(data / "train", RemixSettings(frames=100, swap_probability=1.0, ear_gain_db=0.0))
+    straight = Remixer(data / "train", RemixSettings(frames=100, swap_probability=0.0, ear_gain_db=0.0))
+    a = next(remixer.batches(1, 4))
+    b = next(straight.batches(1, 4))
+    assert torch.allclose(a.azimuth_deg, -b.azimuth_deg)
+    assert torch.allclose(a.direction[..., 1], -b.direction[..., 1])
+    assert torch.allclose(a.audio[:, 0], b.audio[:, 1], atol=1e-4)
+
+
+def test_bank_scenes_state_their_sources_and_mirror_twice_is_the_same(data: Path) -> None:
+    shard = open_shards(data / "train")[0]
+    settings = BankSettings(duration_s=(5.0, 6.0), swap_probability=0.0)
+    scene, audio = mix_scene(shard, 0, settings, np.random.default_rng(0))
+    assert audio.shape == (2, int(scene["duration_s"] * 16_000))
+    assert all(s["offset_s"] <= scene["duration_s"] for s in scene["sources"])
+    assert mirrored(mirrored(scene)) == scene
+
+
+def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    count = build_bank(data / "train", Hearing().eval(), tmp_path, BankSettings(mixtures=1, duration_s=(5.0, 6.0)))
+    assert count == 4
+    rows = np.load(tmp_path / "slots.npy")
+    lines = (tmp_path / "scenes.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    assert rows.dtype == np.float16
+    assert rows.shape[1:] == (4, 106)
+    assert len(rows) == sum(json.loads(line)["tokens"] for line in lines)
+
+
+def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path) -> None:
+    settings = EncoderSettings(
+        minutes=10, batch=4, threads=1, remix=RemixSettings(frames=50), validation_batches=1, max_steps=2
+    )
+    run(data, tmp_path, settings)
+    first = (tmp_path / "progress.json").read_text()
+    run(data, tmp_path, replace(settings, max_steps=4))
+    progress = [json.loads(text) for text in (first, (tmp_path / "progress.json").read_text())]
+    assert [p["step"] for p in progress] == [2, 4]
+    assert {"model.safetensors", "raw.safetensors", "optimizer.safetensors"} <= {p.name for p in tmp_path.iterdir()}

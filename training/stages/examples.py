@@ -1,0 +1,120 @@
+"""Items as token ids with a weight per token: what is predicted, and how much it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+
+from earshot.runtime.language.prompt import NOTHING_HEARD, THINK_END, build_completion, build_prompt
+from earshot.training.questions.items import Item
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item in tokens.
+
+    Attributes
+    ----------
+    prefix, suffix : int array
+        Tokens before and after the audio embeddings; the suffix holds question and completion.
+    weights : float array
+        Weight in the loss of every token of the suffix; 0 for the question.
+    audio : float arrays, optional
+        What the projector turns into audio tokens (see `training.stages.bank_reader`).
+    """
+
+    prefix: npt.NDArray[np.int64]
+    suffix: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    audio: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+
+    @property
+    def length(self) -> int:
+        """Positions in all, audio included."""
+        return len(self.prefix) + len(self.suffix) + (0 if self.audio is None else len(self.audio[0]))
+
+
+def split_think(think: str) -> tuple[str, str]:
+    """Evidence (lines with bars, or `nothing`; and stated levels) and the steps, each with its line ends."""
+    lines = think.split("\n")
+    count = sum(1 for line in lines if line.count(" | ") == 4 or line == NOTHING_HEARD)
+    return "".join(f"{line}\n" for line in lines[:count]), "".join(f"{line}\n" for line in lines[count:])
+
+
+def encode_item(tokenizer: Tokenizer, item: Item, evidence_weight: float, think: bool = True) -> Example:
+    """Turn an item into tokens.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The model's.
+    item : Item
+        What to encode.
+    evidence_weight : float
+        Weight of the evidence lines: small where nothing in the input tells them, 1 where audio does.
+    think : bool
+        Whether evidence and steps are written.
+
+    Returns
+    -------
+    Example
+        Steps and answer have weight 1, the question 0.
+    """
+    prompt = build_prompt(item.question, item.choices, think)
+    evidence, steps = split_think(item.think) if think else ("", "")
+    completion = build_completion(item.answer, item.think if think else None)
+    parts = ((prompt.suffix, 0.0), (evidence, evidence_weight), (completion[len(evidence) :], 1.0))
+    ids: list[int] = []
+    weights: list[float] = []
+    for text, weight in parts:
+        tokens = tokenizer.encode(text).ids
+        ids.extend(tokens)
+        weights.extend([weight] * len(tokens))
+    prefix = tokenizer.encode(prompt.prefix).ids
+    return Example(np.asarray(prefix), np.asarray(ids), np.asarray(weights, dtype=np.float32))
+
+
+def gold_prompt(item: Item) -> tuple[str, str]:
+    """Question with its true evidence already written, and what should follow (for judging reasoning alone)."""
+    prompt = build_prompt(item.question, item.choices)
+    evidence, steps = split_think(item.think)
+    return prompt.prefix + prompt.suffix + evidence, f"{steps}{THINK_END}{item.answer}"
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Text examples padded on the right.
+
+    Attributes
+    ----------
+    ids : int64 tensor [B, T]
+        Tokens; 0 (padding) behind the end.
+    weights : float tensor [B, T]
+        Weight of predicting the token at this position.
+    tokens : int
+        Positions that are not padding.
+    """
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+    tokens: int
+
+
+def collate_text(examples: Sequence[Example]) -> TextBatch:
+    """Pad text examples to a batch; causal attention needs no mask for padding on the right."""
+    longest = max(example.length for example in examples)
+    ids = torch.zeros(len(examples), longest, dtype=torch.int64)
+    weights = torch.zeros(len(examples), longest)
+    for row, example in enumerate(examples):
+        start = len(example.prefix)
+        ids[row, :start] = torch.from_numpy(example.prefix)
+        ids[row, start : example.length] = torch.from_numpy(example.suffix)
+        weights[row, start : example.length] = torch.from_numpy(example.weights)
+    return TextBatch(ids, weights, sum(example.length for example in examples))
+
+

@@ -1,0 +1,239 @@
+"""The training loop that the language-model stages share: schedule, precision, log, checkpoints, resuming.
+
+Batches are a pure function of the step, and everything else that a step depends on is in the checkpoint, so a run that was
+stopped and resumed makes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how a stage trains.
+
+    Attributes
+    ----------
+    minutes : float
+        Wall time of the whole stage, over all resumed runs; the learning rate falls to zero at its end.
+    steps : int, optional
+        End after this many steps instead (exactly reproducible).
+    learning_rate, weight_decay, clip : float
+        AdamW; the norm at which gradients are clipped.
+    warmup_steps : int
+        Steps of linear rise.
+    checkpoint_s : float
+        Seconds between checkpoints.
+    log_steps : int
+        Steps per line of the log.
+    precision : str
+        `auto` (time both, take the faster), `bf16` or `fp32`.
+    """
+
+    minutes: float = 60.0
+    steps: int | None = None
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    warmup_steps: int = 100
+    checkpoint_s: float = 180.0
+    log_steps: int = 20
+    precision: str = "auto"
+
+
+@dataclass
+class Progress:
+    """Where a run stands; part of the checkpoint."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+
+    def share(self, settings: LoopSettings) -> float:
+        """How much of the run is done, 0 to 1."""
+        if settings.steps is not None:
+            return min(1.0, self.step / settings.steps)
+        return min(1.0, self.elapsed_s / (60.0 * settings.minutes))
+
+
+LossFunction = Callable[[Any], tuple[torch.Tensor, int]]
+"""Batch -> (mean loss, number of tokens that were processed)."""
+
+
+def learning_rate_at(progress: Progress, settings: LoopSettings) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warm = min(1.0, (progress.step + 1) / max(1, settings.warmup_steps))
+    return settings.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * progress.share(settings)))
+
+
+def autocast(precision: str) -> AbstractContextManager[Any]:
+    """Context in which the forward pass runs: bf16 on the CPU, or nothing."""
+    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def faster_precision(loss_of: LossFunction, batch: Any, repeats: int = 3) -> str:
+    """Time forward and backward in both precisions on this machine; bf16 is emulated (and slow) on some CPUs."""
+    seconds = {}
+    for precision in ("fp32", "bf16"):
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            with autocast(precision):
+                loss, _ = loss_of(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            times.append(time.perf_counter() - start)
+        seconds[precision] = min(times)
+    LOGGER.info("precision: fp32 %.2f s, bf16 %.2f s a step", seconds["fp32"], seconds["bf16"])
+    return min(seconds, key=lambda name: seconds[name])
+
+
+class Loop:
+    """One stage of training.
+
+    Parameters
+    ----------
+    parameters : dict of torch.nn.Parameter
+        What is trained, by name.
+    loss_of : callable
+        See `LossFunction`.
+    batch_at : callable
+        Step -> batch; must not depend on anything but the step.
+    save_weights : callable
+        Writes the model (weights and configuration) into the run directory.
+    directory : Path
+        The run directory.
+    settings : LoopSettings
+        Schedule.
+    """
+
+    def __init__(
+        self, parameters: dict[str, torch.nn.Parameter], loss_of: LossFunction, batch_at: Callable[[int], Any],
+        save_weights: Callable[[], None], directory: Path, settings: LoopSettings,
+    ) -> None:  # fmt: skip
+        self.parameters = parameters
+        self.loss_of = loss_of
+        self.batch_at = batch_at
+        self.save_weights = save_weights
+        self.directory = directory
+        self.settings = settings
+        self.progress = Progress()
+        self.optimizer = torch.optim.AdamW(_decay_groups(parameters, settings.weight_decay), betas=(0.9, 0.95))
+
+    def run(self) -> Iterator[dict[str, float]]:
+        """Train to the end; yields a record per `log_steps` steps (also written to `log.csv`)."""
+        precision = self._precision()
+        last_save = last_log = time.monotonic()
+        losses: list[float] = []
+        tokens = 0
+        while self.progress.share(self.settings) < 1.0:
+            start = time.monotonic()
+            loss, count = self._step(precision)
+            losses.append(loss)
+            tokens += count
+            self.progress.step += 1
+            self.progress.elapsed_s += time.monotonic() - start
+            if self.progress.step % self.settings.log_steps == 0:
+                yield self._log(losses, tokens / (time.monotonic() - last_log))
+                losses, tokens, last_log = [], 0, time.monotonic()
+            if time.monotonic() - last_save > self.settings.checkpoint_s:
+                self.save()
+                last_save = time.monotonic()
+        self.save()
+
+    def _precision(self) -> str:
+        if self.settings.precision != "auto":
+            return self.settings.precision
+        precision = faster_precision(self.loss_of, self.batch_at(self.progress.step))
+        self.optimizer.zero_grad()
+        return precision
+
+    def _step(self, precision: str) -> tuple[float, int]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(self.progress, self.settings)
+        batch = self.batch_at(self.progress.step)
+        with autocast(precision):
+            loss, count = self.loss_of(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return float(loss.detach()), count
+
+    def _log(self, losses: Sequence[float], tokens_per_s: float) -> dict[str, float]:
+        record = {
+            "step": self.progress.step,
+            "elapsed_s": round(self.progress.elapsed_s, 1),
+            "loss": round(sum(losses) / len(losses), 5),
+            "learning_rate": round(learning_rate_at(self.progress, self.settings), 7),
+            "tokens_per_s": round(tokens_per_s),
+            "share": round(self.progress.share(self.settings), 4),
+        }
+        append_csv(self.directory / "log.csv", record)
+        LOGGER.info("step %(step)d: loss %(loss).4f, %(tokens_per_s)d tokens/s, %(elapsed_s).0f s", record)
+        return record
+
+    def save(self) -> None:
+        """Write weights, optimizer state and position; each file is replaced as a whole."""
+        self.save_weights()
+        state = self.directory / "state"
+        state.mkdir(parents=True, exist_ok=True)
+        tensors = {}
+        for name, parameter in self.parameters.items():
+            entry = self.optimizer.state.get(parameter, {})
+            tensors.update({f"{name}/{key}": value.detach().clone() for key, value in entry.items()})
+        if tensors:
+            _replace(state / "optimizer.safetensors", lambda path: save_file(tensors, path))
+        text = json.dumps({**asdict(self.progress), "settings": asdict(self.settings)}, indent=1)
+        _replace(state / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    def restore(self) -> bool:
+        """Read optimizer state and position of a checkpoint; False if there is none. Weights are the caller's."""
+        path = self.directory / "state" / "state.json"
+        if not path.is_file():
+            return False
+        record = json.loads(path.read_text(encoding="utf-8"))
+        self.progress = Progress(record["step"], record["elapsed_s"])
+        tensors = load_file(self.directory / "state" / "optimizer.safetensors")
+        for full_name, value in tensors.items():
+            name, key = full_name.rsplit("/", 1)
+            self.optimizer.state[self.parameters[name]][key] = value
+        return True
+
+
+def _decay_groups(parameters: dict[str, torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, norms and biases do not."""
+    matrices = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
+    others = [parameter for parameter in parameters.values() if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    write(part)
+    part.replace(path)
+
+
+def append_csv(path: Path, record: dict[str, float]) -> None:
+    """Add a line to a CSV file; the first line is the header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(record))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(record)
