@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from earshot.export.bundle import BundleFacts
 from earshot.export.gguf_llm import QUANTIZATIONS
 from earshot.export.networks import load_networks
 from earshot.export.pipeline import TARGETS, ExportReport, ExportSettings, export_bundle
 from earshot.export.probe import probe_audio
 from earshot.runtime.errors import InputError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 app = typer.Typer(add_completion=False)
 

@@ -18,10 +18,11 @@ from typing import Any, Literal
 import gguf
 import numpy as np
 import torch
-from earshot.export.gguf_tokenizer import add_tokenizer
-from earshot.runtime.language.prompt import MAX_AUDIO_TOKENS
 from gguf import GGMLQuantizationType as GgmlType
 from numpy.typing import NDArray
+
+from earshot.export.gguf_tokenizer import add_tokenizer
+from earshot.runtime.language.prompt import MAX_AUDIO_TOKENS
 
 DIRECT_TYPES = {"F32": GgmlType.F32, "F16": GgmlType.F16, "Q8_0": GgmlType.Q8_0}
 """Formats written here; each matrix gets this type, each vector stays float32."""
@@ -144,6 +145,7 @@ def requantize(source: Path, target: Path, quantization: str) -> None:
         When llama.cpp refuses.
     """
     import llama_cpp.llama_cpp as lib  # compiled library: only needed for these formats
+
     from earshot.runtime.language.llama import silence_llama_log
 
     silence_llama_log()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+
 from earshot.runtime.language.prompt import BOS, EOS, PAD
 
-# Names that llama.cpp gives to the splitting rules it knows, and how to recognise them in a tokenizer.json.
-_QWEN2_DIGITS = r"\p{N}|"
+# The splitting rule of Qwen2 and Qwen2.5 tokenizers, which llama.cpp knows as "qwen2".
+_QWEN2_RULE = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer_json: Path, n_vocab: int) -> None:
@@ -54,10 +55,8 @@ def _pre_tokenizer(pre: dict[str, Any], where: str) -> str:
         raise ValueError(f"{where}: a ByteLevel pre-tokenizer without prefix space is needed")
     if len(parts) == 1 and byte_level.get("use_regex", True):
         return "gpt-2"
-    if len(parts) == 2 and parts[0].get("type") == "Split":
-        regex = parts[0]["pattern"].get("Regex", "")
-        if _QWEN2_DIGITS in regex and r"\p{N}{1,3}" not in regex:
-            return "qwen2"
+    if len(parts) == 2 and parts[0].get("pattern", {}).get("Regex") == _QWEN2_RULE:
+        return "qwen2"
     raise ValueError(
         f"{where}: llama.cpp has no name for this pre-tokenizer; use ByteLevel with its own regex"
     )

@@ -6,8 +6,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
-from earshot.runtime.errors import InputError, UsageError
 from torch import nn
+
+from earshot.runtime.errors import InputError, UsageError
 
 ENTRY_POINT_GROUP = "earshot.networks"
 

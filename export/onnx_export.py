@@ -16,9 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import onnx
 import torch
+from torch import Tensor, nn
+
 from earshot.runtime.hearing.networks import INTERFACES
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_WIDTH
-from torch import Tensor, nn
 
 OPSET = 17
 SLOTS = 4

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
 from earshot.export.quantize import Steps, stream
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import build_prompt
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 MAX_GRAPH_ERROR = 1e-3
 """Largest difference of any output of a float graph, relative to the output's own largest value."""

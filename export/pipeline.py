@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
 from earshot.export.gguf_llm import GgufReport, write_gguf
@@ -17,8 +19,7 @@ from earshot.export.onnx_export import export_projector, export_semantic, export
 from earshot.export.parity import check_graph, check_language
 from earshot.export.probe import encoder_steps
 from earshot.export.quantize import Policy, QuantReport, quantize_graph
-from earshot.runtime.bundle.manifest import PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME, Manifest
-from numpy.typing import NDArray
+from earshot.runtime.bundle.manifest import LLM_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME, Manifest
 
 TARGETS: dict[str, Policy] = {
     "x86": "auto",
@@ -115,7 +116,7 @@ def export_bundle(
         say("bundle")
         graphs = {graph: scratch / graph for graph in (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)}
         manifest = write_bundle(directory, graphs, llm, model_card(facts, llm, encoders), facts)
-    return ExportReport(manifest, encoders, llm, error, correlation)
+    return ExportReport(manifest, encoders, replace(llm, path=directory / LLM_NAME), error, correlation)
 
 
 def _encoders(

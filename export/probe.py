@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.hearing.encoders import sigmoid
 from earshot.runtime.hearing.features import SAMPLE_RATE_HZ, features_of
 from earshot.runtime.hearing.networks import open_network
 from earshot.runtime.hearing.slots import SlotAllocator, SlotSettings
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Step = dict[str, NDArray[Any]]

@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from earshot.export.onnx_export import cleaned
-from earshot.runtime.hearing.networks import open_network
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from earshot.export.onnx_export import cleaned
+from earshot.runtime.hearing.networks import open_network
 
 Steps = Sequence[Mapping[str, NDArray[Any]]]
 Policy = Literal["float", "int8", "auto"]

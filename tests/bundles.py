@@ -7,7 +7,6 @@ from pathlib import Path
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
 from earshot.export.gguf_llm import write_gguf
-
 from tests.runtime.tiny_bundle import write_tiny_networks
 from tests.tiny import make_llama, make_tokenizer
 
@@ -17,7 +16,7 @@ FACTS = BundleFacts("tiny", "0.0.1", {"weights": "random numbers"}, tools={"ears
 def make_tiny_bundle(directory: Path, scratch: Path, seed: int = 0) -> Path:
     """Write a bundle and return its directory.
 
-    Its encoders tell low, middle and high sounds and the louder ear; its language model talks nonsense, in time.
+    Its encoders tell low, middle and high sounds and the louder ear; its language model talks nonsense.
     """
     networks = write_tiny_networks(scratch, hidden=128)
     graphs = {f"{name}.onnx": networks / f"{name}.onnx" for name in ("semantic", "spatial", "projector")}

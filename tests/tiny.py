@@ -6,6 +6,10 @@ import random
 from pathlib import Path
 
 import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.prompt import (
     SPECIAL_TOKENS,
@@ -16,9 +20,6 @@ from earshot.runtime.language.prompt import (
 )
 from earshot.training.models.semantic import SemanticEncoder
 from earshot.training.models.spatial import SpatialEncoder
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 torch.set_num_threads(1)  # waiting threads spin: beside other work two are slower than one
 

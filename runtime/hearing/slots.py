@@ -31,6 +31,9 @@ class SlotSettings:
         Time constant of the exponential average of each class probability, seconds.
     on_threshold : float
         A class takes a slot when its average rises over this, 0 to 1.
+    lone_threshold : float
+        While no slot is taken, the most probable class takes one over this already: a sound whose kind is doubtful
+        still has a direction.
     off_threshold : float
         A slot is given up when the average of its class stays under this, 0 to `on_threshold`.
     hold_s : float
@@ -41,15 +44,15 @@ class SlotSettings:
 
     average_s: float = 0.25
     on_threshold: float = 0.35
+    lone_threshold: float = 0.18
     off_threshold: float = 0.12
     hold_s: float = 1.5
     steal_margin: float = 0.15
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.off_threshold <= self.on_threshold <= 1.0:
-            raise ValueError(
-                f"thresholds {self.off_threshold} and {self.on_threshold} given, 0 <= off <= on <= 1 needed"
-            )
+        if not 0.0 <= self.off_threshold <= self.lone_threshold <= self.on_threshold <= 1.0:
+            given = f"{self.off_threshold}, {self.lone_threshold} and {self.on_threshold}"
+            raise ValueError(f"thresholds {given} given, 0 <= off <= lone <= on <= 1 needed")
         if self.average_s <= 0.0 or self.hold_s < 0.0 or self.steal_margin < 0.0:
             raise ValueError("average_s must be positive, hold_s and steal_margin not negative")
 
@@ -96,13 +99,16 @@ class SlotAllocator:
         """
         averages = self._smooth(np.asarray(probabilities, np.float64))
         wanted = averages > self.settings.on_threshold
-        rising: NDArray[np.bool_] = np.any(wanted, axis=1)
+        strongest = averages.argmax(axis=1)
+        lone = averages.max(axis=1) > self.settings.lone_threshold
         before = np.array([self._held], np.int64)
         classes = np.full((len(averages), SLOTS), EMPTY, np.int64)
         for frame, average in enumerate(averages):
             self._release(average)
-            if rising[frame]:
+            if wanted[frame].any():
                 self._take(average, np.flatnonzero(wanted[frame]))
+            elif lone[frame] and all(label == EMPTY for label in self._held):
+                self._take(average, strongest[frame : frame + 1])
             classes[frame] = self._held
         changed = np.diff(np.concatenate([before, classes]), axis=0) != 0
         return classes, (~changed).astype(np.float32)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ
 from earshot.runtime.hearing.listener import Hearing
@@ -19,8 +22,6 @@ from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer, OnText
 from earshot.runtime.scene.sources import SourceEstimate, summarize
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 HEARING_CHUNK_SAMPLES = 16 * 640
 """Files are heard in larger chunks than live sound; no result depends on it."""

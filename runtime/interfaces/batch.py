@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from earshot.runtime.errors import EarshotError, InputError, UsageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from earshot.runtime.errors import EarshotError, InputError, UsageError
 
 
 class BatchItem(BaseModel):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.bundle.manifest import LLM_NAME
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import (
@@ -18,7 +20,6 @@ from earshot.runtime.language.prompt import (
     choice_text,
     split_reasoning,
 )
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 OnText = Callable[[str], None]

@@ -1,13 +1,13 @@
 """The few things asked of llama.cpp's C interface that its own Python layer does not give.
 
-Batches that carry vectors instead of tokens, a cancel flag that the compute thread reads without Python,
-and silence. Only `llm.py` and the exporter's quantizer use it.
+Batches that carry vectors instead of tokens, a cancel flag, and silence. Only `llm.py` and the exporter's
+quantizer use it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import sys
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 import numpy as np
 from numpy.typing import NDArray
+
+BATCH = 512
+"""Most tokens in one step of llama.cpp; longer prompts take several."""
 
 _WARNING = 3  # ggml_log_level: 1 debug, 2 info, 3 warning, 4 error, 5 continuation
 _last_messages: deque[str] = deque(maxlen=8)
@@ -39,30 +42,23 @@ def last_llama_message() -> str:
 
 
 class CancelFlag:
-    """A flag that llama.cpp polls between graph nodes.
-
-    The abort callback is the C library's `strlen` on a two-byte buffer: 0 while the first byte is zero,
-    else 1. A Python callback would need the interpreter lock some hundred times a token, and stall
-    whenever another thread holds it.
-    """
+    """A flag that llama.cpp asks for while it computes; keeps the callback alive that it asks through."""
 
     def __init__(self) -> None:
-        self._buffer = ctypes.create_string_buffer(2)
-        c_library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
-        self.callback = ctypes.cast(c_library.strlen, lib.ggml_abort_callback)
-        self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
+        self._stop = threading.Event()
+        self.callback = lib.ggml_abort_callback(lambda _data: self._stop.is_set())
 
     def set(self) -> None:
         """Ask the running computation to stop; safe from any thread."""
-        self._buffer[0] = b"\x01"
+        self._stop.set()
 
     def clear(self) -> None:
         """Allow computing again."""
-        self._buffer[0] = b"\x00"
+        self._stop.clear()
 
     def is_set(self) -> bool:
         """Whether a stop has been asked for."""
-        return self._buffer[0] != b"\x00"
+        return self._stop.is_set()
 
 
 class Batch:
@@ -99,6 +95,35 @@ class Batch:
     def free(self) -> None:
         """Give the memory back; the batch must not be used afterwards."""
         lib.llama_batch_free(self._batch)
+
+
+def make_context(model: Any, n_context: int, n_threads: int, flag: CancelFlag, exact: bool) -> Any:
+    """A context of two sequences, or None.
+
+    Parameters
+    ----------
+    model : pointer
+    n_context : int
+        Tokens of both sequences together; what they share counts once.
+    n_threads : int
+    flag : CancelFlag
+        Must outlive the context.
+    exact : bool
+        Float32 cache and no flash attention.
+    """
+    params = lib.llama_context_default_params()
+    params.n_ctx = n_context
+    params.n_batch = params.n_ubatch = min(BATCH, n_context)
+    params.n_seq_max = 2
+    params.kv_unified = True  # both sequences share cells: copying the audio costs nothing
+    params.n_threads = params.n_threads_batch = n_threads
+    params.offload_kqv = params.op_offload = False
+    params.no_perf = True
+    params.abort_callback = flag.callback
+    if exact:
+        params.type_k = params.type_v = lib.GGML_TYPE_F32
+        params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return lib.llama_init_from_model(model, params)
 
 
 def tokenize(vocab: Any, text: str) -> list[int]:

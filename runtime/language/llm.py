@@ -9,57 +9,37 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.errors import BundleError, EarshotError, UsageError
 from earshot.runtime.language.llama import (
+    BATCH,
     Batch,
     CancelFlag,
     last_llama_message,
+    make_context,
     metadata,
     silence_llama_log,
     token_bytes,
     tokenize,
 )
-from numpy.typing import NDArray
+from earshot.runtime.language.sampling import Generation, pick
 
 MAX_CONTEXT = 4096
 """Longer contexts in the GGUF are cut to this: a question needs a few hundred tokens, and memory is dear."""
 
 Float32 = NDArray[np.float32]
 _AUDIO, _WORK = 0, 1
-_BATCH = 512
 _VECTOR_BATCH = 32
 
 
 class CancelledError(EarshotError):
     """The answer was cancelled; the context stays usable."""
-
-
-@dataclass(frozen=True)
-class Generation:
-    """Text that the model wrote in one go.
-
-    Attributes
-    ----------
-    text : str
-        Without the stop token.
-    tokens : tuple of int
-        Without the stop token.
-    stopped : "stop" or "length"
-        A stop token came, or the limit.
-    stop_token : int or None
-        The token that stopped it.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    stopped: Literal["stop", "length"]
-    stop_token: int | None
 
 
 class LanguageModel:
@@ -109,9 +89,11 @@ class LanguageModel:
                 f"{self.path}: not a usable language model ({last_llama_message()}); export it again"
             )
         self._read_model()
-        self._context = self._make_context()
+        self._context = make_context(self._model, self.context, self._n_threads, self._flag, self._exact)
+        if not self._context:
+            raise BundleError(f"{self.path}: no context could be made ({last_llama_message()})")
         self._memory = lib.llama_get_memory(self._context)
-        self._tokens = Batch(_BATCH)
+        self._tokens = Batch(BATCH)
         self._vectors = Batch(_VECTOR_BATCH, self.hidden)
 
     def _read_model(self) -> None:
@@ -125,25 +107,6 @@ class LanguageModel:
         attributes = (int(lib.llama_vocab_get_attr(self._vocab, i)) for i in range(self.n_vocab))
         self._unwritable = np.array([bool(a & control) for a in attributes])
         self._pieces: dict[int, bytes] = {}
-
-    def _make_context(self) -> Any:
-        params = lib.llama_context_default_params()
-        params.n_ctx = self.context
-        params.n_batch = params.n_ubatch = min(_BATCH, self.context)
-        params.n_seq_max = 2
-        params.kv_unified = True  # both sequences share cells: copying the audio costs nothing
-        params.n_threads = params.n_threads_batch = self._n_threads
-        params.offload_kqv = params.op_offload = False
-        params.no_perf = True
-        params.abort_callback = self._flag.callback
-        params.abort_callback_data = self._flag.data
-        if self._exact:
-            params.type_k = params.type_v = lib.GGML_TYPE_F32
-            params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        context = lib.llama_init_from_model(self._model, params)
-        if not context:
-            raise BundleError(f"{self.path}: no context could be made ({last_llama_message()})")
-        return context
 
     def close(self) -> None:
         """Free the model; `load()` makes it usable again."""
@@ -254,7 +217,7 @@ class LanguageModel:
         self._position += len(tokens)
 
     def _decode_tokens(self, tokens: Sequence[int], position: int, sequence: int) -> None:
-        size = min(_BATCH, self.context)
+        size = min(BATCH, self.context)
         for start in range(0, len(tokens), size):
             self._decode(self._tokens.fill_tokens(tokens[start : start + size], position + start, sequence))
 
@@ -330,7 +293,7 @@ class LanguageModel:
         tokens: list[int] = []
         pieces: list[str] = []
         for _ in range(min(max_tokens, self.context - self._position)):
-            token = _pick(self.logits(), forbidden, temperature, rng)
+            token = pick(self.logits(), forbidden, temperature, rng)
             if token in stop:
                 return Generation("".join(pieces), tuple(tokens), "stop", token)
             tokens.append(token)
@@ -339,14 +302,3 @@ class LanguageModel:
                 on_text(pieces[-1])
             self.feed([token])
         return Generation("".join(pieces), tuple(tokens), "length", None)
-
-
-def _pick(
-    logits: Float32, forbidden: NDArray[np.bool_], temperature: float, rng: np.random.Generator | None
-) -> int:
-    """Next token: the likeliest, or drawn from the softmax of logits / temperature."""
-    logits[forbidden] = -np.inf
-    if temperature <= 0.0 or rng is None:
-        return int(logits.argmax())
-    weights = np.exp((logits - logits.max()).astype(np.float64) / temperature)
-    return int(rng.choice(len(weights), p=weights / weights.sum()))

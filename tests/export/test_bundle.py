@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
 from earshot.export.gguf_llm import GgufReport, write_gguf
 from earshot.export.quantize import QuantReport
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import BundleError
-
 from tests.bundles import FACTS, make_tiny_bundle
 from tests.tiny import make_llama, make_tokenizer
 

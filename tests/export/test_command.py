@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch import nn
+
 from earshot.export import networks as networks_module
 from earshot.export.command import app
 from earshot.export.parity import check_language
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.interfaces import cli, registry
 from earshot.runtime.interfaces.asking import Asker
-from torch import nn
-
 from tests.tiny import make_encoders, make_llama, make_projector, make_tokenizer
 
 

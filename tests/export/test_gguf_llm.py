@@ -9,11 +9,11 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+
 from earshot.export.gguf_llm import write_gguf
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import EOS, SPECIAL_TOKENS, build_prompt
-from tokenizers import Tokenizer
-
 from tests.tiny import N_VOCAB, make_llama, make_qwen2, make_tokenizer, scene_texts
 
 FAMILIES = {"llama": make_llama, "qwen2": make_qwen2}
@@ -119,6 +119,40 @@ def test_tokens_are_those_of_the_tokenizer(tokenizer_json: Path, tmp_path: Path)
         assert llm.detokenize(llm.tokenize(text)) == text
     assert llm.tokenize(EOS) == [llm.eos] == [tokenizer.token_to_id(EOS)]
     llm.close()
+
+
+def with_pre_tokenizer(tokenizer_json: Path, path: Path, pre: pre_tokenizers.PreTokenizer) -> Path:
+    tokenizer = Tokenizer.from_file(str(tokenizer_json))
+    tokenizer.pre_tokenizer = pre
+    tokenizer.save(str(path))
+    return path
+
+
+def test_qwen2_tokenizers_keep_their_own_splitting_rule(tokenizer_json: Path, tmp_path: Path) -> None:
+    rule = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    split = pre_tokenizers.Split(Regex(rule), "isolated")
+    pre = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    path = with_pre_tokenizer(tokenizer_json, tmp_path / "tokenizer.json", pre)
+    tokenizer = Tokenizer.from_file(str(path))
+    write_gguf(make_qwen2(layers=1), path, tmp_path / "llm.gguf", "F16")
+    llm = LanguageModel(tmp_path / "llm.gguf")
+    llm.load()
+    for text in scene_texts(100, seed=2) + random_texts(300):
+        assert llm.tokenize(text) == tokenizer.encode(text).ids
+    llm.close()
+
+
+def test_splitting_rules_that_llama_cpp_cannot_name_are_refused(tokenizer_json: Path, tmp_path: Path) -> None:
+    """A wrong rule would give other tokens in half of the texts, without any error."""
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    digits = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level])
+    for pre in (digits, byte_level, pre_tokenizers.ByteLevel(add_prefix_space=True)):
+        path = with_pre_tokenizer(tokenizer_json, tmp_path / "tokenizer.json", pre)
+        with pytest.raises(ValueError, match="pre-tokenizer"):
+            write_gguf(make_llama(layers=1), path, tmp_path / "llm.gguf")
 
 
 def random_texts(count: int) -> list[str]:

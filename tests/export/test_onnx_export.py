@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+
 from earshot.export.onnx_export import export_projector, export_semantic, export_spatial, export_streaming
 from earshot.runtime.hearing.networks import Network, open_network
-
 from tests.tiny import make_encoders, make_projector
 
 FRAMES = 30

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
+
 from earshot.export.onnx_export import export_semantic, export_spatial
 from earshot.export.probe import encoder_steps, probe_audio
 from earshot.export.quantize import quantize_graph, quantize_matrix_products, stream, worst_snr_db
-from onnx import TensorProto, helper
-
 from tests.tiny import make_encoders
 
 

@@ -50,8 +50,8 @@ class LanguageSettings:
 
     loop: LoopSettings = LoopSettings()  # noqa: RUF009 - frozen
     shape: LlmShape = NANO
-    batch_items: int = 48
-    chunk_batches: int = 32
+    batch_items: int = 24
+    chunk_batches: int = 64
     evidence_weight: float = 0.1
     seed: int = 0
 

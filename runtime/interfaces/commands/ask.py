@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.asking import Asker, AskResult
 from earshot.runtime.interfaces.batch import BatchCounts, BatchItem, read_items, run_batch
 from earshot.runtime.scene.sources import SourceEstimate
 from earshot.runtime.scene.words import direction_words, distance_words
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 def ask(

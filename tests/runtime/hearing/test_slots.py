@@ -100,10 +100,21 @@ def test_reset_equals_a_fresh_allocator() -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    with pytest.raises(ValueError, match="0 <= off <= on <= 1"):
+    with pytest.raises(ValueError, match="0 <= off <= lone <= on <= 1"):
         SlotSettings(on_threshold=0.1, off_threshold=0.4)
 
 
 def test_a_wrong_number_of_classes_is_refused_with_its_shape() -> None:
     with pytest.raises(ValueError, match=r"\(3, 60\) given, \[frames, 61\] needed"):
         allocate(np.zeros((3, 60)))
+
+
+def test_a_doubtful_sound_gets_a_slot_only_while_no_other_has_one() -> None:
+    doubtful = np.full((50, 61), 0.01)
+    doubtful[:, 7] = 0.25
+    alone, _ = allocate(doubtful)
+    assert alone[-1].tolist() == [7, -1, -1, -1]
+    with_another = doubtful.copy()
+    with_another[:, 3] = 0.9
+    beside, _ = allocate(with_another)
+    assert 7 not in beside[-1]

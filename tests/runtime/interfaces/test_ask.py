@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
 from earshot.runtime.interfaces import cli
 from earshot.runtime.interfaces.asking import Asker
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from earshot.runtime.errors import InputError, UsageError
-from earshot.runtime.interfaces.batch import BadItem, BatchItem, read_items, repair_answers, run_batch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.interfaces.batch import BadItem, BatchItem, read_items, repair_answers, run_batch
 
 
 def item(name: str) -> dict[str, Any]:

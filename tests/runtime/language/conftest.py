@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from earshot.export.gguf_llm import write_gguf
 
+from earshot.export.gguf_llm import write_gguf
 from tests.tiny import make_llama, make_tokenizer
 
 

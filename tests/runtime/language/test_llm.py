@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from earshot.runtime.errors import BundleError, UsageError
 from earshot.runtime.language.llm import CancelledError, LanguageModel
 from earshot.runtime.language.prompt import SPECIAL_TOKENS, build_prompt
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from earshot.runtime.errors import UsageError
 from earshot.runtime.language.prompt import (
     BOS,
@@ -21,8 +24,6 @@ from earshot.runtime.language.prompt import (
     parse_evidence,
     split_reasoning,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 LABELS = st.sampled_from(["dog", "alarm clock", "water drops", "church bells"])
 

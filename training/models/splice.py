@@ -1,0 +1,82 @@
+"""Audio tokens between the two halves of a prompt: batches of mixed embeddings for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from earshot.training.stages.examples import Example
+
+# A language model's loss and a projector's inputs meet here; what the parts of a token are is in docs/architecture.md.
+
+
+@dataclass(frozen=True)
+class SplicedBatch:
+    """Examples with audio, padded on the right.
+
+    Attributes
+    ----------
+    ids : int64 tensor [B, T]
+        Tokens; 0 at audio positions and behind the end.
+    weights : float tensor [B, T]
+        Weight of predicting the token at this position; 0 at audio positions.
+    audio_at : int64 tensor [N]
+        Flat positions (row * T + column) of the audio tokens of all rows, in order.
+    semantic, scene, slots : float tensors [N, 317], [N, 134], [N, 4, 106]
+        Inputs of the projector.
+    tokens : int
+        Positions that are not padding.
+    """
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+    audio_at: torch.Tensor
+    semantic: torch.Tensor
+    scene: torch.Tensor
+    slots: torch.Tensor
+    tokens: int
+
+
+def collate_spliced(examples: Sequence[Example]) -> SplicedBatch:
+    """Lay out prefix, room for the audio tokens, and suffix of every example; examples without audio have no room."""
+    longest = max(example.length for example in examples)
+    ids = torch.zeros(len(examples), longest, dtype=torch.int64)
+    weights = torch.zeros(len(examples), longest)
+    audio_at: list[int] = []
+    parts: list[tuple[Any, Any, Any]] = []
+    for row, example in enumerate(examples):
+        start = len(example.prefix)
+        count = 0 if example.audio is None else len(example.audio[0])
+        ids[row, :start] = torch.from_numpy(example.prefix)
+        ids[row, start + count : example.length] = torch.from_numpy(example.suffix)
+        weights[row, start + count : example.length] = torch.from_numpy(example.weights)
+        if example.audio is not None:
+            audio_at.extend(range(row * longest + start, row * longest + start + count))
+            parts.append(example.audio)
+    semantic, scene, slots = (torch.from_numpy(_stacked(parts, index)) for index in range(3))
+    tokens = sum(example.length for example in examples)
+    return SplicedBatch(ids, weights, torch.tensor(audio_at, dtype=torch.int64), semantic, scene, slots, tokens)
+
+
+_EMPTY = ((0, 317), (0, 134), (0, 4, 106))
+
+
+def _stacked(parts: Sequence[tuple[Any, Any, Any]], index: int) -> Any:
+    if not parts:
+        return np.zeros(_EMPTY[index], dtype=np.float32)
+    return np.concatenate([part[index] for part in parts]).astype(np.float32)
+
+
+def spliced_embeddings(model: Any, projector: torch.nn.Module, batch: SplicedBatch) -> torch.Tensor:
+    """Input embeddings [B, T, H] of a batch: tokens from the model's table, audio positions from the projector."""
+    embeddings = model.get_input_embeddings()(batch.ids)
+    if len(batch.audio_at) == 0:
+        return torch.as_tensor(embeddings)
+    audio = projector(batch.semantic, batch.scene, batch.slots).to(embeddings.dtype)
+    flat = embeddings.flatten(0, 1).index_copy(0, batch.audio_at, audio)
+    return torch.as_tensor(flat.view_as(embeddings))

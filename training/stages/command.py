@@ -1,0 +1,131 @@
+"""`earshot train STAGE`: one command per stage of the curriculum, each resumes from its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from earshot.runtime.errors import EarshotError, InputError, UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Train one stage of the curriculum: encoders, language, alignment, sft.")
+
+RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
+Minutes = Annotated[float, typer.Option(help="Wall time of the whole stage, over all resumed runs.", min=0.01)]
+Steps = Annotated[int | None, typer.Option(help="End after this many steps instead.", min=1)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the run directory.")]
+Threads = Annotated[int, typer.Option(help="Threads of the matrix products.", min=1)]
+Precision = Annotated[str, typer.Option(help="auto (times both), bf16 or fp32.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights and questions.")]
+Bank = Annotated[Path, typer.Option("--bank", help="Feature bank made by the encoders.")]
+
+
+@app.command()
+def encoders(context: typer.Context) -> None:
+    """Train the two hearing networks (options: `earshot train encoders --help` of the stage itself)."""
+    from earshot.training.stages import encoders as stage
+
+    stage.run(*context.args)
+
+
+@app.command()
+def language(
+    run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Train the language model on text scene language."""
+    from earshot.training.stages import language as stage
+    from earshot.training.stages.loop import LoopSettings
+
+    _prepare(threads)
+    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision))
+    _follow("language", stage.run(run / "language", stage.LanguageSettings(loop=loop, seed=seed), resume))
+
+
+@app.command()
+def alignment(
+    bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 30.0, steps: Steps = None, resume: Resume = False,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Train the projector alone: encoders and language model are frozen."""
+    from earshot.training.stages import alignment as stage
+    from earshot.training.stages.loop import LoopSettings
+
+    _prepare(threads)
+    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=1e-3)
+    settings = stage.AlignmentSettings(loop=loop, seed=seed)
+    _follow("alignment", _readable(stage.run(run / "alignment", run / "language", bank, settings, resume)))
+
+
+@app.command()
+def sft(
+    bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Train projector and language model together on questions about audio."""
+    from earshot.training.stages import sft as stage
+    from earshot.training.stages.loop import LoopSettings
+
+    _prepare(threads)
+    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=5e-4)
+    settings = stage.SftSettings(loop=loop, seed=seed)
+    _follow("sft", _readable(stage.run(run / "sft", run / "alignment", bank, settings, resume)))
+
+
+@app.command()
+def grpo() -> None:
+    """Not there yet: reinforcement learning from scene metadata."""
+    _fail(UsageError("train grpo: this stage does not exist yet; sft is the last stage that can be trained"))
+
+
+def _checked(precision: str) -> str:
+    if precision not in ("auto", "bf16", "fp32"):
+        _fail(UsageError(f"--precision {precision}: choose auto, bf16 or fp32"))
+    return precision
+
+
+def _prepare(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=Console(stderr=True), show_path=False)], force=True
+    )
+
+
+def _readable(records: Iterator[dict[str, float]]) -> Iterator[dict[str, float]]:
+    """A missing checkpoint or bank is the user's to fix: say so in one line."""
+    try:
+        yield from records
+    except FileNotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def _follow(stage: str, records: Iterator[dict[str, float]]) -> None:
+    """Show progress; the last line on stdout is the last record as JSON."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    last: dict[str, float] = {}
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            bar = progress.add_task(stage, total=1.0)
+            for last in records:
+                progress.update(bar, completed=last["share"], description=f"{stage} loss {last['loss']:.3f}")
+    except EarshotError as error:
+        _fail(error)
+    typer.echo(json.dumps({"stage": stage, **last}))
+
+
+def _fail(error: EarshotError) -> None:
+    typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    app()
