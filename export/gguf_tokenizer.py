@@ -11,7 +11,17 @@ import gguf
 from earshot.runtime.language.prompt import BOS, EOS, PAD
 
 # The splitting rule of Qwen2 and Qwen2.5 tokenizers, which llama.cpp knows as "qwen2".
-_QWEN2_RULE = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_QWEN2_RULE = "|".join(
+    (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+        r"[^\r\n\p{L}\p{N}]?\p{L}+",
+        r"\p{N}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer_json: Path, n_vocab: int) -> None:

@@ -7,7 +7,6 @@ input `state.X` and an output `next.X`.
 
 from __future__ import annotations
 
-import inspect
 import io
 import warnings
 from collections.abc import Mapping
@@ -107,7 +106,7 @@ def export_projector(network: nn.Module, path: Path) -> None:
     Parameters
     ----------
     network : nn.Module
-        Called with `semantic` [N, 317], `scene` [N, 134], `slots` [N, 4, 106]; returns [N, hidden].
+        Called with keywords `semantic` [N, 317], `scene` [N, 134], `slots` [N, 4, 106]; returns [N, hidden].
     path : Path
     """
     n = _PROJECTOR_EXAMPLE_TOKENS
@@ -140,15 +139,10 @@ class _Projector(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        names = list(inspect.signature(network.forward).parameters)
-        self._by_name = set(names) >= {"semantic", "scene", "slots"}
 
     def forward(self, semantic: Tensor, scene: Tensor, slots: Tensor) -> Tensor:
         """Embeddings [N, hidden]."""
-        if self._by_name:
-            out: Tensor = self.network(semantic=semantic, scene=scene, slots=slots)
-        else:
-            out = self.network(semantic, scene, slots)
+        out: Tensor = self.network(semantic=semantic, scene=scene, slots=slots)
         return out
 
 

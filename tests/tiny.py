@@ -18,6 +18,7 @@ from earshot.runtime.language.prompt import (
     choice_text,
     evidence_line,
 )
+from earshot.training.models.projector import DenseHybridProjector, ProjectorShape
 from earshot.training.models.semantic import SemanticEncoder
 from earshot.training.models.spatial import SpatialEncoder
 
@@ -113,18 +114,7 @@ def make_encoders(seed: int = 0) -> tuple[SemanticEncoder, SpatialEncoder]:
     return encoders[0].eval(), encoders[1].eval()
 
 
-class TinyProjector(nn.Module):
-    """Stands for the projector: one linear layer over all inputs."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(317 + 134 + 4 * 106, hidden)
-
-    def forward(self, semantic: torch.Tensor, scene: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        return self.out(torch.cat([semantic, scene, slots.flatten(1)], dim=1))
-
-
-def make_projector(hidden: int, seed: int = 0) -> nn.Module:
-    """A projector to `hidden` numbers, random weights."""
+def make_projector(hidden: int, seed: int = 0) -> DenseHybridProjector:
+    """The projector at its real sizes but for `hidden`, random weights."""
     torch.manual_seed(seed)
-    return TinyProjector(hidden).eval()
+    return DenseHybridProjector(ProjectorShape(hidden=hidden, output_rms=0.3)).eval()

@@ -64,7 +64,7 @@ def read_items(path: Path) -> list[BatchItem | BadItem]:
         When the file cannot be read as text. A bad line is a `BadItem`, not an error.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # splitlines() would also cut at U+2028 inside a text
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: cannot be read ({reason}); give a JSONL file of items") from error
@@ -144,7 +144,7 @@ def run_batch(
             else:
                 result = _answer_line(item, ask)
                 counts["failed" if "error" in result else "answered"] += 1
-                file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                file.write(json.dumps(result) + "\n")
                 file.flush()
             advance()
     return BatchCounts(**counts)
@@ -153,7 +153,7 @@ def run_batch(
 def _item(line: str, number: int) -> BatchItem | BadItem:
     try:
         document = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return BadItem(f"line {number}", f"line {number}: no JSON ({error})")
     try:
         return BatchItem.model_validate(document)

@@ -8,10 +8,10 @@ import torch
 
 from earshot.runtime.hearing.features import features_of
 from earshot.training.models.features import BinauralFeatures
+from earshot.training.models.hearing import Hearing
 from earshot.training.models.semantic import SemanticEncoder
 from earshot.training.models.spatial import SpatialEncoder
 from earshot.training.stages.bank import encode_clips
-from earshot.training.stages.encoders import Hearing
 
 
 @pytest.fixture(scope="module")

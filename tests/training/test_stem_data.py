@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from earshot.runtime.errors import InputError
+from earshot.training.models.hearing import Hearing
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
-from earshot.training.stages.encoders import EncoderSettings, Hearing, run
+from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.remix import Remixer, RemixSettings
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
 from earshot.training.synthesis.scenes import SceneSettings

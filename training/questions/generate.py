@@ -52,7 +52,7 @@ def make_item(
         None when the scene gives no clear question of this kind, or the balancer refused it.
     """
     draft = task.make(view, form, rng)
-    if draft is None or (balancer is not None and not balancer.accept(draft.balance, rng)):
+    if draft is None or (balancer is not None and not balancer.accept(draft.balance)):
         return None
     question = ask(draft.ask, draft.slots, rng, split)
     choices, choice, answer = _shuffled(draft, rng) if form == "choice" else (None, None, draft.answer)

@@ -114,9 +114,11 @@ def task(name: str, level: str, *forms: Form) -> Callable[[Maker], Maker]:
 class Balancer:
     """Keeps truths equally frequent and remembers which labels scenes really hold.
 
-    Rejection against running counts works for any source of scenes: a truth that is over-represented in its group is
-    accepted with a probability in inverse proportion, so that the wording alone tells nothing.
+    Works for any source of scenes: a truth that runs ahead of the rarest one of its group by more than `SLACK` is
+    refused, so that the wording alone tells nothing. A group with a rare truth gives fewer items instead.
     """
+
+    SLACK = 1.1
 
     def __init__(self, pool_size: int = 1000) -> None:
         self._counts: dict[str, dict[str, int]] = defaultdict(dict)
@@ -126,14 +128,14 @@ class Balancer:
         """Note the labels of a scene; absent sounds are drawn from what has been seen."""
         self.pool.extend(source.key for source in heard)
 
-    def accept(self, balance: Balance | None, rng: random.Random) -> bool:
+    def accept(self, balance: Balance | None) -> bool:
         """Whether an item with this truth may be used now; counts it if so."""
         if balance is None:
             return True
         counts = self._counts[balance.group]
         count = counts.get(balance.key, 0)
         fewest = min(counts.values()) if len(counts) >= balance.keys else 0
-        if count > fewest and rng.random() > (fewest + 1.0) / (count + 1.0):
+        if count > self.SLACK * fewest + 1.0:
             return False
         counts[balance.key] = count + 1
         return True

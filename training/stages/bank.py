@@ -18,7 +18,7 @@ from torch import Tensor
 
 from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
-from earshot.training.stages.encoders import Hearing
+from earshot.training.models.hearing import Hearing
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
 from earshot.training.synthesis.scenes import Scene, fully_known, restrict
 

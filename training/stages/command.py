@@ -28,11 +28,28 @@ Bank = Annotated[Path, typer.Option("--bank", help="Feature bank made by the enc
 
 
 @app.command()
-def encoders(context: typer.Context) -> None:
-    """Train the two hearing networks (options: `earshot train encoders --help` of the stage itself)."""
+def encoders(
+    data: Annotated[Path, typer.Option(help="Holds train/ and validation/ stem shards.")],
+    run: RunDir = Path("runs/nano"), minutes: Minutes = 90.0, threads: Threads = 2,
+) -> None:  # fmt: skip
+    """Train the two hearing networks; goes on from the checkpoint if there is one."""
     from earshot.training.stages import encoders as stage
 
-    stage.run(*context.args)
+    stage.run(data, run / "encoders", stage.EncoderSettings(minutes=minutes, threads=threads))
+
+
+@app.command()
+def bank(
+    data: Annotated[Path, typer.Option(help="Folder of training stem shards.")],
+    run: RunDir = Path("runs/nano"), mixtures: Annotated[int, typer.Option(min=1)] = 3, threads: Threads = 2,
+) -> None:  # fmt: skip
+    """Encode mixtures of all training scenes with the trained encoders."""
+    from earshot.training.models.load import load_hearing
+    from earshot.training.stages.bank import BankSettings, build_bank
+
+    _prepare(threads)
+    count = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures))
+    typer.echo(json.dumps({"stage": "bank", "scenes": count}))
 
 
 @app.command()

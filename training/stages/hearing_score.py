@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from earshot.training.models.hearing import Hearing
 from earshot.training.models.spatial import BIN_CENTRES_DEG
 from earshot.training.stages.remix import Batch
 
-if TYPE_CHECKING:
-    from earshot.training.stages.encoders import Hearing
 
 
 def posterior_azimuth_deg(posterior: Tensor) -> Tensor:

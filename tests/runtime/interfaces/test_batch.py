@@ -74,6 +74,21 @@ def test_an_interrupted_batch_ends_as_if_it_had_not_been(cut: int, tmp_path: Pat
     assert len(asked) == 6 - min(6, len(repair_answers(whole) - set(asked)))
 
 
+def test_odd_characters_stop_nothing(tmp_path: Path) -> None:
+    """Line separators in a text, lone surrogates, a byte order mark, Windows line ends, deep nesting."""
+    path = tmp_path / "items.jsonl"
+    texts = [
+        '{"id": "a\u2028b", "audio": "a.wav", "question": "x"}',
+        r'{"id": "\ud800", "audio": "a.wav", "question": "x"}',
+    ]
+    path.write_text("\ufeff" + "\r\n".join([*texts, "[" * 100_000]) + "\r\n", "utf-8", newline="")
+    items = read_items(path)
+    assert [i.id for i in items] == ["a\u2028b", "\ud800", "line 3"]
+    for skipped in (0, 3):
+        counts = run_batch(items, tmp_path / "out.jsonl", lambda i: {"id": i.id})
+        assert counts.skipped == skipped
+
+
 def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     items = read_items(write_items(tmp_path / "items.jsonl", [item("a"), item("b")]))
     run_batch(items[:1], tmp_path / "out.jsonl", answer)

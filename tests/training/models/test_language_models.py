@@ -1,0 +1,133 @@
+"""Tokenizer, language model, projector and splice."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from earshot.runtime.labels import load_labels
+from earshot.runtime.language.prompt import SPECIAL_TOKENS
+from earshot.training.models.llm import NANO, TINY, build_llm, load_llm, save_llm
+from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, load_projector, save_projector
+from earshot.training.models.splice import collate_spliced, spliced_embeddings
+from earshot.training.models.tokenizer import item_text, load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.questions.generate import item_stream
+from earshot.training.stages.examples import Example, encode_item
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(items=3000)
+
+
+def test_special_tokens_come_first_in_the_order_of_the_prompt(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == list(range(len(SPECIAL_TOKENS)))
+    assert tokenizer.get_vocab_size() == NANO.vocab
+
+
+def test_digits_never_merge(tokenizer: Tokenizer) -> None:
+    assert not [token for token in tokenizer.get_vocab() if re.search(r"\d\d|\d\.|\.\d", token)]
+    assert [token.strip("Ġ") for token in tokenizer.encode(" 135").tokens] == ["1", "3", "5"]
+
+
+def test_labels_are_short(tokenizer: Tokenizer) -> None:
+    assert max(len(tokenizer.encode(f" {label.spoken}").ids) for label in load_labels()) <= 3
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_any_text_survives_the_round_trip(text: str) -> None:
+    tokenizer = _shared_tokenizer()
+    if not any(token in text for token in SPECIAL_TOKENS):
+        assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+_CACHE: list[Tokenizer] = []
+
+
+def _shared_tokenizer() -> Tokenizer:
+    if not _CACHE:
+        _CACHE.append(train_tokenizer(items=500))
+    return _CACHE[0]
+
+
+def test_an_item_in_parts_has_the_tokens_of_its_whole_text(tokenizer: Tokenizer) -> None:
+    for item in itertools.islice(item_stream(4), 200):
+        example = encode_item(tokenizer, item, 0.1)
+        assert [*example.prefix, *example.suffix] == tokenizer.encode(item_text(item)).ids
+
+
+def test_tokenizer_and_models_come_back_from_disk(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    save_tokenizer(tokenizer, tmp_path)
+    assert load_tokenizer(tmp_path).get_vocab() == tokenizer.get_vocab()
+    model = build_llm(TINY).eval()
+    save_llm(model, tmp_path)
+    ids = torch.tensor([[1, 50, 60, 70]])
+    assert torch.equal(load_llm(tmp_path).eval()(ids).logits, model(ids).logits)
+    projector = DenseHybridProjector(ProjectorShape(hidden=64))
+    save_projector(projector, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(projector.parameters(), load_projector(tmp_path).parameters(), strict=True))
+
+
+def test_nano_is_as_small_as_designed() -> None:
+    assert sum(p.numel() for p in build_llm(NANO).parameters()) < 6e6
+    assert 0.5e6 < sum(p.numel() for p in DenseHybridProjector().parameters()) < 1e6
+
+
+def audio_of(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shapes = ((count, 317), (count, 134), (count, 4, 106))
+    semantic, scene, slots = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    return semantic, scene, slots
+
+
+def test_projector_starts_at_the_size_of_token_embeddings() -> None:
+    projector = DenseHybridProjector(ProjectorShape(output_rms=0.02))
+    out = projector(*(torch.from_numpy(part) for part in audio_of(200)))
+    assert out.shape == (200, 256)
+    assert 0.01 < float(out.square().mean().sqrt()) < 0.04
+
+
+def test_projector_tokens_do_not_see_each_other() -> None:
+    projector = DenseHybridProjector()
+    parts = [torch.from_numpy(part) for part in audio_of(5)]
+    alone = projector(*(part[2:3] for part in parts))
+    assert torch.allclose(projector(*parts)[2:3], alone, atol=1e-6)
+
+
+def example_of(length: int, audio: int, seed: int) -> Example:
+    ids = np.random.default_rng(seed).integers(9, TINY.vocab, length)
+    weights = np.concatenate([np.zeros(length // 2), np.ones(length - length // 2)]).astype(np.float32)
+    return Example(np.array([1, 3]), ids, weights, audio_of(audio, seed) if audio else None)
+
+
+def test_audio_is_spliced_between_prefix_and_suffix() -> None:
+    model, projector = build_llm(TINY), DenseHybridProjector(ProjectorShape(hidden=TINY.hidden))
+    examples = [example_of(10, 4, 1), example_of(7, 0, 2), example_of(12, 6, 3)]
+    mixed = spliced_embeddings(model, projector, collate_spliced(examples))
+    table = model.get_input_embeddings().weight
+    for row, example in enumerate(examples):
+        parts = [table[torch.from_numpy(example.prefix)]]
+        if example.audio is not None:
+            parts.append(projector(*(torch.from_numpy(part) for part in example.audio)))
+        parts.append(table[torch.from_numpy(example.suffix)])
+        assert torch.allclose(mixed[row, : example.length], torch.cat(parts), atol=1e-6)
+
+
+def test_loss_weights_stay_on_the_tokens_they_belong_to() -> None:
+    rng = random.Random(0)
+    for _ in range(20):
+        example = example_of(rng.randint(4, 20), rng.randint(0, 8), rng.randint(0, 99))
+        batch = collate_spliced([example, example_of(25, 10, 5)])
+        chosen = batch.weights[0] > 0
+        assert batch.ids[0][chosen].tolist() == example.suffix[example.weights > 0].tolist()
+        assert batch.weights[0].sum() == example.weights.sum()

@@ -1,0 +1,100 @@
+"""What every question item promises, whatever the scene."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earshot.runtime.language.prompt import MAX_QUESTION_CHARS, build_prompt, normalise_text, parse_choice, parse_evidence
+from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.items import TASKS
+from earshot.training.questions.phrasing import all_phrasings, phrasings
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.view import round_azimuth, view_scene, wrap_deg, wrap_int
+
+ITEMS = list(itertools.islice(item_stream(11), 3000))
+
+
+def test_every_task_and_level_occurs() -> None:
+    assert {item.task for item in ITEMS} == set(TASKS)
+    levels = Counter(item.level for item in ITEMS)
+    assert all(0.28 < levels[level] / len(ITEMS) < 0.40 for level in ("L1", "L2", "L3"))
+
+
+def test_choices_are_four_different_texts_and_the_answer_names_the_right_one() -> None:
+    for item in ITEMS:
+        if item.form != "choice":
+            assert item.choices is None and item.choice is None
+            continue
+        assert item.choices is not None and item.choice is not None
+        assert len(set(item.choices)) == 4
+        assert parse_choice(item.answer, 4) == item.choice
+        assert item.answer.endswith(item.choices[item.choice])
+
+
+def test_questions_are_in_the_form_the_prompt_wants() -> None:
+    for item in ITEMS:
+        build_prompt(item.question, item.choices)
+        assert normalise_text(item.question) == item.question
+        assert len(item.question) <= MAX_QUESTION_CHARS
+        assert "{" not in item.question and "{" not in item.answer
+
+
+def test_evidence_states_the_scene_and_at_most_two_steps_follow() -> None:
+    rng = random.Random(5)
+    for _ in range(200):
+        scene = sample_scene(rng)
+        for item in generate_items(scene, rng, 3):
+            evidence = parse_evidence(item.think)
+            assert sorted(e.label for e in evidence) == sorted(h.name for h in view_scene(scene).heard)
+            assert [e.onset_s for e in evidence] == sorted(e.onset_s for e in evidence)
+            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 2
+
+
+def test_items_are_json_of_the_contract() -> None:
+    record = json.loads(json.dumps(ITEMS[0].to_json()))
+    assert set(record) == {
+        "id", "scene", "level", "task", "form", "question", "choices", "answer", "choice", "think", "truth",
+    }  # fmt: skip
+
+
+def test_same_seed_gives_the_same_items() -> None:
+    assert list(itertools.islice(item_stream(11), 50)) == ITEMS[:50]
+
+
+def test_held_out_phrasings_are_a_fifth_and_never_used_in_training() -> None:
+    for name, texts in all_phrasings().items():
+        train, held_out = set(phrasings("train")[name]), set(phrasings("paraphrase")[name])
+        assert not train & held_out and train | held_out == set(texts)
+        assert 0.08 <= len(held_out) / len(texts) <= 0.25, name
+
+
+def test_an_empty_scene_still_has_questions() -> None:
+    rng = random.Random(0)
+    scene = {**sample_scene(rng), "sources": []}
+    items = [item for _ in range(30) for item in generate_items(scene, rng, 3)]
+    assert {"presence", "count"} <= {item.task for item in items}
+    assert all(item.think.startswith("nothing") for item in items)
+
+
+def test_at_least_two_thousand_items_a_second() -> None:
+    stream = item_stream(3)
+    next(stream)
+    start = time.process_time()
+    list(itertools.islice(stream, 2000))
+    assert time.process_time() - start < 1.0
+
+
+@given(st.floats(-1000, 1000))
+@settings(max_examples=200)
+def test_rounded_azimuths_stay_in_range_and_close(angle_deg: float) -> None:
+    rounded = round_azimuth(angle_deg)
+    assert -180 < rounded <= 180 and rounded % 5 == 0
+    assert abs(wrap_deg(rounded - angle_deg)) <= 2.5 + 1e-6 or abs(abs(wrap_deg(rounded - angle_deg)) - 360) < 2.6
+    assert -180 < wrap_int(round(angle_deg)) <= 180

@@ -1,0 +1,191 @@
+"""The stages that train a language model: what is learned from, that learning works, and that resuming changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from typer.testing import CliRunner
+
+from earshot.runtime.errors import InputError
+from earshot.runtime.language.prompt import THINK_END
+from earshot.training.models.llm import TINY, build_llm, save_llm
+from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
+from earshot.training.questions.generate import item_stream
+from earshot.training.stages import alignment, language, sft
+from earshot.training.stages.audio_items import AudioBatches, AudioMix
+from earshot.training.stages.bank_reader import FeatureBank, permute_slots
+from earshot.training.stages.command import app
+from earshot.training.stages.examples import collate_text, encode_item, gold_prompt, split_think
+from earshot.training.stages.loop import LoopSettings, Progress, learning_rate_at
+from tests.training.stages.fake_bank import make_fake_bank
+
+QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
+LANGUAGE = language.LanguageSettings(loop=QUICK, shape=TINY, batch_items=4, chunk_batches=3)
+MIX = AudioMix(batch_items=4, chunk_batches=3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(items=1000)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_fake_bank(tmp_path_factory.mktemp("bank"))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """An untrained language stage to begin alignment with."""
+    directory = tmp_path_factory.mktemp("language")
+    save_llm(build_llm(TINY), directory)
+    save_tokenizer(tokenizer, directory)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def no_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "held_out_items", lambda count: [])
+
+
+def losses(directory: Path) -> list[float]:
+    with (directory / "log.csv").open() as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_loss_is_on_evidence_steps_and_answer_but_not_on_the_question(tokenizer: Tokenizer) -> None:
+    for item in itertools.islice(item_stream(8), 100):
+        example = encode_item(tokenizer, item, 0.25)
+        evidence, steps = split_think(item.think)
+        light = tokenizer.decode(example.suffix[example.weights == 0.25].tolist(), skip_special_tokens=False)
+        full = tokenizer.decode(example.suffix[example.weights == 1.0].tolist(), skip_special_tokens=False)
+        assert light == evidence
+        assert full == f"{steps}{THINK_END}{item.answer}<eos>"
+        assert item.question not in light + full
+
+
+def test_without_thinking_only_the_answer_is_learned(tokenizer: Tokenizer) -> None:
+    item = next(item_stream(8))
+    example = encode_item(tokenizer, item, 0.25, think=False)
+    learned = tokenizer.decode(example.suffix[example.weights > 0].tolist(), skip_special_tokens=False)
+    assert learned == f"{item.answer}<eos>"
+
+
+def test_padding_carries_no_loss(tokenizer: Tokenizer) -> None:
+    examples = [encode_item(tokenizer, item, 0.25) for item in itertools.islice(item_stream(8), 6)]
+    batch = collate_text(examples)
+    for row, example in enumerate(examples):
+        assert batch.weights[row, example.length :].sum() == 0 and batch.ids[row, example.length :].sum() == 0
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    rates = [learning_rate_at(Progress(step=step), replace(QUICK, steps=50, warmup_steps=10)) for step in range(51)]
+    assert rates[0] < rates[5] < rates[9] and rates[-1] == pytest.approx(0.0, abs=1e-9)
+    assert max(rates) <= QUICK.learning_rate
+
+
+def test_resuming_gives_the_loss_curve_of_an_unbroken_run(tmp_path: Path) -> None:
+    list(language.run(tmp_path / "whole", LANGUAGE))
+    broken = language.run(tmp_path / "broken", replace(LANGUAGE, loop=replace(QUICK, checkpoint_s=0.0)))
+    list(itertools.islice(broken, 5))  # stopped behind the checkpoint of step 4
+    broken.close()
+    written = losses(tmp_path / "broken")
+    list(language.run(tmp_path / "broken", LANGUAGE, resume=True))
+    assert written == losses(tmp_path / "whole")[:5]
+    assert losses(tmp_path / "broken")[5:] == pytest.approx(losses(tmp_path / "whole")[4:], abs=1e-4)
+
+
+def test_a_tiny_model_overfits_32_items(tokenizer: Tokenizer) -> None:
+    torch.manual_seed(0)
+    items = [item for item in itertools.islice(item_stream(9), 60) if item.form == "choice"][:32]
+    batch = collate_text([encode_item(tokenizer, item, 0.0) for item in items])
+    model = build_llm(replace(TINY, hidden=128, heads=2))
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(90):
+        loss, _ = language.text_loss(model, batch)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if float(loss) < 0.02:
+            break
+    assert float(loss) < 0.1
+    scores = language.gold_accuracy(model, tokenizer, items[:16])
+    assert scores["choice"] > 0.8
+
+
+def test_gold_prompt_ends_behind_the_evidence(tokenizer: Tokenizer) -> None:
+    item = next(item for item in item_stream(3) if item.task == "turn")
+    prompt, rest = gold_prompt(item)
+    assert prompt.endswith(split_think(item.think)[0]) and rest.endswith(f"{THINK_END}{item.answer}")
+
+
+def test_alignment_trains_the_projector_and_nothing_else(tmp_path: Path, start: Path, bank: Path) -> None:
+    settings = alignment.AlignmentSettings(loop=replace(QUICK, steps=30), mix=replace(MIX, no_think_share=0.0, replay_share=0.0))
+    list(alignment.run(tmp_path, start, bank, settings))
+    assert (tmp_path / "model.safetensors").read_bytes() == (start / "model.safetensors").read_bytes()
+    before = alignment.new_projector(build_llm(TINY)).state_dict()
+    after = alignment.load_projector(tmp_path).state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_sft_goes_on_from_alignment_and_resumes(tmp_path: Path, start: Path, bank: Path) -> None:
+    aligned = tmp_path / "alignment"
+    list(alignment.run(aligned, start, bank, alignment.AlignmentSettings(loop=QUICK, mix=MIX)))
+    settings = sft.SftSettings(loop=replace(QUICK, checkpoint_s=0.0), mix=MIX)
+    list(sft.run(tmp_path / "whole", aligned, bank, settings))
+    broken = sft.run(tmp_path / "broken", aligned, bank, settings)
+    list(itertools.islice(broken, 4))
+    broken.close()
+    list(sft.run(tmp_path / "broken", aligned, bank, settings, resume=True))
+    assert losses(tmp_path / "broken")[4:] == pytest.approx(losses(tmp_path / "whole")[3:], abs=1e-4)
+    assert {path.name for path in (tmp_path / "whole").iterdir()} >= {
+        "model.safetensors", "config.json", "tokenizer.json", "projector.safetensors", "projector.json", "state",
+    }  # fmt: skip
+
+
+def test_audio_batches_mix_replay_and_no_think(tokenizer: Tokenizer, bank: Path) -> None:
+    batches = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, batch_items=40, chunk_batches=5))
+    think, end = tokenizer.token_to_id("<think>"), tokenizer.token_to_id("</audio>")
+    rows = with_think = replayed = 0
+    for step in range(5):
+        ids = batches(step).ids
+        rows += len(ids)
+        with_think += int((ids == think).any(dim=1).sum())
+        replayed += int((ids[:, 2] == end).sum())
+    assert 0.05 < replayed / rows < 0.16
+    assert 0.68 < with_think / rows < 0.88
+
+
+def test_permuting_slots_keeps_their_content() -> None:
+    slots = np.random.default_rng(0).normal(size=(7, 4, 106)).astype(np.float32)
+    moved = permute_slots(slots, np.random.default_rng(1))
+    assert np.allclose(np.sort(moved, axis=1), np.sort(slots, axis=1))
+    order = [int(np.where((slots[0] == moved[0, slot]).all(axis=1))[0][0]) for slot in range(4)]
+    assert np.array_equal(moved, slots[:, order])
+
+
+def test_a_bank_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"scenes\.jsonl is missing"):
+        FeatureBank(tmp_path / "none")
+    broken = make_fake_bank(tmp_path / "bank", scenes=3)
+    np.save(broken / "slots.npy", np.zeros((99, 4, 100), dtype=np.float16))
+    with pytest.raises(InputError, match="other encoders"):
+        FeatureBank(broken)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["grpo"], 2), (["language", "--precision", "int3"], 2)])
+def test_wrong_use_is_exit_code_2(arguments: list[str], code: int) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code and "Traceback" not in result.output
+
+
+def test_a_missing_checkpoint_is_exit_code_3(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["alignment", "--bank", str(tmp_path), "--run", str(tmp_path)])
+    assert result.exit_code == 3

@@ -1,0 +1,52 @@
+"""Reads the networks of a finished run; `earshot export` finds this through the entry point group ``earshot.networks``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+from earshot.training.models.hearing import Hearing
+from earshot.training.models.llm import load_llm
+from earshot.training.models.projector import load_projector
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """All networks of a run, in evaluation mode; see ``earshot.export.networks.Networks``."""
+
+    semantic: nn.Module
+    spatial: nn.Module
+    projector: nn.Module
+    llm: nn.Module
+    tokenizer_path: Path
+
+
+def load_hearing(folder: Path) -> Hearing:
+    """Encoders of a checkpoint folder (averaged weights), in evaluation mode."""
+    model = Hearing()
+    state = model.state_dict()
+    saved = load_file(folder / "model.safetensors")
+    model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
+    return model.eval()
+
+
+def load_networks(run: Path) -> TrainedNetworks:
+    """Networks of a run folder with ``encoders/`` and ``sft/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        A stage has not been trained yet.
+    """
+    hearing = load_hearing(run / "encoders")
+    language = run / "sft"
+    return TrainedNetworks(
+        hearing.semantic,
+        hearing.spatial,
+        load_projector(language).eval(),
+        load_llm(language).eval(),
+        language / "tokenizer.json",
+    )

@@ -1,0 +1,85 @@
+"""Stage 2b: the projector learns to speak to the language model; encoders and language model are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from earshot.training.models.llm import load_llm, save_llm
+from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, load_projector, save_projector
+from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
+from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
+from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.loop import Loop, LoopSettings
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """Settings of the alignment stage.
+
+    Attributes
+    ----------
+    loop : LoopSettings
+        Schedule.
+    mix : AudioMix
+        Batches; only reasoned answers and no replay, since the language model does not change.
+    seed : int
+        Seed of projector and questions (replaces that of `mix`).
+    """
+
+    loop: LoopSettings = LoopSettings(minutes=30.0, learning_rate=1e-3)  # noqa: RUF009 - frozen
+    mix: AudioMix = AudioMix(no_think_share=0.0, replay_share=0.0)  # noqa: RUF009 - frozen
+    seed: int = 0
+
+
+def run(
+    directory: Path, language: Path, bank: Path, settings: AlignmentSettings, resume: bool = False
+) -> Iterator[dict[str, float]]:
+    """Train the projector; yields log records.
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory of the stage; also gets a copy of the language model, so that it stands alone.
+    language : Path
+        Checkpoint of the language stage.
+    bank : Path
+        Feature bank.
+    settings : AlignmentSettings
+        What to train, and for how long.
+    resume : bool
+        Go on from the checkpoint in `directory`, if there is one.
+    """
+    torch.manual_seed(settings.seed)
+    model, tokenizer = load_llm(language), load_tokenizer(language)
+    model.requires_grad_(False)
+    resume = resume and (directory / "state" / "state.json").is_file()
+    projector = load_projector(directory) if resume else new_projector(model)
+    if not resume:
+        (directory / "log.csv").unlink(missing_ok=True)
+        save_llm(model, directory)
+        save_tokenizer(tokenizer, directory)
+    batches = AudioBatches(FeatureBank(bank), tokenizer, with_seed(settings.mix, settings.seed))
+    loop = Loop(
+        dict(projector.named_parameters()), lambda batch: audio_loss(model, projector, batch), batches,
+        lambda: save_projector(projector, directory), directory, settings.loop,
+    )  # fmt: skip
+    if resume:
+        loop.restore()
+    yield from loop.run()
+
+
+def new_projector(model: Any) -> DenseHybridProjector:
+    """An untrained projector that fits a language model's width and the size of its token embeddings."""
+    table = model.get_input_embeddings().weight
+    rms = float(table.detach().square().mean().sqrt())
+    return DenseHybridProjector(ProjectorShape(hidden=table.shape[1], output_rms=rms))
+
+
+def with_seed(mix: AudioMix, seed: int) -> AudioMix:
+    """The mix with another seed."""
+    return AudioMix(**{**mix.__dict__, "seed": seed})

@@ -1,0 +1,102 @@
+"""Questions about the scenes of a feature bank, as batches with audio; shared by alignment and sft."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
+from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.items import Balancer, Item
+from earshot.training.stages.bank_reader import FeatureBank, permute_slots
+from earshot.training.stages.examples import Example, encode_item
+from earshot.training.stages.language import weighted_loss
+
+
+@dataclass(frozen=True)
+class AudioMix:
+    """What batches of audio questions are made of.
+
+    Attributes
+    ----------
+    batch_items, chunk_batches : int
+        Items per batch; batches that are made (and sorted by length) at once.
+    per_scene : int
+        Questions about a scene before the next one is drawn.
+    no_think_share : float
+        Share of items that are answered without evidence.
+    replay_share : float
+        Share of text items without audio, so that reasoning is not forgotten.
+    evidence_weight, replay_evidence_weight : float
+        Weight of evidence lines with audio, and in replayed text.
+    seed : int
+        Seed of scenes, questions and augmentation.
+    """
+
+    batch_items: int = 24
+    chunk_batches: int = 32
+    per_scene: int = 2
+    no_think_share: float = 0.25
+    replay_share: float = 0.1
+    evidence_weight: float = 1.0
+    replay_evidence_weight: float = 0.1
+    seed: int = 0
+
+
+class AudioBatches:
+    """Batches of audio questions as a function of the step."""
+
+    def __init__(self, bank: FeatureBank, tokenizer: Tokenizer, mix: AudioMix) -> None:
+        self._bank = bank
+        self._tokenizer = tokenizer
+        self._mix = mix
+        self._chunk = lru_cache(maxsize=2)(self._make_chunk)
+
+    def __call__(self, step: int) -> SplicedBatch:
+        """The batch of a step (from 0)."""
+        chunk, index = divmod(step, self._mix.chunk_batches)
+        return self._chunk(chunk)[index]
+
+    def _make_chunk(self, number: int) -> list[SplicedBatch]:
+        size = self._mix.batch_items
+        examples = list(islice(self._examples(number), size * self._mix.chunk_batches))
+        examples.sort(key=lambda example: example.length)
+        batches = [collate_spliced(examples[start : start + size]) for start in range(0, len(examples), size)]
+        random.Random(number).shuffle(batches)
+        return batches
+
+    def _examples(self, number: int) -> Iterator[Example]:
+        mix = self._mix
+        rng = random.Random(f"{mix.seed}-{number}")
+        noise = np.random.default_rng([mix.seed, number])
+        replay = item_stream(mix.seed * 1_000_003 + 500_000_000 + number)
+        for index, item in self._audio_items(rng):
+            if rng.random() < mix.replay_share:
+                yield encode_item(self._tokenizer, next(replay), mix.replay_evidence_weight)
+                continue
+            think = rng.random() >= mix.no_think_share
+            example = encode_item(self._tokenizer, item, mix.evidence_weight, think)
+            semantic, scene, slots = self._bank.audio(index)
+            yield replace(example, audio=(semantic, scene, permute_slots(slots, noise)))
+
+    def _audio_items(self, rng: random.Random) -> Iterator[tuple[int, Item]]:
+        balancer = Balancer()
+        while True:
+            index = rng.randrange(len(self._bank))
+            for item in generate_items(self._bank.scenes[index], rng, self._mix.per_scene, balancer):
+                yield index, item
+
+
+def audio_loss(model: Any, projector: torch.nn.Module, batch: SplicedBatch) -> tuple[torch.Tensor, int]:
+    """Loss of a batch with audio, and its tokens."""
+    embeddings = spliced_embeddings(model, projector, batch)
+    hidden = model.model(inputs_embeds=embeddings, use_cache=False).last_hidden_state
+    return weighted_loss(model, hidden, batch.ids, batch.weights), batch.tokens

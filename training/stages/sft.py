@@ -1,0 +1,76 @@
+"""Stage 3: projector and language model are trained together on all kinds of questions about audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from earshot.training.models.llm import load_llm, save_llm
+from earshot.training.models.projector import load_projector, save_projector
+from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
+from earshot.training.stages.alignment import with_seed
+from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
+from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.loop import Loop, LoopSettings
+
+
+@dataclass(frozen=True)
+class SftSettings:
+    """Settings of supervised fine-tuning.
+
+    Attributes
+    ----------
+    loop : LoopSettings
+        Schedule.
+    mix : AudioMix
+        Batches: a quarter answered without reasoning, a tenth replayed text.
+    seed : int
+        Seed of questions (replaces that of `mix`).
+    """
+
+    loop: LoopSettings = LoopSettings(minutes=60.0, learning_rate=5e-4)  # noqa: RUF009 - frozen
+    mix: AudioMix = AudioMix()  # noqa: RUF009 - frozen
+    seed: int = 0
+
+
+def run(directory: Path, aligned: Path, bank: Path, settings: SftSettings, resume: bool = False) -> Iterator[dict[str, float]]:
+    """Train projector and language model; yields log records.
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory of the stage.
+    aligned : Path
+        Checkpoint of the alignment stage (projector, language model, tokenizer).
+    bank : Path
+        Feature bank.
+    settings : SftSettings
+        What to train, and for how long.
+    resume : bool
+        Go on from the checkpoint in `directory`, if there is one.
+    """
+    torch.manual_seed(settings.seed)
+    resume = resume and (directory / "state" / "state.json").is_file()
+    start = directory if resume else aligned
+    model, projector, tokenizer = load_llm(start), load_projector(start), load_tokenizer(start)
+    model.train()
+    if not resume:
+        (directory / "log.csv").unlink(missing_ok=True)
+        save_tokenizer(tokenizer, directory)
+
+    def save() -> None:
+        save_llm(model, directory)
+        save_projector(projector, directory)
+
+    parameters = {f"llm.{name}": value for name, value in model.named_parameters()}
+    parameters |= {f"projector.{name}": value for name, value in projector.named_parameters()}
+    batches = AudioBatches(FeatureBank(bank), tokenizer, with_seed(settings.mix, settings.seed))
+    loop = Loop(
+        parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop
+    )
+    if resume:
+        loop.restore()
+    yield from loop.run()
