@@ -40,9 +40,7 @@ class FactsFile(BaseModel):
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Directory that a training stage wrote.")],
     out: Annotated[Path, typer.Option(help="Bundle directory to write.")],
-    llm_quant: Annotated[Quantization, typer.Option(help="Format of the language model.")] = Quantization(
-        "Q8_0"
-    ),
+    llm_quant: Annotated[Quantization, typer.Option(help="Format of the language model.")] = Quantization("Q8_0"),
     target: Annotated[Target, typer.Option(help="Board: decides what the encoders become.")] = Target("x86"),
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = "nano",
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
@@ -52,9 +50,7 @@ def export(
     probe: Annotated[
         list[Path] | None, typer.Option(help="Binaural recording to judge graphs on; may be repeated.")
     ] = None,
-    loader: Annotated[
-        str, typer.Option(help="Who reads the checkpoint (group earshot.networks).")
-    ] = "default",
+    loader: Annotated[str, typer.Option(help="Who reads the checkpoint (group earshot.networks).")] = "default",
 ) -> None:
     """Turn a trained model into a bundle: ONNX encoders, GGUF language model, manifest, model card."""
     stated = read_facts(facts)
@@ -85,9 +81,7 @@ def read_facts(path: Path | None) -> FactsFile:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "document"
-        raise InputError(
-            f"{path}: {where}: {first['msg']}; accuracy, speed and licences are known"
-        ) from error
+        raise InputError(f"{path}: {where}: {first['msg']}; accuracy, speed and licences are known") from error
 
 
 def _say(text: str) -> None:
@@ -99,9 +93,7 @@ def _tell(report: ExportReport, out: Path) -> None:
     for encoder in report.encoders:
         times = f"{encoder.float_ms:.3f} ms float, {encoder.int8_ms:.3f} ms int8, {encoder.snr_db:.1f} dB"
         typer.echo(f"{encoder.graph:10} {encoder.kept:8} {encoder.reason} ({times})")
-    typer.echo(
-        f"{'llm':10} {report.llm.quantization:8} logits follow the network by {report.llm_correlation:.5f}"
-    )
+    typer.echo(f"{'llm':10} {report.llm.quantization:8} logits follow the network by {report.llm_correlation:.5f}")
     size_bytes = sum(entry.size for entry in report.manifest.files.values())
     typer.echo(f"{out}: {size_bytes / 1e6:.1f} MB")
     document = {

@@ -165,9 +165,7 @@ def tensor_types(path: Path) -> dict[str, int]:
 def _checked_config(config: Any) -> Any:
     """The network's configuration, if this writer keeps its promise for it."""
     if config.model_type not in _ARCHITECTURES:
-        raise ValueError(
-            f"model type {config.model_type!r}: only {' and '.join(_ARCHITECTURES)} can be exported"
-        )
+        raise ValueError(f"model type {config.model_type!r}: only {' and '.join(_ARCHITECTURES)} can be exported")
     if _rope_scaled(config):
         raise ValueError("RoPE scaling is not supported by the exporter")
     if config.model_type == "llama" and (config.attention_bias or config.mlp_bias):
@@ -188,9 +186,7 @@ def _rope_theta(config: Any) -> float:
     return float(theta if theta is not None else config.rope_parameters["rope_theta"])
 
 
-def _write(
-    model: torch.nn.Module, config: Any, tokenizer_json: Path, path: Path, quantization: str, name: str
-) -> None:
+def _write(model: torch.nn.Module, config: Any, tokenizer_json: Path, path: Path, quantization: str, name: str) -> None:
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[_ARCHITECTURES[config.model_type]])
     _add_settings(writer, config, quantization, name)
     add_tokenizer(writer, tokenizer_json, config.vocab_size)
@@ -249,9 +245,7 @@ def _interleave_rotary(key: str, data: NDArray[np.float32], config: Any) -> NDAr
 
     Per head, row ``h * half + i`` (h = 0, 1) moves to ``2 * i + h``: each rotated pair becomes neighbours.
     """
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(
-        key.split(".")[-2]
-    )
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(key.split(".")[-2])
     if heads is None:
         return data
     split = data.reshape(heads, 2, data.shape[0] // heads // 2, *data.shape[1:])

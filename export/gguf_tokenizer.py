@@ -51,9 +51,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer_json: Path, n_vocab: int) -
     tokens, types = _token_table(spec, n_vocab)
     writer.add_token_list(tokens)
     writer.add_token_types(types)
-    writer.add_token_merges(
-        [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
-    )
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
     _add_special_ids(writer, tokens)
 
 
@@ -67,9 +65,7 @@ def _pre_tokenizer(pre: dict[str, Any], where: str) -> str:
         return "gpt-2"
     if len(parts) == 2 and parts[0].get("pattern", {}).get("Regex") == _QWEN2_RULE:
         return "qwen2"
-    raise ValueError(
-        f"{where}: llama.cpp has no name for this pre-tokenizer; use ByteLevel with its own regex"
-    )
+    raise ValueError(f"{where}: llama.cpp has no name for this pre-tokenizer; use ByteLevel with its own regex")
 
 
 def _token_table(spec: dict[str, Any], n_vocab: int) -> tuple[list[str], list[int]]:

@@ -41,9 +41,7 @@ def export_semantic(network: nn.Module, path: Path) -> None:
     export_streaming(network, {"features": torch.zeros(1, 8, 1, 64)}, path)
 
 
-def export_spatial(
-    network: nn.Module, path: Path, embedding: int = 256, keys: int = 96, bands: int = 8
-) -> None:
+def export_spatial(network: nn.Module, path: Path, embedding: int = 256, keys: int = 96, bands: int = 8) -> None:
     """Write the spatial encoder as `spatial.onnx`; see `export_streaming`.
 
     Parameters
@@ -81,12 +79,8 @@ def export_streaming(network: nn.Module, inputs: Mapping[str, Tensor], path: Pat
         When the network has no `step` or its outputs are not those of docs/architecture.md.
     """
     if not isinstance(network, StreamingNetwork):
-        raise ValueError(
-            f"{type(network).__name__} has no initial_state() and step(): not a streaming network"
-        )
-    wrapped = _Step(
-        network, list(inputs)
-    ).eval()  # the exporter restores the wrapper's own mode, children included
+        raise ValueError(f"{type(network).__name__} has no initial_state() and step(): not a streaming network")
+    wrapped = _Step(network, list(inputs)).eval()  # the exporter restores the wrapper's own mode, children included
     with torch.no_grad():
         outputs, _ = network.step(**inputs, state=network.initial_state())
     _check_outputs(path, set(outputs))

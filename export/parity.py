@@ -62,9 +62,7 @@ def check_graph(network: Any, path: Path, steps: Steps) -> float:
     """`graph_error`, or ValueError when it is larger than `MAX_GRAPH_ERROR`."""
     error = graph_error(network, path, steps)
     if error > MAX_GRAPH_ERROR:
-        raise ValueError(
-            f"{path.name} differs from its network by {error:.2g}, more than {MAX_GRAPH_ERROR:g}"
-        )
+        raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {MAX_GRAPH_ERROR:g}")
     return error
 
 
@@ -96,9 +94,7 @@ def check_language(
     correlation = language_correlation(model, tokenizer_json, gguf, vectors)
     needed = MIN_CORRELATION.get(quantization, MIN_CORRELATION_SMALL)
     if not correlation >= needed:
-        raise ValueError(
-            f"the {quantization} language model follows its network by {correlation:.4f} of {needed}"
-        )
+        raise ValueError(f"the {quantization} language model follows its network by {correlation:.4f} of {needed}")
     return correlation
 
 

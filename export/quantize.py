@@ -99,9 +99,7 @@ def quantize_matrix_products(source: Path, target: Path) -> int:
     return count
 
 
-def quantize_graph(
-    path: Path, steps: Steps, policy: Policy = "auto", min_snr_db: float = MIN_SNR_DB
-) -> QuantReport:
+def quantize_graph(path: Path, steps: Steps, policy: Policy = "auto", min_snr_db: float = MIN_SNR_DB) -> QuantReport:
     """Make a graph int8 in place, if it is worth it.
 
     Parameters
@@ -143,9 +141,7 @@ def quantize_graph(
         shutil.rmtree(scratch)
 
 
-def _reason_for_float(
-    snr_db: float, min_snr_db: float, float_ms: float, int8_ms: float, policy: Policy
-) -> str | None:
+def _reason_for_float(snr_db: float, min_snr_db: float, float_ms: float, int8_ms: float, policy: Policy) -> str | None:
     if snr_db < min_snr_db:
         return f"int8 reaches {snr_db:.1f} dB of {min_snr_db:.0f} dB"
     if policy == "auto" and int8_ms > float_ms:
@@ -176,9 +172,7 @@ def stream(path: Path, steps: Steps) -> tuple[dict[str, NDArray[np.float32]], fl
     return {name: np.stack(values) for name, values in collected.items()}, 1e3 * float(np.median(times_s))
 
 
-def worst_snr_db(
-    expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]
-) -> float:
+def worst_snr_db(expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]) -> float:
     """Signal-to-noise ratio in dB of the output that agrees least; the mean over time counts as no signal."""
     ratios = []
     for name, value in expected.items():

@@ -10,6 +10,8 @@ from dataclasses import astuple, dataclass, replace
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.firmware_sim.packet_types import (
     UNKNOWN_BATTERY,
     UNKNOWN_TEMPERATURE,
@@ -20,7 +22,6 @@ from earshot.firmware_sim.packet_types import (
     Status,
 )
 from earshot.runtime.geometry import wrap_deg
-from numpy.typing import NDArray
 
 __all__ = [
     "HEADER_SIZE",
@@ -117,9 +118,7 @@ def hello_packet(header: Header, hello: Hello) -> Packet:
     """Pack a hello; a name over 24 bytes of UTF-8 is cut between characters."""
     name = hello.name.encode("utf-8")[:24].decode("utf-8", errors="ignore").encode("utf-8")
     numbers = (*hello.firmware, hello.frames_per_packet, hello.pose_rate_hz, hello.capabilities)
-    return Packet(
-        replace(header, kind=Kind.HELLO, frame_count=0), _pack(_HELLO, name, hello.serial, *numbers, 0)
-    )
+    return Packet(replace(header, kind=Kind.HELLO, frame_count=0), _pack(_HELLO, name, hello.serial, *numbers, 0))
 
 
 def status_packet(header: Header, status: Status) -> Packet:

@@ -44,9 +44,7 @@ def angle_between_azimuths(first_deg: float, second_deg: float) -> float: ...
 def angle_between_azimuths(first_deg: NDArray[Any], second_deg: float | NDArray[Any]) -> Array: ...
 @overload
 def angle_between_azimuths(first_deg: float, second_deg: NDArray[Any]) -> Array: ...
-def angle_between_azimuths(
-    first_deg: float | NDArray[Any], second_deg: float | NDArray[Any]
-) -> float | Array:
+def angle_between_azimuths(first_deg: float | NDArray[Any], second_deg: float | NDArray[Any]) -> float | Array:
     """Absolute angle between two azimuths the short way round, in degrees, 0 to 180."""
     difference = wrap_deg(np.asarray(first_deg, dtype=np.float64) - np.asarray(second_deg, dtype=np.float64))
     angle = np.abs(difference)

@@ -20,8 +20,6 @@ def make_tiny_bundle(directory: Path, scratch: Path, seed: int = 0) -> Path:
     """
     networks = write_tiny_networks(scratch, hidden=128)
     graphs = {f"{name}.onnx": networks / f"{name}.onnx" for name in ("semantic", "spatial", "projector")}
-    llm = write_gguf(
-        make_llama(seed), make_tokenizer(scratch / "tokenizer.json"), scratch / "llm.gguf", "F16"
-    )
+    llm = write_gguf(make_llama(seed), make_tokenizer(scratch / "tokenizer.json"), scratch / "llm.gguf", "F16")
     write_bundle(directory, graphs, llm, model_card(FACTS, llm, ()), FACTS)
     return directory

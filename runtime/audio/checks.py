@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from earshot.runtime.errors import InputError
 from numpy.typing import NDArray
+
+from earshot.runtime.errors import InputError
 
 MIN_LENGTH_S = 0.02
 """One hop of the features; less holds no frame."""
@@ -94,6 +95,4 @@ def check_values(samples: NDArray[np.floating], name: str, start_s: float) -> No
     channel, _ = np.argwhere(~good)[0]
     value = samples[channel][~good[channel]][0]
     kind = "NaN" if np.isnan(value) else "infinite" if np.isinf(value) else "absurdly large"
-    raise InputError(
-        f"{name}: {kind} samples near {start_s:.1f} s; export the recording again as 24-bit WAV or FLAC"
-    )
+    raise InputError(f"{name}: {kind} samples near {start_s:.1f} s; export the recording again as 24-bit WAV or FLAC")

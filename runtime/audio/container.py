@@ -35,9 +35,7 @@ def check_container(path: Path) -> None:
         For an empty file, other content (whatever the name says) and a cut WAV.
     """
     if path.suffix.lower() == ".raw":  # libsndfile would ask for a rate and a sample type
-        raise InputError(
-            f"{path}: .raw means samples without a header, no audio file; convert it to WAV or FLAC"
-        )
+        raise InputError(f"{path}: .raw means samples without a header, no audio file; convert it to WAV or FLAC")
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
@@ -46,9 +44,7 @@ def check_container(path: Path) -> None:
         if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
             _check_wav(path, file, size, ">" if head[:4] == b"RIFX" else "<")
         elif head[:4] not in (b"fLaC", b"OggS"):
-            raise InputError(
-                f"{path}: {_content(head)}, whatever its name says; convert it to WAV, FLAC or OGG"
-            )
+            raise InputError(f"{path}: {_content(head)}, whatever its name says; convert it to WAV, FLAC or OGG")
 
 
 def _content(head: bytes) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+
 from earshot.runtime.audio import checks
 from earshot.runtime.audio.container import check_container
 from earshot.runtime.audio.source import DEFAULT_CHUNK_SAMPLES, PaceName, Samples, SteadySource
@@ -154,9 +155,7 @@ def _check_last_frame(file: Any, name: str) -> None:
 
 def _truncated(name: str, found_s: float | None, promised_s: float) -> InputError:
     found = "holds less" if found_s is None else f"ends at {found_s:.2f} s"
-    return InputError(
-        f"{name}: truncated, promises {promised_s:.2f} s but {found}; copy or export the file again"
-    )
+    return InputError(f"{name}: truncated, promises {promised_s:.2f} s but {found}; copy or export the file again")
 
 
 def _reason(error: Exception) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk
 from numpy.typing import NDArray
+
+from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk
 
 Samples = NDArray[np.float32]
 
@@ -186,18 +187,14 @@ _RULES = (
         3,
     ),
     _Rule("clipping", "samples are clipped at full scale; lower the recording level", _clipping, 1),
-    _Rule(
-        "dc-offset", "the signal has a constant offset; use another sound card or a high-pass filter", _dc, 3
-    ),
+    _Rule("dc-offset", "the signal has a constant offset; use another sound card or a high-pass filter", _dc, 3),
     _Rule(
         "gain-mismatch",
         "the {louder} ear is steadily {gap_db:.0f} dB louder at low pitch; make the microphone gains equal",
         _mismatch,
         5,
     ),
-    _Rule(
-        "overscale", "samples go far beyond full scale 1.0; scale the recording before saving", _overscale, 1
-    ),
+    _Rule("overscale", "samples go far beyond full scale 1.0; scale the recording before saving", _overscale, 1),
 )
 
 
@@ -257,9 +254,7 @@ class ChannelHealth:
         return self._conclude(final=True)
 
     def _take(self, count: int) -> Samples:
-        joined = (
-            np.concatenate(self._pending, axis=1) if self._pending else np.zeros((2, 0), dtype=np.float32)
-        )
+        joined = np.concatenate(self._pending, axis=1) if self._pending else np.zeros((2, 0), dtype=np.float32)
         rest = joined[:, count:]
         self._pending = deque([rest]) if rest.shape[1] else deque()
         self._pending_samples = rest.shape[1]

@@ -39,9 +39,7 @@ class StreamResampler:
     def reset(self) -> None:
         """Forget the stream; equals a fresh object."""
         same = self._rates[0] == self._rates[1]
-        self._stream: Any = (
-            None if same else soxr.ResampleStream(*self._rates, 2, dtype="float32", quality=_QUALITY)
-        )
+        self._stream: Any = None if same else soxr.ResampleStream(*self._rates, 2, dtype="float32", quality=_QUALITY)
 
     def process(self, samples: Samples) -> Samples:
         """Convert the next block.

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
 from earshot.runtime.audio import checks
 from earshot.runtime.audio.resample import StreamResampler
 from earshot.runtime.errors import UsageError
-from numpy.typing import NDArray
-from typing_extensions import Self
 
 SAMPLE_RATE_HZ = 16000
 """Rate of all audio inside the program."""

@@ -46,9 +46,7 @@ def bundle_dir(option: Path | str | None = None) -> Path:
     BundleError
         When it is not there.
     """
-    return (
-        default_bundle_dir() if option is None else _existing(Path(option).expanduser(), "named by --bundle")
-    )
+    return default_bundle_dir() if option is None else _existing(Path(option).expanduser(), "named by --bundle")
 
 
 def verified_bundle(option: Path | str | None = None) -> tuple[Path, Manifest]:
@@ -66,7 +64,5 @@ def verified_bundle(option: Path | str | None = None) -> tuple[Path, Manifest]:
 def _existing(directory: Path, origin: str) -> Path:
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
-        raise BundleError(
-            f"bundle {directory} ({origin}) {what}; give the directory that holds {MANIFEST_NAME}"
-        )
+        raise BundleError(f"bundle {directory} ({origin}) {what}; give the directory that holds {MANIFEST_NAME}")
     return directory

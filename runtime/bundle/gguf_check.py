@@ -132,9 +132,7 @@ class _Reader:
 
     def number(self, layout: str) -> int | float | bool:
         """Read one number of a struct layout."""
-        value: int | float | bool = struct.unpack_from(
-            layout, self._data, self.take(struct.calcsize(layout))
-        )[0]
+        value: int | float | bool = struct.unpack_from(layout, self._data, self.take(struct.calcsize(layout)))[0]
         return value
 
     def integer(self, layout: str, what: str, most: int) -> int:
@@ -211,10 +209,7 @@ def _tensor_spans(reader: _Reader, count: int, alignment: int) -> list[tuple[int
         if name in names:
             raise GgufRefused(f"tensor {name!r} twice")
         names.add(name)
-        dims = [
-            int(reader.number("<Q"))
-            for _ in range(reader.integer("<I", f"dimensions of {name!r}:", MAX_DIMS))
-        ]
+        dims = [int(reader.number("<Q")) for _ in range(reader.integer("<I", f"dimensions of {name!r}:", MAX_DIMS))]
         size = _tensor_bytes(name, dims, int(reader.number("<I")))
         offset = int(reader.number("<Q"))
         if offset % alignment:

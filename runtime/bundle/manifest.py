@@ -118,9 +118,7 @@ class Manifest(_Part):
         missing = sorted(set(BUNDLE_FILES) - set(self.files))
         unknown = sorted(set(self.files) - set(BUNDLE_FILES))
         for name in unknown:
-            kind = (
-                "does not belong in a bundle" if is_plain_name(name) else "is a path, not a plain file name"
-            )
+            kind = "does not belong in a bundle" if is_plain_name(name) else "is a path, not a plain file name"
             raise ValueError(f"files: {name[:80]!r} {kind}")
         if missing:
             raise ValueError(f"files: no entry for {', '.join(missing)}")

@@ -12,6 +12,8 @@ import os
 import stat
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from earshot.runtime.bundle.gguf_check import GgufRefused, GgufSummary, check_gguf
 from earshot.runtime.bundle.manifest import (
     BUNDLE_FILES,
@@ -26,7 +28,6 @@ from earshot.runtime.bundle.manifest import (
 from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx
 from earshot.runtime.errors import BundleError
 from earshot.runtime.labels import load_labels
-from pydantic import ValidationError
 
 MAX_MANIFEST_BYTES = 1 << 20
 _HASH_BLOCK = 1 << 20
@@ -118,9 +119,7 @@ def _first_reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     schema = place == "schema_version"
-    what = (
-        f"schema version {first.get('input')!r:.40}; this Earshot reads version 1" if schema else first["msg"]
-    )
+    what = f"schema version {first.get('input')!r:.40}; this Earshot reads version 1" if schema else first["msg"]
     return " ".join(f"{place}: {what}".removeprefix(": ").split())[:300]
 
 
@@ -138,9 +137,7 @@ def _check_hash(directory: Path, name: str, manifest: Manifest) -> None:
             while block := file.read(_HASH_BLOCK):
                 digest.update(block)
     except OSError as error:
-        raise _refused(
-            directory, f"{name} cannot be read ({error.strerror})", "check its permissions"
-        ) from error
+        raise _refused(directory, f"{name} cannot be read ({error.strerror})", "check its permissions") from error
     if digest.hexdigest() != manifest.files[name].sha256:
         raise _refused(directory, f"{name} is damaged, its SHA-256 is not the one in {MANIFEST_NAME}")
 
@@ -149,9 +146,7 @@ def _check_graph(directory: Path, name: str) -> None:
     try:
         check_onnx(directory / name)
     except OnnxRefused as error:
-        raise _refused(
-            directory, f"{name}: {error}", "export it anew as one file of standard operators"
-        ) from error
+        raise _refused(directory, f"{name}: {error}", "export it anew as one file of standard operators") from error
 
 
 def _check_llm(directory: Path, manifest: Manifest) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from earshot.runtime.geometry import unit_vector
 from numpy.typing import NDArray
+
+from earshot.runtime.geometry import unit_vector
 
 SAMPLE_RATE_HZ = 16_000
 SPEED_OF_SOUND_M_S = 343.0
@@ -49,9 +50,7 @@ class Room:
     order: int = 2
 
 
-def binaural(
-    sound: Floats, azimuth_deg: float, elevation_deg: float, distance_m: float, room: Room
-) -> Floats:
+def binaural(sound: Floats, azimuth_deg: float, elevation_deg: float, distance_m: float, room: Room) -> Floats:
     """Both ear signals of a mono sound at one place in a room.
 
     Parameters

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.demo.head import SAMPLE_RATE_HZ, Room, binaural
 from earshot.runtime.demo.sounds import alarm_beeps, bird_song, knocks
 from earshot.runtime.labels import Label, by_key
 from earshot.runtime.scene.sources import SourceEstimate
-from numpy.typing import NDArray
 
 DEMO_S = 8.0
 _PEAK = 0.25

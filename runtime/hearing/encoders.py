@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BANDS
 from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
 from earshot.runtime.hearing.slots import EMPTY, SlotAllocator, SlotSettings
-from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 

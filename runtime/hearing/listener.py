@@ -10,12 +10,13 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream
 from earshot.runtime.hearing.features import FRAME_S, HOP_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
 from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, TrackerSettings
-from numpy.typing import NDArray
 
 MAX_FILL_S = 10.0
 """Lost sound up to this long is taken as silence; after more the stream starts afresh, its clock goes on."""

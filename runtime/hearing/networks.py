@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from earshot.runtime.errors import BundleError
 from numpy.typing import NDArray
+
+from earshot.runtime.errors import BundleError
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -94,9 +95,7 @@ def open_network(path: Path) -> Network:
     try:
         session = ort.InferenceSession(str(path), _session_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own that share no public base
-        raise BundleError(
-            f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again"
-        ) from error
+        raise BundleError(f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again") from error
     network = Network(session)
     problem = _interface_problem(network, *INTERFACES[path.stem]) or network.problem()
     if problem:

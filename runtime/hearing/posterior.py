@@ -7,8 +7,9 @@ Mardia & Jupp, Directional Statistics (2000).
 from __future__ import annotations
 
 import numpy as np
-from earshot.runtime.geometry import wrap_deg
 from numpy.typing import NDArray
+
+from earshot.runtime.geometry import wrap_deg
 
 AZIMUTH_BINS = 36
 LOBE_BINS = 2

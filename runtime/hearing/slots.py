@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from earshot.runtime.hearing.features import FRAME_S
 from numpy.typing import ArrayLike, NDArray
+
+from earshot.runtime.hearing.features import FRAME_S
 
 SLOTS = 4
 CLASSES = 61
@@ -119,9 +120,7 @@ class SlotAllocator:
     def _smooth(self, probabilities: Float64) -> Float64:
         """Running exponential averages, float64 [frames, 61]."""
         if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
-            raise ValueError(
-                f"probabilities of shape {probabilities.shape} given, [frames, {CLASSES}] needed"
-            )
+            raise ValueError(f"probabilities of shape {probabilities.shape} given, [frames, {CLASSES}] needed")
         averages = np.empty_like(probabilities)
         average = self._average
         for frame, row in enumerate(probabilities):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from earshot.runtime.hearing.encoders import HearingFrame
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS
-from numpy.typing import ArrayLike, NDArray
 
 FRAMES_PER_TOKEN = 10
 TOKEN_S = FRAMES_PER_TOKEN * FRAME_S

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.geometry import angles_of
 from earshot.runtime.hearing.encoders import HearingFrame
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg, spread_deg
 from earshot.runtime.hearing.slots import EMPTY, SLOTS
 from earshot.runtime.labels import load_labels
-from numpy.typing import NDArray
 
 SNAPSHOT_S = 0.1
 _MIN_DISTANCE_M, _MAX_DISTANCE_M = 0.1, 50.0
@@ -141,10 +142,7 @@ class SceneSnapshot:
 
     def later_by(self, shift_s: float) -> SceneSnapshot:
         """The same snapshot with all times moved."""
-        tracks = (
-            replace(t, onset_s=t.onset_s + shift_s, last_heard_s=t.last_heard_s + shift_s)
-            for t in self.tracks
-        )
+        tracks = (replace(t, onset_s=t.onset_s + shift_s, last_heard_s=t.last_heard_s + shift_s) for t in self.tracks)
         return SceneSnapshot(self.time_s + shift_s, tuple(tracks))
 
     def as_dict(self) -> dict[str, Any]:

@@ -74,9 +74,7 @@ def read_items(path: Path) -> list[BatchItem | BadItem]:
         if line.strip():
             item = _item(line, number)
             if item.id in seen:
-                item = BadItem(
-                    f"{item.id}@{number}", f"line {number}: id used before on line {seen[item.id]}"
-                )
+                item = BadItem(f"{item.id}@{number}", f"line {number}: id used before on line {seen[item.id]}")
             seen.setdefault(item.id, number)
             items.append(item)
     return items
@@ -102,9 +100,7 @@ def repair_answers(path: Path) -> set[str]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); name another --out") from error
     whole, newline, rest = data.rpartition(b"\n")
-    ids = {
-        _answered_id(path, number, line) for number, line in enumerate(whole.split(b"\n"), 1) if line.strip()
-    }
+    ids = {_answered_id(path, number, line) for number, line in enumerate(whole.split(b"\n"), 1) if line.strip()}
     if rest:
         _mend_last_line(path, rest, len(whole) + len(newline), ids)
     return ids
@@ -161,9 +157,7 @@ def _item(line: str, number: int) -> BatchItem | BadItem:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "item"
         name = document.get("id") if isinstance(document, dict) else None
-        return BadItem(
-            str(name) if name else f"line {number}", f"line {number}: {field}: {first['msg'].lower()}"
-        )
+        return BadItem(str(name) if name else f"line {number}", f"line {number}: {field}: {first['msg'].lower()}")
 
 
 def _answer_line(item: BatchItem | BadItem, ask: Ask) -> dict[str, Any]:

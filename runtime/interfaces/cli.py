@@ -13,9 +13,10 @@ from importlib import metadata
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+
 from earshot.runtime.errors import EarshotError
 from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
-from typer.core import TyperCommand, TyperGroup
 
 DEBUG_OPTION = "--debug"
 INTERRUPTED = 130

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
+
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
@@ -21,7 +23,6 @@ from earshot.runtime.hearing.networks import Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
 from earshot.runtime.language.answerer import Answerer
-from numpy.typing import NDArray
 
 QUESTIONS = ("What can you hear?", "Where is the dog?", "Which sound is closest to me?")
 
@@ -192,9 +193,7 @@ def _time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None
                 pooler.process(frame)
 
 
-def _time_answers(
-    directory: Path, encoders: Encoders, samples: Samples, watch: Stopwatch
-) -> dict[str, float]:
+def _time_answers(directory: Path, encoders: Encoders, samples: Samples, watch: Stopwatch) -> dict[str, float]:
     """Ask the questions about the last 10 s; the model's answers are not judged here."""
     hearing = Hearing(encoders)
     for chunk in hops(samples):

@@ -12,6 +12,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 import typer
+
 from earshot.runtime.errors import UsageError
 
 ENTRY_POINT_GROUP = "earshot.commands"
@@ -107,9 +108,7 @@ def _runtime_target(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise _explained(name, module_name, error) from error
     except AttributeError as error:
-        raise UsageError(
-            f"{name!r} is not part of this version of Earshot ({module_name} has no {name})"
-        ) from error
+        raise UsageError(f"{name!r} is not part of this version of Earshot ({module_name} has no {name})") from error
 
 
 def _entry_target(entry: metadata.EntryPoint) -> Any:
@@ -122,9 +121,7 @@ def _entry_target(entry: metadata.EntryPoint) -> Any:
 def _explained(name: str, module_name: str, error: ModuleNotFoundError) -> BaseException:
     """The error to raise instead: a missing extra, a missing part of Earshot, or the bug itself."""
     if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-        return UsageError(
-            f"{name!r} is not part of this installation (no {error.name}); install Earshot again"
-        )
+        return UsageError(f"{name!r} is not part of this installation (no {error.name}); install Earshot again")
     return missing_package(name, error) or error
 
 

@@ -81,13 +81,9 @@ class LanguageModel:
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
         params.n_gpu_layers = 0
-        self._model = (
-            lib.llama_model_load_from_file(str(self.path).encode(), params) if self.path.is_file() else None
-        )
+        self._model = lib.llama_model_load_from_file(str(self.path).encode(), params) if self.path.is_file() else None
         if not self._model:
-            raise BundleError(
-                f"{self.path}: not a usable language model ({last_llama_message()}); export it again"
-            )
+            raise BundleError(f"{self.path}: not a usable language model ({last_llama_message()}); export it again")
         self._read_model()
         self._context = make_context(self._model, self.context, self._n_threads, self._flag, self._exact)
         if not self._context:

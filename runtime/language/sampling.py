@@ -33,9 +33,7 @@ class Generation:
     stop_token: int | None
 
 
-def pick(
-    logits: Float32, forbidden: NDArray[np.bool_], temperature: float, rng: np.random.Generator | None
-) -> int:
+def pick(logits: Float32, forbidden: NDArray[np.bool_], temperature: float, rng: np.random.Generator | None) -> int:
     """Next token: the likeliest, or drawn from the softmax of logits / temperature."""
     logits[forbidden] = -np.inf
     if temperature <= 0.0 or rng is None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.labels import load_labels
-from pydantic import BaseModel, ConfigDict, Field
 
 MERGE_ANGLE_DEG = 30.0
 

@@ -50,9 +50,7 @@ def test_a_missing_graph_is_named(tmp_path: Path) -> None:
 
 def test_the_card_holds_every_figure_and_licence() -> None:
     llm = GgufReport(Path("llm.gguf"), "llama", 256, 512, "Q8_0", {"Q8_0": 43}, 5_000_000)
-    facts = BundleFacts(
-        "nano", "1.0", {"weights": "CC BY-NC 4.0"}, {"azimuth_error_deg": 12.345}, {"hop_ms": 0.31}
-    )
+    facts = BundleFacts("nano", "1.0", {"weights": "CC BY-NC 4.0"}, {"azimuth_error_deg": 12.345}, {"hop_ms": 0.31})
     encoder = QuantReport("spatial", "int8", "exact enough", 9, 38.2, 0.21, 0.2)
     card = model_card(facts, llm, [encoder])
     for text in (

@@ -28,9 +28,7 @@ def audio(n: int, hidden: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.3, (n, hidden)).astype(np.float32)
 
 
-def hf_prompt(
-    model: torch.nn.Module, tokenizer: Tokenizer, question: str, vectors: np.ndarray
-) -> torch.Tensor:
+def hf_prompt(model: torch.nn.Module, tokenizer: Tokenizer, question: str, vectors: np.ndarray) -> torch.Tensor:
     """Prompt as input embeddings [1, tokens, hidden]: text | audio | text."""
     prompt = build_prompt(question)
     table = model.get_input_embeddings()
@@ -176,9 +174,7 @@ def test_what_the_file_says_about_itself(tokenizer_json: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("quantization", ["F16", "Q8_0", "Q4_K_M"])
-def test_the_same_network_gives_the_same_bytes(
-    quantization: str, tokenizer_json: Path, tmp_path: Path
-) -> None:
+def test_the_same_network_gives_the_same_bytes(quantization: str, tokenizer_json: Path, tmp_path: Path) -> None:
     model = make_llama(hidden=256, layers=1)
     files = [tmp_path / "a.gguf", tmp_path / "b.gguf"]
     for file in files:

@@ -37,9 +37,7 @@ def copied(graph: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["semantic", "spatial"])
-def test_int8_products_replace_float_ones_in_place(
-    name: str, float_graphs: Path, steps: dict, tmp_path: Path
-) -> None:
+def test_int8_products_replace_float_ones_in_place(name: str, float_graphs: Path, steps: dict, tmp_path: Path) -> None:
     path = copied(float_graphs / f"{name}.onnx", tmp_path)
     expected, _ = stream(path, steps[name])
     report = quantize_graph(path, steps[name], "int8", min_snr_db=10)

@@ -2,6 +2,8 @@
 
 import random
 
+from hypothesis import strategies as st
+
 from earshot.firmware_sim.packets import (
     Header,
     Hello,
@@ -12,7 +14,6 @@ from earshot.firmware_sim.packets import (
     hello_packet,
     status_packet,
 )
-from hypothesis import strategies as st
 
 
 def unsigned(bits: int) -> st.SearchStrategy[int]:

@@ -9,12 +9,12 @@ import zlib
 from dataclasses import fields, replace
 from pathlib import Path
 
-import earshot.firmware_sim.packets as codec
 import pytest
-from earshot.firmware_sim.packets import Header, Kind, Packet, PacketDecoder, Status, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
+import earshot.firmware_sim.packets as codec
+from earshot.firmware_sim.packets import Header, Kind, Packet, PacketDecoder, Status, encode
 from tests.firmware_sim.packet_cases import decode, random_packet, unsigned
 
 REFERENCE = Path(codec.__file__).parent / "reference"

@@ -4,9 +4,12 @@ import random
 import struct
 import zlib
 
-import earshot.firmware_sim.packets as codec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import earshot.firmware_sim.packets as codec
 from earshot.firmware_sim.packets import (
     Flags,
     Header,
@@ -22,9 +25,6 @@ from earshot.firmware_sim.packets import (
     packets_missing,
     status_packet,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.firmware_sim.packet_cases import (
     decode,
     headers,
@@ -139,10 +139,7 @@ class TestResynchronisation:
     def test_how_the_stream_is_cut_changes_nothing(
         self, sent: list[Packet], garbage: list[bytes], data: st.DataObject
     ) -> None:
-        stream = (
-            b"".join(noise + encode(packet) for noise, packet in zip(garbage, sent, strict=False))
-            + garbage[5]
-        )
+        stream = b"".join(noise + encode(packet) for noise, packet in zip(garbage, sent, strict=False)) + garbage[5]
         whole, pieces = PacketDecoder(), PacketDecoder()
         expected = whole.feed(stream) + whole.flush()
         received: list[Packet] = []
@@ -161,9 +158,7 @@ class TestResynchronisation:
         assert [packet for packet in decode(stream) if packet in sent] == sent
 
     @given(packets, packets, st.data())
-    def test_one_flipped_bit_is_always_noticed(
-        self, hurt: Packet, sound: Packet, data: st.DataObject
-    ) -> None:
+    def test_one_flipped_bit_is_always_noticed(self, hurt: Packet, sound: Packet, data: st.DataObject) -> None:
         stream = bytearray(encode(hurt))
         bit = data.draw(st.integers(0, 8 * len(stream) - 1))
         stream[bit // 8] ^= 1 << bit % 8
@@ -186,9 +181,7 @@ class TestResynchronisation:
 
     @settings(max_examples=300)
     @given(packets, st.lists(st.tuples(st.integers(0, 700), unsigned(8)), max_size=6))
-    def test_damaged_packets_are_either_intact_or_dropped(
-        self, packet: Packet, damage: list[tuple[int, int]]
-    ) -> None:
+    def test_damaged_packets_are_either_intact_or_dropped(self, packet: Packet, damage: list[tuple[int, int]]) -> None:
         stream = bytearray(encode(packet))
         for at, value in damage:
             stream[at % len(stream)] = value

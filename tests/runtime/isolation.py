@@ -87,9 +87,7 @@ def watch(arguments: list[str], folder: Path, stdin: str = "", timeout_s: float 
     """Run `earshot ARGUMENTS` in an empty home under `folder` and tell what it did."""
     home, report = folder / "watched-home", folder / "watched.json"
     home.mkdir()
-    places = {
-        name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "USERPROFILE")
-    }
+    places = {name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "USERPROFILE")}
     done = subprocess.run(
         [sys.executable, "-B", "-c", _WATCHER, str(report), *arguments],
         env={**os.environ, **places, "OMP_NUM_THREADS": "1"},

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from earshot.runtime.geometry import (
     angle_between_azimuths,
     angles_of,
@@ -9,8 +12,6 @@ from earshot.runtime.geometry import (
     unit_vector,
     wrap_deg,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 angles = st.floats(-1e6, 1e6)
 azimuths = st.floats(-180, 180, exclude_min=True)
@@ -82,9 +83,7 @@ def test_great_circle_is_symmetric_and_at_most_half_a_turn(a: float, b: float, c
 
 
 @given(azimuths, elevations, azimuths, elevations, azimuths, elevations)
-def test_great_circle_obeys_the_triangle_inequality(
-    a: float, b: float, c: float, d: float, e: float, f: float
-) -> None:
+def test_great_circle_obeys_the_triangle_inequality(a: float, b: float, c: float, d: float, e: float, f: float) -> None:
     assert great_circle_deg(a, b, e, f) <= great_circle_deg(a, b, c, d) + great_circle_deg(c, d, e, f) + 1e-6
 
 

@@ -96,8 +96,5 @@ def test_help_takes_less_than_half_a_second_of_processor_time() -> None:
         "subprocess.run(c, stdout=subprocess.DEVNULL, check=True)\n"
         "t = os.times(); print(t.children_user + t.children_system)\n"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     assert min(float(run.stdout) for run in runs) < 0.5

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from earshot.runtime.labels import Label, by_key, by_spoken, class_id, find, load_labels
 
 EVENTS = Path(__file__).parents[3] / "shared" / "data" / "events" / "manifest.csv"
@@ -59,9 +60,7 @@ class TestEveryLabel:
 
 def test_no_two_labels_share_a_phrase() -> None:
     owners = Counter(
-        phrase
-        for label in load_labels()
-        for phrase in {phrase.lower().replace("-", " ") for phrase in label.phrases}
+        phrase for label in load_labels() for phrase in {phrase.lower().replace("-", " ") for phrase in label.phrases}
     )
     assert [phrase for phrase, count in owners.items() if count > 1] == []
 
@@ -89,9 +88,7 @@ def test_questions_in_the_wild(question: str, key: str) -> None:
     assert found.key == key
 
 
-@pytest.mark.parametrize(
-    "question", ["", "How many sounds are there?", "Can you hear anything?", "hennas, catalogues"]
-)
+@pytest.mark.parametrize("question", ["", "How many sounds are there?", "Can you hear anything?", "hennas, catalogues"])
 def test_nothing_is_found_where_no_class_is_named(question: str) -> None:
     assert find(question) is None
 

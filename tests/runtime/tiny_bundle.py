@@ -126,9 +126,7 @@ def spatial_graph() -> Any:
     build = GraphBuilder()
     level = build.op("ReduceMean", loudness(build), axes=[1], keepdims=1)
     ild = build.op("Gather", "features", build.const([1, 5], np.int64), axis=1)
-    ild = build.op(
-        "Reshape", build.op("ReduceMean", ild, axes=[1, 2, 3], keepdims=0), build.const([1, 1], np.int64)
-    )
+    ild = build.op("Reshape", build.op("ReduceMean", ild, axes=[1, 2, 3], keepdims=0), build.const([1, 1], np.int64))
     kept = build.op("Mul", build.op("Mul", "state.side", "slot_keep"), build.const(0.8))
     side = build.op("Add", kept, build.op("Mul", ild, build.const(0.2)), output="next.side")
     _slot_outputs(build, side, level)
@@ -140,9 +138,7 @@ def spatial_graph() -> Any:
         build.const([1], np.int64),
     )
     build.op("Mul", narrow, level, output="scene_embedding")
-    build.op(
-        "Reshape", build.op("Sub", level, build.const(2.0)), build.const([1], np.int64), output="room_log_t60"
-    )
+    build.op("Reshape", build.op("Sub", level, build.const(2.0)), build.const([1], np.int64), output="room_log_t60")
     build.op("Mul", level, build.const([[0.0, 3.0, 1.0, 0.0, -1.0]]), output="count_logits")
     side_type = (FLOAT, [1, 4])
     return build.model("spatial", _spatial_inputs(side_type), _spatial_outputs(side_type))

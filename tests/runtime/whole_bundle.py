@@ -6,7 +6,6 @@ from pathlib import Path
 
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.gguf_llm import write_gguf
-
 from tests.runtime.tiny_bundle import write_tiny_networks
 from tests.tiny import make_llama, make_tokenizer
 

@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from earshot.runtime.labels import by_key
 from earshot.training.synthesis.procedural import PROCEDURAL, SAMPLE_RATE_HZ, synthesize
 from earshot.training.synthesis.procedural_parts import shaped_noise
 from earshot.training.synthesis.procedural_signals import telephone_ring
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 KEYS = sorted(PROCEDURAL)
 WINDOW, HOP = 512, 160
@@ -83,9 +84,7 @@ class TestEveryClass:
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(KEYS), st.integers(0, 2**32), st.floats(0.1, 2.0))
-def test_any_seed_and_duration_is_finite_and_of_the_right_length(
-    key: str, seed: int, duration_s: float
-) -> None:
+def test_any_seed_and_duration_is_finite_and_of_the_right_length(key: str, seed: int, duration_s: float) -> None:
     sound = made(key, seed, duration_s)
     assert sound.shape == (round(duration_s * SAMPLE_RATE_HZ),)
     assert np.all(np.isfinite(sound))

@@ -120,7 +120,11 @@ def test_a_scene_states_what_its_audio_holds(world) -> None:  # type: ignore[no-
 
 
 def test_restricting_a_scene_drops_what_would_not_be_heard() -> None:
-    scene = {"id": "a", "duration_s": 10.0, "sources": [{"onset_s": 1.0, "offset_s": 9.0}, {"onset_s": 7.9, "offset_s": 9}]}
+    scene = {
+        "id": "a",
+        "duration_s": 10.0,
+        "sources": [{"onset_s": 1.0, "offset_s": 9.0}, {"onset_s": 7.9, "offset_s": 9}],
+    }
     short = restrict(scene, [0, 1], 8.0)
     assert [s["offset_s"] for s in short["sources"]] == [8.0]
     assert scene["sources"][0]["offset_s"] == 9.0
@@ -138,7 +142,7 @@ def test_no_head_room_or_recording_is_in_both_splits(shared_data) -> None:  # ty
 def test_prepared_events_fit_and_have_unit_level() -> None:
     library = ProceduralLibrary()
     rng = np.random.default_rng(0)
-    for key in library.keys()[:6]:  # noqa: SIM118
+    for key in library.keys()[:6]:
         event = prepare(library.samples(library.clips(key)[0], rng), key, 2.0, rng)
         assert 0 < len(event) <= 2 * SAMPLE_RATE_HZ
         assert 0.3 < np.sqrt((event**2).max()) < 60

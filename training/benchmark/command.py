@@ -14,7 +14,9 @@ app = typer.Typer(help="Score a bundle on held-out scenes.", no_args_is_help=Tru
 console = Console(stderr=True)
 
 BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder.")]
-DataOption = Annotated[Path, typer.Option(help="Folder of validation stem shards (earshot synth stems --split validation).")]
+DataOption = Annotated[
+    Path, typer.Option(help="Folder of validation stem shards (earshot synth stems --split validation).")
+]
 
 
 @app.command()

@@ -112,9 +112,7 @@ def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
         return Judged(point["azimuth_deg"], None, False, None, t60)
     best = max(heard, key=lambda s: s.confidence)
     distance = None if point["distance_m"] is None else abs(best.distance_m - point["distance_m"])
-    return Judged(
-        point["azimuth_deg"], best.azimuth_deg, best.label == by_key(source["label"]).name, distance, t60
-    )
+    return Judged(point["azimuth_deg"], best.azimuth_deg, best.label == by_key(source["label"]).name, distance, t60)
 
 
 def summarize_single(judged: list[Judged]) -> dict[str, float]:
@@ -128,9 +126,7 @@ def summarize_single(judged: list[Judged]) -> dict[str, float]:
     ]
     lateral = [abs(lateral_deg(j.azimuth_deg or 0) - lateral_deg(j.truth_azimuth_deg)) for j in found]
     clear = [j for j in found if abs(lateral_deg(j.truth_azimuth_deg)) < 75]
-    flipped = [
-        np.cos(np.deg2rad(j.azimuth_deg or 0)) * np.cos(np.deg2rad(j.truth_azimuth_deg)) < 0 for j in clear
-    ]
+    flipped = [np.cos(np.deg2rad(j.azimuth_deg or 0)) * np.cos(np.deg2rad(j.truth_azimuth_deg)) < 0 for j in clear]
     distances = [j.distance_error_m for j in found if j.distance_error_m is not None]
     return {
         "clips": len(judged),

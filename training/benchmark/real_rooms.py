@@ -72,9 +72,7 @@ def make_recordings(data: Path, out: Path, count: int, room: str = "bbcrd", seed
     return out / "items.jsonl"
 
 
-def _place(
-    world: World, responses: list[MeasuredResponse], count: int, rng: np.random.Generator
-) -> list[Placed]:
+def _place(world: World, responses: list[MeasuredResponse], count: int, rng: np.random.Generator) -> list[Placed]:
     keys = rng.choice(world.events.keys(), count, replace=False)
     while True:
         chosen = [responses[i] for i in rng.choice(len(responses), count, replace=False)]

@@ -75,7 +75,9 @@ class DenseHybridProjector(nn.Module):
         self.reverberation = _expert(SCENE_EMBEDDING + 1, shape.reverberation)
         self.count = _expert(SCENE_EMBEDDING + COUNTS + SLOTS * ACTIVITY, shape.count)
         self.joint = _expert(SLOT_WIDTH, shape.joint)
-        width = shape.semantic + shape.direction + shape.distance + shape.reverberation + shape.count + SLOTS * shape.joint
+        width = (
+            shape.semantic + shape.direction + shape.distance + shape.reverberation + shape.count + SLOTS * shape.joint
+        )
         self.norm = nn.LayerNorm(width)
         self.mix = nn.Sequential(nn.Linear(width, shape.mixer), nn.GELU(), nn.Linear(shape.mixer, shape.hidden))
         self._scale_output(shape.output_rms)
@@ -84,10 +86,10 @@ class DenseHybridProjector(nn.Module):
         """Start at the RMS of token embeddings, so that a frozen model meets inputs of a size it knows."""
         with torch.no_grad():
             noise = torch.Generator().manual_seed(0)
-            hidden = self.mix[1](self.mix[0](torch.randn(256, self.norm.normalized_shape[0], generator=noise)))
-            last = self.mix[2]
-            last.bias.zero_()
-            last.weight.mul_(rms / float(last(hidden).square().mean().sqrt()))
+            width = self.norm.normalized_shape[0]
+            spread = self.mix(torch.randn(256, width, generator=noise)).square().mean().sqrt()
+            for parameter in self.mix[2].parameters():
+                parameter.mul_(rms / float(spread))
 
     def forward(self, semantic: torch.Tensor, scene: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
         """Project tokens.
@@ -105,7 +107,11 @@ class DenseHybridProjector(nn.Module):
         -------
         tensor [N, hidden]
         """
-        embedding, room, counts = scene[:, :SCENE_EMBEDDING], scene[:, : SCENE_EMBEDDING + 1], scene[:, SCENE_EMBEDDING + 1 :]
+        embedding, room, counts = (
+            scene[:, :SCENE_EMBEDDING],
+            scene[:, : SCENE_EMBEDDING + 1],
+            scene[:, SCENE_EMBEDDING + 1 :],
+        )
         activity = slots[:, :, _ACTIVITY].flatten(1)
         parts = (
             self.semantic(semantic),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from earshot.runtime.language.prompt import choice_text
 from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
 from earshot.training.questions.phrasing import Split, ask
-from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.scenes import Scene, sample_scene
 from earshot.training.questions.think import think_text
 from earshot.training.questions.view import SceneView, view_scene
 
@@ -29,7 +32,12 @@ def tasks_of(level: str) -> tuple[Task, ...]:
 
 
 def make_item(
-    task: Task, form: Form, view: SceneView, rng: random.Random, balancer: Balancer | None = None, split: Split = "train"
+    task: Task,
+    form: Form,
+    view: SceneView,
+    rng: random.Random,
+    balancer: Balancer | None = None,
+    split: Split = "train",
 ) -> Item | None:
     """Make one item of a task in a form.
 
@@ -106,9 +114,7 @@ def generate_items(
     return items
 
 
-def _try_level(
-    level: str, view: SceneView, rng: random.Random, balancer: Balancer | None, split: Split
-) -> Item | None:
+def _try_level(level: str, view: SceneView, rng: random.Random, balancer: Balancer | None, split: Split) -> Item | None:
     for _ in range(MOST_TRIES):
         task = rng.choice(tasks_of(level))
         form = rng.choices(task.forms, [FORM_SHARES[form] for form in task.forms])[0]
@@ -118,12 +124,27 @@ def _try_level(
     return None
 
 
-def item_stream(seed: int, per_scene: int = 3, split: Split = "train") -> Iterator[Item]:
-    """Endless balanced items over abstract scenes; the same seed gives the same stream."""
+def item_stream(
+    seed: int, per_scene: int = 3, split: Split = "train", scenes: Iterable[Mapping[str, Any]] | None = None
+) -> Iterator[Item]:
+    """Balanced items over `scenes`, or endlessly over abstract ones; the same seed gives the same stream."""
     rng = random.Random(seed)
     balancer = Balancer()
-    number = 0
-    while True:
-        scene = sample_scene(rng, f"abstract-{seed}-{number}")
-        number += 1
+    for scene in _abstract_scenes(seed, rng) if scenes is None else scenes:
         yield from generate_items(scene, rng, per_scene, balancer, split)
+
+
+def _abstract_scenes(seed: int, rng: random.Random) -> Iterator[Scene]:
+    return (sample_scene(rng, f"abstract-{seed}-{number}") for number in itertools.count())
+
+
+def write_items(out: Path, scenes: Path | None, count: int, per_scene: int, seed: int, split: Split) -> int:
+    """Write up to `count` items as JSONL; returns how many there were (few scenes give fewer)."""
+    given = None
+    if scenes is not None:
+        lines = scenes.read_text(encoding="utf-8").splitlines()
+        given = [json.loads(line) for line in lines if line.strip()]
+    items = list(itertools.islice(item_stream(seed, per_scene, split, given), count))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(json.dumps(item.to_json()) + "\n" for item in items), encoding="utf-8")
+    return len(items)

@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from earshot.training.questions import answers
-from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
+from earshot.training.questions.items import Balance, Draft, Form, coin, sound_choice, task
 from earshot.training.questions.options import direction_options, grid_options
 from earshot.training.questions.think import named, not_heard
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
@@ -87,7 +87,9 @@ def _at_nothing(view: SceneView, rng: random.Random) -> Draft | None:
 
 def _lonely(view: SceneView, rng: random.Random) -> Heard | None:
     """A source at least 45 degrees from every other one."""
-    far = [s for s in view.heard if all(o is s or abs(wrap_int(s.azimuth_deg - o.azimuth_deg)) >= 45 for o in view.heard)]
+    far = [
+        s for s in view.heard if all(o is s or abs(wrap_int(s.azimuth_deg - o.azimuth_deg)) >= 45 for o in view.heard)
+    ]
     return rng.choice(far) if far else None
 
 
@@ -102,7 +104,7 @@ def where(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "yesno":
         return _where_yesno(source, truth, rng)
-    steps = (f"{source.name} {named(source.azimuth_deg)}",)
+    steps: tuple[str, ...] = (f"{source.name} {named(source.azimuth_deg)}",)
     slots = {"x": source.label}
     if form == "number":
         return Draft("where.number", slots, side_words(source.azimuth_deg), (), (), truth)
@@ -129,7 +131,9 @@ def _where_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> Dr
     steps = (f"{source.name} {named(source.azimuth_deg)}",)
     text = answers.yes_no(yes, source.label, answers.TO_YOU[place])
     balance = Balance(f"where.yesno:{asked}", str(yes), 2)
-    return Draft("where.yesno", {"x": source.label, "place": PLACES[asked]}, text, (), steps, {**truth, "yes": yes}, balance)
+    return Draft(
+        "where.yesno", {"x": source.label, "place": PLACES[asked]}, text, (), steps, {**truth, "yes": yes}, balance
+    )
 
 
 def absent_draft(ask: str, view: SceneView, rng: random.Random) -> Draft:
@@ -164,7 +168,13 @@ def _height_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> D
     above = coin(rng)
     yes = source.elevation_deg >= 20 if above else source.elevation_deg <= -20
     ask = "height.above" if above else "height.below"
-    place = "above ear height" if source.elevation_deg >= 20 else "below ear height" if source.elevation_deg <= -20 else "at ear height"
+    place = (
+        "above ear height"
+        if source.elevation_deg >= 20
+        else "below ear height"
+        if source.elevation_deg <= -20
+        else "at ear height"
+    )
     text = answers.yes_no(yes, source.label, place)
     return Draft(ask, {"x": source.label}, text, (), (), {**truth, "yes": yes}, Balance(ask, str(yes), 2))
 
@@ -192,12 +202,16 @@ def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         text = answers.yes_no(yes, source.label, f"about {metres} metres away")
         steps = (f"{metres} {'<' if yes else '>'} {limit_m:.0f}",)
         balance = Balance(f"distance.yesno:{limit_m}", str(yes), 2)
-        return Draft("distance.yesno", {**slots, "m": f"{limit_m:.0f}"}, text, (), steps, {**truth, "yes": yes}, balance)
+        return Draft(
+            "distance.yesno", {**slots, "m": f"{limit_m:.0f}"}, text, (), steps, {**truth, "yes": yes}, balance
+        )
     index = min(range(8), key=lambda i: max(metres / DISTANCES_M[i], DISTANCES_M[i] / metres))
     if max(metres / DISTANCES_M[index], DISTANCES_M[index] / metres) > 1.18:
         return None
     options = grid_options(index, [f"{m:g} metres" for m in DISTANCES_M], rng)
-    return Draft("distance.choice", slots, options[0], options[1:], (), truth, Balance("distance.choice", str(index), 8))
+    return Draft(
+        "distance.choice", slots, options[0], options[1:], (), truth, Balance("distance.choice", str(index), 8)
+    )
 
 
 @task("when", "L1", "choice", "yesno", "number", "open")
@@ -205,9 +219,9 @@ def when(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """When a sound begins, or how long it lasts."""
     if form == "open" and coin(rng, ABSENT_SHARE):
         return absent_draft("when.open", view, rng)
-    source = (pick(view, rng) or [None])[0]
-    if source is None:
+    if not view.heard:
         return None
+    source = rng.choice(view.heard)
     truth = {"label": source.key, "onset_s": source.exact[3], "offset_s": source.exact[4]}
     slots = {"x": source.label}
     if form == "open":
@@ -250,5 +264,3 @@ def count(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     if form == "number":
         return Draft("count.ask", {}, text, (), steps, truth, balance)
     return Draft("count.ask", {}, text, COUNT_WORDS[:total] + COUNT_WORDS[total + 1 :], steps, truth, balance)
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from earshot.training.questions import answers
@@ -113,7 +113,12 @@ def _pair_one_absent(relation: Relation, view: SceneView, rng: random.Random) ->
 
 
 def _pair_draft(
-    relation: Relation, options: dict[str, str], key: str, slots: dict[str, object], steps: tuple[str, ...], labels: list[str]
+    relation: Relation,
+    options: dict[str, str],
+    key: str,
+    slots: Mapping[str, object],
+    steps: tuple[str, ...],
+    labels: list[str],
 ) -> Draft:
     right = options[key]
     wrong = tuple(text for name, text in options.items() if name != key)
@@ -139,10 +144,14 @@ def _pair_yesno(relation: Relation, view: SceneView, candidates: list[Heard], rn
     text = f"{'Yes' if yes else 'No'}, {near.label.definite} {near.label.verb} {relation.comparative} {far.label.definite}."
     truth = {"labels": [first.key, second.key], "relation": relation.name, "yes": yes}
     slots = {"x": first.label, "y": second.label}
-    return Draft(f"{relation.name}.yesno", slots, text, (), steps, truth, Balance(f"{relation.name}.yesno", str(yes), 2))
+    return Draft(
+        f"{relation.name}.yesno", slots, text, (), steps, truth, Balance(f"{relation.name}.yesno", str(yes), 2)
+    )
 
 
-def _extreme(relation: Relation, view: SceneView, candidates: list[Heard], form: Form, rng: random.Random) -> Draft | None:
+def _extreme(
+    relation: Relation, view: SceneView, candidates: list[Heard], form: Form, rng: random.Random
+) -> Draft | None:
     if len(candidates) < len(view.heard):
         return None
     ordered = sorted(candidates, key=lambda s: getattr(s, relation.attribute), reverse=not relation.lower)
@@ -288,4 +297,3 @@ def side_count(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     balance = Balance(f"side_count.{form}:{side}", text, 4)
     wrong = () if form == "number" else tuple(word for word in COUNT_WORDS if word != text)
     return Draft("side_count.ask", {"place": PLACES[side]}, text, wrong, steps, truth, balance)
-

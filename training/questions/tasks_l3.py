@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
@@ -16,7 +17,7 @@ from earshot.training.questions.tasks_l2 import (
     flip_front_back,
     flip_left_right,
 )
-from earshot.training.questions.think import compare, listing, named, not_heard, plus
+from earshot.training.questions.think import listing, named, not_heard, plus
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 TURNS_DEG = (30, 45, 60, 90, 120, 135, 150, 180)
@@ -56,7 +57,7 @@ def face(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
 
 
 def _after_turn(
-    name: str, form: Form, after: int, slots: dict[str, object], steps: tuple[str, ...], truth: dict[str, object],
+    name: str, form: Form, after: int, slots: Mapping[str, object], steps: tuple[str, ...], truth: Mapping[str, object],
     source: Heard, rng: random.Random,
 ) -> Draft | None:  # fmt: skip
     if form == "number":
@@ -111,8 +112,10 @@ def walk(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """How far a sound is, or which of two is nearer, after walking towards one."""
     if form == "choice":
         return _walk_nearer(view, rng)
-    goal = (pick(view, rng) or [None])[0]
-    if goal is None or abs(goal.elevation_deg) > LEVEL_DEG:
+    if not view.heard:
+        return None
+    goal = rng.choice(view.heard)
+    if abs(goal.elevation_deg) > LEVEL_DEG:
         return None
     fitting = [metres for metres in STEPS_M if metres < goal.distance_m - 0.2]
     if not fitting:
@@ -200,7 +203,11 @@ def stop_remains(view: SceneView, form: Form, rng: random.Random) -> Draft | Non
     truth = {"stopped": stopped.key, "labels": [label.key for label in rest]}
     slots = {"x": stopped.label}
     if form == "open":
-        text = f"Then {answers.joined([label.definite for label in rest])} would remain." if rest else "Nothing would remain."
+        text = (
+            f"Then {answers.joined([label.definite for label in rest])} would remain."
+            if rest
+            else "Nothing would remain."
+        )
         return Draft("stop_remains.ask", slots, text, (), steps, truth)
     asked = [*rest, *view.absent(rng, 2)][:2]
     rng.shuffle(asked)
@@ -228,7 +235,9 @@ def describe(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     other = (b, a) if flip is None else (flip(a), flip(b))
     if other == (a, b):
         return None
-    options = [_story(one, two, places) for places in ((a, b), other) for one, two in ((first, second), (second, first))]
+    options = [
+        _story(one, two, places) for places in ((a, b), other) for one, two in ((first, second), (second, first))
+    ]
     steps = tuple(f"{s.onset_s} {s.name} {SECTORS[k]}" for s, k in ((first, a), (second, b)))
     return Draft("describe.ask", {}, options[0], tuple(options[1:]), steps, {"labels": [first.key, second.key]})
 

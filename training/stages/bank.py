@@ -6,6 +6,7 @@ projector and language model learn from exactly what they will get.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,7 @@ def _write(out: Path, scenes: list[Scene], tokens: Tokens) -> None:
             file.write(json.dumps(scene) + "\n")
 
 
-def mix_scene(
-    shard: Shard, row: int, settings: BankSettings, rng: np.random.Generator
-) -> tuple[Scene, FloatArray]:
+def mix_scene(shard: Shard, row: int, settings: BankSettings, rng: np.random.Generator) -> tuple[Scene, FloatArray]:
     """A random mixture of a rendered scene's stems: its description and its audio [2, samples]."""
     scene = shard.scenes[row]
     count = int(rng.choice(4, p=settings.source_counts))
@@ -170,9 +169,7 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
     return out
 
 
-def _ask_slots(
-    model: Hearing, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]
-) -> Tensor:
+def _ask_slots(model: Hearing, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]) -> Tensor:
     """Head outputs [T, 4, 41] of the slots; each stretch of one class in one slot starts with empty memory."""
     frames = len(classes)
     out = torch.zeros(frames, SLOTS, 41)
@@ -193,7 +190,5 @@ def _stretches(labels: NDArray[np.int64], slot: int) -> list[tuple[int, int, int
     """Runs of one class in a slot as (slot, first frame, end frame, class)."""
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
     return [
-        (slot, begin, end, int(labels[begin]))
-        for begin, end in zip(edges, edges[1:], strict=False)
-        if labels[begin] != EMPTY
+        (slot, begin, end, int(labels[begin])) for begin, end in itertools.pairwise(edges) if labels[begin] != EMPTY
     ]

@@ -37,7 +37,9 @@ class FeatureBank:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         if not (directory / "scenes.jsonl").is_file():
-            raise InputError(f"no feature bank at {directory} (scenes.jsonl is missing): make one from rendered scenes first")
+            raise InputError(
+                f"no feature bank at {directory} (scenes.jsonl is missing): make one from rendered scenes first"
+            )
         lines = (directory / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
         self.scenes: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
         self._check()
@@ -53,7 +55,9 @@ class FeatureBank:
         rows = min(len(array) for array in self._rows.values())
         for scene in self.scenes:
             if scene["bank_row"] < 0 or scene["tokens"] < 1 or scene["bank_row"] + scene["tokens"] > rows:
-                raise InputError(f"scene {scene['id']} of {self.directory} lies outside the {rows} rows of the bank: make it again")
+                raise InputError(
+                    f"scene {scene['id']} of {self.directory} lies outside the {rows} rows of the bank: make it again"
+                )
 
     def audio(self, index: int) -> tuple[Array, Array, Array]:
         """Features of one scene: semantic [n, 317], scene [n, 134], slots [n, 4, 106], float32."""

@@ -29,27 +29,38 @@ Bank = Annotated[Path, typer.Option("--bank", help="Feature bank made by the enc
 
 @app.command()
 def encoders(
-    data: Annotated[Path, typer.Option(help="Holds train/ and validation/ stem shards.")],
-    run: RunDir = Path("runs/nano"), minutes: Minutes = 90.0, threads: Threads = 2,
-) -> None:  # fmt: skip
-    """Train the two hearing networks; goes on from the checkpoint if there is one."""
+    data: Annotated[Path, typer.Option("--data", help="Folder with train/ and validation/ stem shards.")],
+    run: RunDir = Path("runs/nano"),
+    minutes: Minutes = 90.0,
+    threads: Threads = 2,
+    seed: Seed = 1,
+) -> None:
+    """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
 
-    stage.run(data, run / "encoders", stage.EncoderSettings(minutes=minutes, threads=threads))
+    if not (data / "train").is_dir():
+        _fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
+    settings = stage.EncoderSettings(minutes=minutes, threads=threads, seed=seed)
+    stage.run(data, run / "encoders", settings)
+    typer.echo(json.dumps({"stage": "encoders", "run": str(run / "encoders")}))
 
 
 @app.command()
-def bank(
-    data: Annotated[Path, typer.Option(help="Folder of training stem shards.")],
-    run: RunDir = Path("runs/nano"), mixtures: Annotated[int, typer.Option(min=1)] = 3, threads: Threads = 2,
-) -> None:  # fmt: skip
-    """Encode mixtures of all training scenes with the trained encoders."""
-    from earshot.training.models.load import load_hearing
-    from earshot.training.stages.bank import BankSettings, build_bank
+def questions(
+    out: Annotated[Path, typer.Option("--out", help="JSONL file to write.")],
+    scenes: Annotated[Path | None, typer.Option(help="JSONL of scene descriptions; abstract scenes without.")] = None,
+    count: Annotated[int, typer.Option(help="Items to write.", min=1)] = 1000,
+    per_scene: Annotated[int, typer.Option(help="Items per scene.", min=1)] = 3,
+    paraphrase: Annotated[bool, typer.Option("--paraphrase", help="Phrasings that training never uses.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Write question items about scenes as JSONL."""
+    from earshot.training.questions.generate import write_items
 
-    _prepare(threads)
-    count = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures))
-    typer.echo(json.dumps({"stage": "bank", "scenes": count}))
+    if scenes is not None and not scenes.is_file():
+        _fail(InputError(f"no scenes at {scenes}: give a JSONL file with one scene description per line"))
+    written = write_items(out, scenes, count, per_scene, seed, "paraphrase" if paraphrase else "train")
+    typer.echo(json.dumps({"items": written, "out": str(out)}))
 
 
 @app.command()
@@ -113,7 +124,10 @@ def _prepare(threads: int) -> None:
 
     torch.set_num_threads(threads)
     logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=Console(stderr=True), show_path=False)], force=True
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+        force=True,
     )
 
 
@@ -127,7 +141,12 @@ def _readable(records: Iterator[dict[str, float]]) -> Iterator[dict[str, float]]
 
 def _follow(stage: str, records: Iterator[dict[str, float]]) -> None:
     """Show progress; the last line on stdout is the last record as JSON."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+    )
     last: dict[str, float] = {}
     try:
         with Progress(*columns, console=Console(stderr=True)) as progress:

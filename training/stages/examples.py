@@ -66,7 +66,7 @@ def encode_item(tokenizer: Tokenizer, item: Item, evidence_weight: float, think:
         Steps and answer have weight 1, the question 0.
     """
     prompt = build_prompt(item.question, item.choices, think)
-    evidence, steps = split_think(item.think) if think else ("", "")
+    evidence, _ = split_think(item.think) if think else ("", "")
     completion = build_completion(item.answer, item.think if think else None)
     parts = ((prompt.suffix, 0.0), (evidence, evidence_weight), (completion[len(evidence) :], 1.0))
     ids: list[int] = []
@@ -116,5 +116,3 @@ def collate_text(examples: Sequence[Example]) -> TextBatch:
         ids[row, start : example.length] = torch.from_numpy(example.suffix)
         weights[row, start : example.length] = torch.from_numpy(example.weights)
     return TextBatch(ids, weights, sum(example.length for example in examples))
-
-

@@ -10,7 +10,6 @@ from earshot.training.models.spatial import BIN_CENTRES_DEG
 from earshot.training.stages.remix import Batch
 
 
-
 def posterior_azimuth_deg(posterior: Tensor) -> Tensor:
     """Azimuth of posteriors [..., 36]: circular mean over the strongest bin and its two neighbours on each side."""
     centres = torch.deg2rad(torch.tensor(BIN_CENTRES_DEG))

@@ -44,6 +44,8 @@ class LanguageSettings:
         Items per batch; batches that are made (and sorted by length) at once.
     evidence_weight : float
         Weight of evidence lines, which text alone cannot predict: only their format is to be learned.
+    tokenizer_items : int
+        Items that the tokenizer is trained on.
     seed : int
         Seed of weights and items.
     """
@@ -53,6 +55,7 @@ class LanguageSettings:
     batch_items: int = 24
     chunk_batches: int = 64
     evidence_weight: float = 0.1
+    tokenizer_items: int = 20_000
     seed: int = 0
 
 
@@ -124,7 +127,7 @@ def run(directory: Path, settings: LanguageSettings, resume: bool = False) -> It
         model, tokenizer = load_llm(directory), load_tokenizer(directory)
     else:
         (directory / "log.csv").unlink(missing_ok=True)
-        tokenizer = train_tokenizer(vocab_size=settings.shape.vocab)
+        tokenizer = train_tokenizer(settings.tokenizer_items, settings.shape.vocab)
         save_tokenizer(tokenizer, directory)
         model = build_llm(settings.shape, settings.seed)
     model.train()
@@ -174,10 +177,15 @@ def gold_accuracy(model: Any, tokenizer: Tokenizer, items: Sequence[Item], batch
         part = items[start : start + batch]
         for item, text in zip(part, complete(model, tokenizer, [gold_prompt(item)[0] for item in part]), strict=True):
             answer = text.partition(THINK_END)[2].strip()
-            correct = answer.split(",")[0] == item.answer.split(",")[0] if item.form == "yesno" else answer == item.answer
+            correct = (
+                answer.split(",")[0] == item.answer.split(",")[0] if item.form == "yesno" else answer == item.answer
+            )
             right[item.form].append(correct)
             right[f"{item.level} {item.task} {item.form}"].append(correct)
             if item.form == "choice":
                 right[item.level].append(correct)
     model.train(was_training)
-    return {name: round(sum(right[name]) / max(1, len(right[name])), 4) for name in ("L1", "L2", "L3", "choice", "yesno", "number")}
+    return {
+        name: round(sum(right[name]) / max(1, len(right[name])), 4)
+        for name in ("L1", "L2", "L3", "choice", "yesno", "number")
+    }

@@ -36,7 +36,9 @@ class SftSettings:
     seed: int = 0
 
 
-def run(directory: Path, aligned: Path, bank: Path, settings: SftSettings, resume: bool = False) -> Iterator[dict[str, float]]:
+def run(
+    directory: Path, aligned: Path, bank: Path, settings: SftSettings, resume: bool = False
+) -> Iterator[dict[str, float]]:
     """Train projector and language model; yields log records.
 
     Parameters
@@ -68,9 +70,7 @@ def run(directory: Path, aligned: Path, bank: Path, settings: SftSettings, resum
     parameters = {f"llm.{name}": value for name, value in model.named_parameters()}
     parameters |= {f"projector.{name}": value for name, value in projector.named_parameters()}
     batches = AudioBatches(FeatureBank(bank), tokenizer, with_seed(settings.mix, settings.seed))
-    loop = Loop(
-        parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop
-    )
+    loop = Loop(parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop)
     if resume:
         loop.restore()
     yield from loop.run()

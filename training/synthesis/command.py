@@ -18,7 +18,8 @@ from earshot.training.synthesis.scenes import SceneSettings, Split
 app = typer.Typer(help="Synthesise binaural scenes with ground truth.", no_args_is_help=True)
 
 DataOption = Annotated[
-    Path | None, typer.Option(help="Folder with events/, hrtf/, brir/, ambient/; without it sounds and heads are made by rule.")
+    Path | None,
+    typer.Option(help="Folder with events/, hrtf/, brir/, ambient/; without it sounds and heads are made by rule."),
 ]
 CacheOption = Annotated[Path | None, typer.Option(help="Where resampled heads are kept.")]
 

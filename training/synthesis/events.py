@@ -24,9 +24,36 @@ FloatArray = NDArray[np.float32]
 
 # Sounds that go on by themselves; the others are single events that may repeat.
 STEADY = frozenset(
-    "airplane brushing_teeth chainsaw crackling_fire crickets engine hand_saw helicopter insects_flying "
-    "keyboard_typing pouring_water rain sea_waves siren snoring thunderstorm train vacuum_cleaner washing_machine "
-    "wind clock_tick breathing chirping_birds church_bells clock_alarm footsteps frog speech".split()
+    [
+        "airplane",
+        "brushing_teeth",
+        "chainsaw",
+        "crackling_fire",
+        "crickets",
+        "engine",
+        "hand_saw",
+        "helicopter",
+        "insects_flying",
+        "keyboard_typing",
+        "pouring_water",
+        "rain",
+        "sea_waves",
+        "siren",
+        "snoring",
+        "thunderstorm",
+        "train",
+        "vacuum_cleaner",
+        "washing_machine",
+        "wind",
+        "clock_tick",
+        "breathing",
+        "chirping_birds",
+        "church_bells",
+        "clock_alarm",
+        "footsteps",
+        "frog",
+        "speech",
+    ]
 )
 
 

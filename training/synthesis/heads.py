@@ -236,11 +236,18 @@ def _parametric_ear(directions: FloatArray, radius_m: float, pinna_scale: NDArra
     omega0 = SPEED_OF_SOUND_M_S / radius_m
     alpha = 1.05 + 0.95 * np.cos(np.minimum(incidence * 180 / 150, np.pi))
     shadow = (1 + 1j * alpha[:, None] * np.pi * frequency / omega0) / (1 + 1j * np.pi * frequency / omega0)
-    delay = radius_m / SPEED_OF_SOUND_M_S * np.where(
-        incidence < np.pi / 2, 1 - np.cos(incidence), 1 + incidence - np.pi / 2
+    delay = (
+        radius_m
+        / SPEED_OF_SOUND_M_S
+        * np.where(incidence < np.pi / 2, 1 - np.cos(incidence), 1 + incidence - np.pi / 2)
     )
     reflection = np.ones_like(shadow)
-    amplitudes, spans, offsets, pulls = (0.5, -1, 0.5, -0.25, 0.25), (1, 5, 5, 5, 5), (2, 4, 7, 11, 13), (1, .5, .5, .5, .5)
+    amplitudes, spans, offsets, pulls = (
+        (0.5, -1, 0.5, -0.25, 0.25),
+        (1, 5, 5, 5, 5),
+        (2, 4, 7, 11, 13),
+        (1, 0.5, 0.5, 0.5, 0.5),
+    )
     pinna_azimuth = np.arctan2(directions[:, 1], front)
     for amplitude, span, offset, pull, scale in zip(amplitudes, spans, offsets, pulls, pinna_scale, strict=True):
         samples = span * np.cos(pinna_azimuth / 2) * np.sin(pull * (np.pi / 2 - elevation)) + offset

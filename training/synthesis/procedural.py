@@ -8,6 +8,8 @@ level, spectrum and modulation statistics of real recordings of the same classes
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.training.synthesis import procedural_machines as machines
 from earshot.training.synthesis import procedural_nature as nature
 from earshot.training.synthesis import procedural_signals as signals
@@ -16,7 +18,6 @@ from earshot.training.synthesis.procedural_parts import (
     Array,
     shaped_noise,
 )
-from numpy.typing import NDArray
 
 __all__ = ["PROCEDURAL", "SAMPLE_RATE_HZ", "synthesize"]
 

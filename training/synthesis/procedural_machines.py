@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from earshot.training.synthesis.procedural_parts import (
     SAMPLE_RATE_HZ,
     Array,
@@ -141,9 +142,7 @@ def vacuum_cleaner(rng: np.random.Generator, duration_s: float) -> Array:
     return np.asarray(mixture * (1 + 0.04 * slow_curve(rng, count, 2.0)))
 
 
-def _burst(
-    rng: np.random.Generator, length_s: float, decay_s: float, curve: Sequence[tuple[float, float]]
-) -> Array:
+def _burst(rng: np.random.Generator, length_s: float, decay_s: float, curve: Sequence[tuple[float, float]]) -> Array:
     """Noise burst with an exponential decay (time constant ``decay_s``), peak about 1."""
     time = seconds(length_s)
     burst = shaped_noise(rng, len(time), curve) * np.exp(-time / decay_s) * np.minimum(1, time / 0.0006)

@@ -1,6 +1,7 @@
 """Procedural sounds of animals, water and weather."""
 
 import numpy as np
+
 from earshot.training.synthesis.procedural_parts import (
     SAMPLE_RATE_HZ,
     Array,

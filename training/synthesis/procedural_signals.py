@@ -1,6 +1,7 @@
 """Procedural sounds that are meant to be heard: alarms, sirens, horns, bells."""
 
 import numpy as np
+
 from earshot.training.synthesis.procedural_parts import (
     SAMPLE_RATE_HZ,
     Array,

@@ -220,7 +220,9 @@ def _background(
     snr_db = float(rng.uniform(*settings.ambience_snr_db))
     reference = np.median([active_rms(stem.mean(axis=0)) for stem in stems])
     noise *= reference * 10 ** (-snr_db / 20) / (np.sqrt((noise**2).mean()) + 1e-9)
-    hiss = rng.standard_normal((2, length), dtype=np.float32) * np.float32(reference * 10 ** (-rng.uniform(35, 60) / 20))
+    hiss = rng.standard_normal((2, length), dtype=np.float32) * np.float32(
+        reference * 10 ** (-rng.uniform(35, 60) / 20)
+    )
     return noise + hiss, {"kind": kind, "snr_db": round(snr_db, 1)}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,9 @@ class Shoebox:
 
     def position(self, direction: NDArray[np.floating], distance_m: float) -> NDArray[np.float64]:
         """Room coordinates of a point seen from the head in unit vector ``direction`` at ``distance_m``."""
-        return np.asarray(self.listener_m) + distance_m * _rotate(np.asarray(direction, float)[None], self.facing_deg)[0]
+        return (
+            np.asarray(self.listener_m) + distance_m * _rotate(np.asarray(direction, float)[None], self.facing_deg)[0]
+        )
 
     def contains(self, point_m: NDArray[np.floating], margin_m: float = 0.15) -> bool:
         """Whether a point lies inside the room with a margin to every wall."""
@@ -111,9 +114,7 @@ def _image_sources(room: Shoebox, source_m: NDArray[np.float64]) -> tuple[NDArra
     import pyroomacoustics as pra
 
     absorption = room.absorption()
-    material = pra.Material(
-        {"description": "walls", "coeffs": list(absorption), "center_freqs": list(BAND_CENTRES_HZ)}
-    )
+    material = pra.Material({"description": "walls", "coeffs": list(absorption), "center_freqs": list(BAND_CENTRES_HZ)})
     box = pra.ShoeBox(list(room.size_m), fs=SAMPLE_RATE_HZ, materials=material, max_order=IMAGE_ORDER)
     box.add_source(list(source_m))
     box.add_microphone(list(room.listener_m))
@@ -184,7 +185,7 @@ def _coherent_noise(head: Head, length: int, rng: np.random.Generator) -> FloatA
     bins = np.linspace(0, SAMPLE_RATE_HZ / 2, head.diffuse.shape[1])
     spectra *= np.stack([np.interp(frequency, bins, ear) for ear in head.diffuse])
     edges = (0.0, *BAND_EDGES_HZ, SAMPLE_RATE_HZ)
-    bands = [spectra * ((frequency >= low) & (frequency < high)) for low, high in zip(edges, edges[1:], strict=False)]
+    bands = [spectra * ((frequency >= low) & (frequency < high)) for low, high in itertools.pairwise(edges)]
     return np.fft.irfft(np.stack(bands), size)[..., :length].astype(np.float32)
 
 

@@ -16,8 +16,21 @@ Scene = dict[str, Any]
 # Heads and measured rooms kept out of training. KU100 is the head of the BBC and SARC rooms: real-room figures are
 # therefore on a head and in rooms that were never heard. Every pinna of KEMAR counts as one head.
 VALIDATION_HEADS = frozenset(
-    "KU100_HRIR_L2702 KU100_HRIR_CIRC360 MIT_KEMAR_normal_pinna MIT_KEMAR_large_pinna SADIE_Subject_002_DFC_48k "
-    "LISTEN_IRC_1002 CIPIC_021 CIPIC_003 CIPIC_028 CIPIC_059 CIPIC_126 CIPIC_137 CIPIC_162".split()
+    [
+        "KU100_HRIR_L2702",
+        "KU100_HRIR_CIRC360",
+        "MIT_KEMAR_normal_pinna",
+        "MIT_KEMAR_large_pinna",
+        "SADIE_Subject_002_DFC_48k",
+        "LISTEN_IRC_1002",
+        "CIPIC_021",
+        "CIPIC_003",
+        "CIPIC_028",
+        "CIPIC_059",
+        "CIPIC_126",
+        "CIPIC_137",
+        "CIPIC_162",
+    ]
 )
 VALIDATION_ROOMS = frozenset({"bbcrd", "sarc-pdn", "sarc-pup"})
 TRAINING_FOLDS = (1, 2, 3)

@@ -18,18 +18,14 @@ from earshot.runtime.scene.words import direction_words, distance_words
 
 
 def ask(
-    audio: Annotated[
-        Path | None, typer.Argument(help="Binaural WAV, FLAC or OGG file, left ear first.")
-    ] = None,
+    audio: Annotated[Path | None, typer.Argument(help="Binaural WAV, FLAC or OGG file, left ear first.")] = None,
     question: Annotated[str | None, typer.Argument(help="For example: 'Where is the dog?'")] = None,
     choices: Annotated[
         list[str] | None, typer.Option(help="An option to choose from; give it two to eight times.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
-    no_think: Annotated[
-        bool, typer.Option("--no-think", help="Answer without writing evidence first.")
-    ] = False,
+    no_think: Annotated[bool, typer.Option("--no-think", help="Answer without writing evidence first.")] = False,
     batch: Annotated[Path | None, typer.Option(help="JSONL file of items to answer.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSONL file of answers; continued if it exists.")] = None,
 ) -> None:
@@ -85,9 +81,7 @@ def _tell(result: AskResult, as_json: bool) -> None:
 
 
 def _words(source: SourceEstimate) -> str:
-    place = (
-        f"{direction_words(source.azimuth_deg, source.elevation_deg)}, {distance_words(source.distance_m)}"
-    )
+    place = f"{direction_words(source.azimuth_deg, source.elevation_deg)}, {distance_words(source.distance_m)}"
     return f"{source.label}: {place}, {source.onset_s:.1f}-{source.offset_s:.1f} s ({source.confidence:.0%})"
 
 

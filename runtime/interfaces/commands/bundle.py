@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from earshot.runtime.bundle.default import verified_bundle
 from earshot.runtime.bundle.manifest import BUNDLE_FILES, Manifest
 

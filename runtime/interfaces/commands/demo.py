@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
 from earshot.runtime.audio.source import ArraySource, AudioSource
 from earshot.runtime.demo.questions import DemoQuestion, demo_questions
 from earshot.runtime.demo.scene import DEMO_S, DEMO_SOURCES, render_demo
@@ -18,10 +23,6 @@ from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.radar import render_radar
 from earshot.runtime.language.answerer import Answer, Answerer
 from earshot.runtime.scene.sources import SourceEstimate, summarize
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 
 def demo(

@@ -7,6 +7,7 @@ import platform
 from typing import Annotated, Any
 
 import typer
+
 from earshot.runtime.errors import DeviceError
 
 _REMEDIES = {
@@ -23,9 +24,7 @@ def devices(json: Annotated[bool, typer.Option("--json", help="Print one JSON do
         typer.echo(json_module.dumps({"inputs": inputs}))
         return
     if not inputs:
-        raise DeviceError(
-            "no audio input found; connect a microphone or a sound card and run 'earshot devices' again"
-        )
+        raise DeviceError("no audio input found; connect a microphone or a sound card and run 'earshot devices' again")
     for item in inputs:
         ears = "two ears" if item["channels"] >= 2 else "one channel, no directions"
         mark = "*" if item["default"] else " "
@@ -79,11 +78,7 @@ def load_sounddevice() -> Any:
         import sounddevice
     except OSError as error:  # "PortAudio library not found"
         remedy = _REMEDIES.get(platform.system(), "install PortAudio")
-        raise DeviceError(
-            f"the system library PortAudio is missing, live sound needs it; {remedy}"
-        ) from error
+        raise DeviceError(f"the system library PortAudio is missing, live sound needs it; {remedy}") from error
     except ModuleNotFoundError as error:
-        raise DeviceError(
-            "the package sounddevice is missing; install it with: pip install sounddevice"
-        ) from error
+        raise DeviceError("the package sounddevice is missing; install it with: pip install sounddevice") from error
     return sounddevice

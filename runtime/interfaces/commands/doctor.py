@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
 from earshot.runtime.bundle.default import verified_bundle
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.health import ChannelHealth
 from earshot.runtime.audio.source import AudioChunk, AudioSource

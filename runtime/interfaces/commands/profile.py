@@ -8,13 +8,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.table import Table
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.measure import Profile, Samples, measure
-from rich.console import Console
-from rich.table import Table
 
 NOISE_S = 12.0
 

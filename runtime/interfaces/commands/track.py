@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import UsageError

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.resample import StreamResampler
 from earshot.runtime.audio.source import ArraySource, AudioSource, even_chunks
 from earshot.runtime.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def noise(frames: int, seed: int = 0) -> np.ndarray:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import InputError, UsageError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 
 def tones(rate_hz: int, seconds: float, left_hz: float = 440.0, right_hz: float = 1000.0) -> np.ndarray:
@@ -77,9 +78,7 @@ def test_chunks_follow_each_other_with_true_times(tmp_path: Path) -> None:
     chunk=st.integers(1, 3000),
     rate_hz=st.sampled_from([8000, 16000, 44100, 48000]),
 )
-def test_no_result_depends_on_block_or_chunk_size(
-    tmp_path: Path, block: int, chunk: int, rate_hz: int
-) -> None:
+def test_no_result_depends_on_block_or_chunk_size(tmp_path: Path, block: int, chunk: int, rate_hz: int) -> None:
     path = tmp_path / f"{rate_hz}.flac"
     if not path.exists():
         soundfile.write(path, np.random.default_rng(2).uniform(-0.5, 0.5, (4321, 2)), rate_hz)
@@ -105,9 +104,7 @@ def test_construction_never_fails_and_reading_needs_open() -> None:
     source.close()
 
 
-@pytest.mark.parametrize(
-    "setting", [{"pace": "slow"}, {"speed": 0.0}, {"speed": float("nan")}, {"chunk_samples": 0}]
-)
+@pytest.mark.parametrize("setting", [{"pace": "slow"}, {"speed": 0.0}, {"speed": float("nan")}, {"chunk_samples": 0}])
 def test_impossible_settings_are_wrong_use(tmp_path: Path, setting: dict[str, object]) -> None:
     soundfile.write(tmp_path / "a.wav", tones(16000, 0.1), 16000)
     with pytest.raises(UsageError):
@@ -273,9 +270,7 @@ def test_a_long_file_is_not_loaded_into_memory(tmp_path: Path) -> None:
         "    n = sum(c.samples.shape[1] for c in source)\n"
         "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
-    ).stdout
+    out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout
     samples, grown_kb = map(int, out.split())
     assert samples == 20 * 60 * 16000
     assert grown_kb < 60_000

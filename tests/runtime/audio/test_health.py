@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from earshot.runtime.audio.health import ChannelHealth, Finding
-from earshot.runtime.audio.source import AudioChunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from earshot.runtime.audio.health import ChannelHealth, Finding
+from earshot.runtime.audio.source import AudioChunk
 
 RATE_HZ = 16000
 

@@ -6,9 +6,10 @@ import threading
 import time
 
 import numpy as np
-from earshot.runtime.audio.ring import RingBuffer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from earshot.runtime.audio.ring import RingBuffer
 
 
 def ramp(start: int, count: int) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Any
 import gguf
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+
 from earshot.runtime.bundle.manifest import (
     BUNDLE_FILES,
     FileEntry,
@@ -18,7 +20,6 @@ from earshot.runtime.bundle.manifest import (
     Measured,
 )
 from earshot.runtime.labels import load_labels
-from onnx import TensorProto, helper, numpy_helper
 
 LABELS = tuple(label.key for label in load_labels())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from earshot.runtime.bundle import default
 from earshot.runtime.errors import BundleError
-
 from tests.runtime.bundle.making import make_bundle
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from earshot.runtime.bundle.gguf_check import TENSOR_TYPES, GgufRefused, check_gguf, check_gguf_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earshot.runtime.bundle.gguf_check import TENSOR_TYPES, GgufRefused, check_gguf, check_gguf_bytes
 from tests.runtime.bundle.making import write_tiny_gguf
 
 
@@ -28,9 +28,7 @@ def text(value: str | bytes) -> bytes:
 
 
 def header(keys: list[bytes], tensors: list[bytes], *, version: int = 3, payload: int = 256) -> bytes:
-    head = (
-        b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys)) + b"".join(keys) + b"".join(tensors)
-    )
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys)) + b"".join(keys) + b"".join(tensors)
     return head + bytes(-len(head) % 32) + bytes(payload)
 
 
@@ -83,9 +81,7 @@ def test_a_cut_file_is_refused(tiny: bytes, keep: float) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.integers(0, 500), value=st.integers(0, 255))
-def test_a_changed_header_byte_is_refused_or_harmless_never_a_crash(
-    tiny: bytes, place: int, value: int
-) -> None:
+def test_a_changed_header_byte_is_refused_or_harmless_never_a_crash(tiny: bytes, place: int, value: int) -> None:
     data = bytearray(tiny)
     data[place] = value
     try:

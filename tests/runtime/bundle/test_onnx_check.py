@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx, check_onnx_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx, check_onnx_bytes
 from tests.runtime.bundle.making import tiny_onnx
 
 
@@ -48,9 +48,7 @@ def test_operators_built_into_onnx_runtime_are_accepted() -> None:
 
 
 def test_weights_saved_in_another_file_are_refused(tmp_path: Path) -> None:
-    onnx.save(
-        tiny_onnx(), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0
-    )
+    onnx.save(tiny_onnx(), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     with pytest.raises(OnnxRefused, match="external data"):
         check_onnx(tmp_path / "m.onnx")
 
@@ -64,22 +62,16 @@ def test_external_data_is_found_wherever_a_tensor_can_be() -> None:
     in_list.graph.node[0].attribute.append(onnx.AttributeProto(name="t", type=9, tensors=[external_tensor()]))
     refused(in_list, "external data")
     in_sparse = tiny_onnx()
-    in_sparse.graph.sparse_initializer.append(
-        onnx.SparseTensorProto(values=external_tensor(), indices=plain, dims=[9])
-    )
+    in_sparse.graph.sparse_initializer.append(onnx.SparseTensorProto(values=external_tensor(), indices=plain, dims=[9]))
     refused(in_sparse, "external data")
     in_sparse_attribute = tiny_onnx()
     sparse = onnx.SparseTensorProto(values=plain, indices=external_tensor(), dims=[9])
-    in_sparse_attribute.graph.node[0].attribute.append(
-        onnx.AttributeProto(name="s", type=11, sparse_tensor=sparse)
-    )
+    in_sparse_attribute.graph.node[0].attribute.append(onnx.AttributeProto(name="s", type=11, sparse_tensor=sparse))
     refused(in_sparse_attribute, "external data")
     refused(nested(helper.make_graph([], "inner", [], [], [external_tensor()])), "external data")
     in_function = tiny_onnx()
     body = [helper.make_node("Constant", [], ["k"], value=external_tensor())]
-    in_function.functions.append(
-        helper.make_function("", "f", [], ["k"], body, [helper.make_opsetid("", 17)])
-    )
+    in_function.functions.append(helper.make_function("", "f", [], ["k"], body, [helper.make_opsetid("", 17)]))
     refused(in_function, "external data")
 
 
@@ -98,9 +90,7 @@ def test_foreign_operators_are_found_wherever_a_node_can_be() -> None:
     refused(at_top, "evil.ops")
     refused(nested(helper.make_graph([foreign], "inner", [], [])), "evil.ops")
     in_function = tiny_onnx()
-    in_function.functions.append(
-        helper.make_function("", "f", ["x"], ["z"], [foreign], [helper.make_opsetid("", 17)])
-    )
+    in_function.functions.append(helper.make_function("", "f", ["x"], ["z"], [foreign], [helper.make_opsetid("", 17)]))
     refused(in_function, "evil.ops")
     imported = tiny_onnx()
     imported.opset_import.append(helper.make_opsetid("evil.ops", 1))
@@ -109,9 +99,7 @@ def test_foreign_operators_are_found_wherever_a_node_can_be() -> None:
 
 def test_built_in_operators_that_read_files_are_refused() -> None:
     model = tiny_onnx()
-    model.graph.node.append(
-        helper.make_node("EPContext", [], ["z"], domain="com.microsoft", ep_cache_context="x.bin")
-    )
+    model.graph.node.append(helper.make_node("EPContext", [], ["z"], domain="com.microsoft", ep_cache_context="x.bin"))
     refused(model, "EPContext")
 
 

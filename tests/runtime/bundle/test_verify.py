@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from earshot.runtime.bundle.manifest import BUNDLE_FILES, MANIFEST_NAME, Manifest, is_plain_name
-from earshot.runtime.bundle.verify import verify_bundle
-from earshot.runtime.errors import BundleError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from earshot.runtime.bundle.manifest import BUNDLE_FILES, MANIFEST_NAME, Manifest, is_plain_name
+from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.errors import BundleError
 from tests.runtime.bundle.making import edit_manifest, make_bundle, manifest_of, reseal, write_tiny_gguf
 
 
@@ -69,9 +69,7 @@ def test_one_flipped_bit_anywhere_is_noticed(bundle: Path, name: str, place: flo
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_of_the_manifest_never_lets_other_files_pass(
-    bundle: Path, place: float, bit: int
-) -> None:
+def test_a_flipped_bit_of_the_manifest_never_lets_other_files_pass(bundle: Path, place: float, bit: int) -> None:
     """It is refused, or it touched only words that describe (a name, a figure), not files or settings."""
     path, expected = bundle / MANIFEST_NAME, manifest_of(bundle)
     whole = path.read_bytes()
@@ -111,9 +109,7 @@ def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*BUNDLE_FILES, MANIFEST_NAME])
-def test_a_symbolic_link_is_refused_even_to_the_right_content(
-    bundle: Path, tmp_path: Path, name: str
-) -> None:
+def test_a_symbolic_link_is_refused_even_to_the_right_content(bundle: Path, tmp_path: Path, name: str) -> None:
     shutil.move(bundle / name, tmp_path / name)
     (bundle / name).symlink_to(tmp_path / name)
     refusal(bundle, name, "symbolic link")
@@ -166,15 +162,9 @@ CHANGES: dict[str, dict[str, object]] = {
     "labels out of order": {"labels": [f"z{60 - i:02d}" for i in range(61)]},
     "the labels of another table": {"labels": [f"class_{i:02d}" for i in range(61)]},
     "labels twice": {"labels": ["dog"] * 61},
-    "a negative width": {
-        "llm": {"architecture": "llama", "hidden": -1, "context": 128, "quantization": "F32"}
-    },
-    "a number as text": {
-        "llm": {"architecture": "llama", "hidden": "64", "context": 128, "quantization": "F32"}
-    },
-    "a foreign family": {
-        "llm": {"architecture": "other", "hidden": 64, "context": 128, "quantization": "F32"}
-    },
+    "a negative width": {"llm": {"architecture": "llama", "hidden": -1, "context": 128, "quantization": "F32"}},
+    "a number as text": {"llm": {"architecture": "llama", "hidden": "64", "context": 128, "quantization": "F32"}},
+    "a foreign family": {"llm": {"architecture": "other", "hidden": 64, "context": 128, "quantization": "F32"}},
     "another hop": {"features": {"hop": 160}},
     "no licence": {"licences": {}},
     "slots without end": {"slots": 10**9},
@@ -189,9 +179,7 @@ def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, changes: dic
     refusal(bundle, MANIFEST_NAME)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "[" * 100_000, '{"name": "' + "x" * (1 << 20) + '"}', "\0"]
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"name": "' + "x" * (1 << 20) + '"}', "\0"])
 def test_a_manifest_that_is_no_manifest_is_refused(bundle: Path, text: str) -> None:
     (bundle / MANIFEST_NAME).write_text(text)
     refusal(bundle, MANIFEST_NAME)

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from earshot.runtime.demo.head import Room, binaural, ear_delays_s
 from earshot.runtime.demo.questions import demo_questions
 from earshot.runtime.demo.scene import DEMO_SOURCES, render_demo
 from earshot.runtime.demo.sounds import alarm_beeps, bird_song, knocks
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 OUTDOORS = Room(order=0)
 

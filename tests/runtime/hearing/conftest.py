@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from earshot.runtime.hearing.encoders import Encoders
 
+from earshot.runtime.hearing.encoders import Encoders
 from tests.runtime.tiny_bundle import write_tiny_networks
 
 

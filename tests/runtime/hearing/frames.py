@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earshot.runtime.geometry import angle_between_azimuths, unit_vector
 from earshot.runtime.hearing.encoders import HearingFrame
 from earshot.runtime.hearing.posterior import bin_centres_deg
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from earshot.runtime.errors import BundleError
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream, HearingFrame
 from earshot.runtime.hearing.features import features_of
-
 from tests.runtime.hearing.sounds import bursts, noise
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS, write_tiny_networks
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from earshot.runtime.hearing.features import FeatureExtractor, features_of, mel_filterbank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from earshot.runtime.hearing.features import FeatureExtractor, features_of, mel_filterbank
 
 
 def noise(samples: int, seed: int = 0) -> NDArray[np.float32]:

@@ -6,15 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from earshot.runtime.audio.source import ArraySource, AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.sources import summarize
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.runtime.hearing.sounds import Samples, bursts, noise
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.posterior import (
     bin_centres_deg,
@@ -11,9 +14,6 @@ from earshot.runtime.hearing.posterior import (
     lobe_azimuth_deg,
     spread_deg,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.runtime.hearing.frames import lobe
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS, SlotAllocator, SlotSettings, allocate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS, SlotAllocator, SlotSettings, allocate
 
 
 def silence(frames: int) -> NDArray[np.float64]:

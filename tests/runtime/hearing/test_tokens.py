@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from earshot.runtime.hearing.encoders import Encoders, HearingFrame
-from earshot.runtime.hearing.features import features_of
-from earshot.runtime.hearing.tokens import TokenPooler, TokenRing, Tokens, pool_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earshot.runtime.hearing.encoders import Encoders, HearingFrame
+from earshot.runtime.hearing.features import features_of
+from earshot.runtime.hearing.tokens import TokenPooler, TokenRing, Tokens, pool_frames
 from tests.runtime.hearing.sounds import bursts
 
 
@@ -45,19 +45,11 @@ def test_semantic_and_scene_parts_are_means_in_the_order_of_the_contract() -> No
     tokens = pool_frames(frames)
     assert tokens.semantic.shape == (1, 317)
     assert tokens.scene.shape == (1, 134)
-    np.testing.assert_allclose(
-        tokens.semantic[0, :256], np.mean([f.semantic_embedding for f in frames], 0), rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        tokens.semantic[0, 256:], np.mean([f.class_probability for f in frames], 0), rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        tokens.scene[0, :128], np.mean([f.scene_embedding for f in frames], 0), rtol=1e-5
-    )
+    np.testing.assert_allclose(tokens.semantic[0, :256], np.mean([f.semantic_embedding for f in frames], 0), rtol=1e-5)
+    np.testing.assert_allclose(tokens.semantic[0, 256:], np.mean([f.class_probability for f in frames], 0), rtol=1e-5)
+    np.testing.assert_allclose(tokens.scene[0, :128], np.mean([f.scene_embedding for f in frames], 0), rtol=1e-5)
     assert tokens.scene[0, 128] == pytest.approx(np.mean([f.log_t60 for f in frames]), rel=1e-5)
-    np.testing.assert_allclose(
-        tokens.scene[0, 129:], np.mean([f.count_probability for f in frames], 0), rtol=1e-5
-    )
+    np.testing.assert_allclose(tokens.scene[0, 129:], np.mean([f.count_probability for f in frames], 0), rtol=1e-5)
 
 
 def test_slot_part_is_one_hot_five_pair_activities_posterior_direction_distance() -> None:
@@ -84,9 +76,7 @@ def test_a_slot_that_changed_hands_speaks_for_its_last_class_only() -> None:
     assert slot[:61].argmax() == 5
     assert not slot[61:64].any(), "the class did not hold the slot in the first three pairs"
     assert slot[64] == pytest.approx(np.mean([f.activity[0] for f in frames[6:8]]), rel=1e-5)
-    np.testing.assert_allclose(
-        slot[66:102], np.mean([f.azimuth_posterior[0] for f in frames[6:]], 0), rtol=1e-5
-    )
+    np.testing.assert_allclose(slot[66:102], np.mean([f.azimuth_posterior[0] for f in frames[6:]], 0), rtol=1e-5)
 
 
 def test_a_class_that_left_within_the_token_is_still_told() -> None:

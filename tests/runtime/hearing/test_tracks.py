@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.tracks import SceneSnapshot, Tracker, TrackerSettings, TrackSnapshot
-
 from tests.runtime.hearing.frames import Heard, frame
 
 

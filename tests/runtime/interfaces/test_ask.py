@@ -40,9 +40,7 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_json_answer_of_an_open_question(
-    sound: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_answer_of_an_open_question(sound: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("ask", sound, "Where is it?", "--json", "--bundle", tiny_bundle) == 0
     result = document(capsys)
     assert set(result) == KEYS
@@ -67,9 +65,7 @@ def test_a_question_with_choices_is_answered_with_one_of_them(
     assert bool(result["reasoning"]) == think
 
 
-def test_people_get_the_answer_first(
-    sound: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_people_get_the_answer_first(sound: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("ask", sound, "Which?", "--choices", "one", "--choices", "two", "--bundle", tiny_bundle) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] in ("A) one", "B) two")

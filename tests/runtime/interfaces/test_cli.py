@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError, InputError, UsageError
 from earshot.runtime.interfaces import cli, registry
-
 from tests.runtime.bundle.making import make_bundle
 
 PROGRAM = [sys.executable, "-m", "earshot.runtime.interfaces.cli"]
@@ -60,9 +60,7 @@ def test_errors_for_people_are_one_line_and_their_exit_code(
     assert "broken" in one_line(capsys)
 
 
-def test_a_bug_is_one_line_with_the_way_to_see_more(
-    stand_in: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bug_is_one_line_with_the_way_to_see_more(stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in(failing(KeyError("x")))
     assert cli.run(["demo"]) == 1
     assert "--debug" in one_line(capsys)
@@ -92,9 +90,7 @@ def test_a_real_ctrl_c_ends_with_130(tmp_path: Path) -> None:
         "r._runtime_target = lambda name: wait\n"
         "c.main(['demo'])\n"
     )
-    program = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert program.stdout is not None
     assert program.stdout.readline() == "ready\n"
     program.send_signal(signal.SIGINT)
@@ -124,9 +120,7 @@ def test_what_a_command_returns_is_no_exit_code_unless_it_is_a_number(stand_in: 
         assert cli.run(["demo"]) == code
 
 
-@pytest.mark.parametrize(
-    "arguments", [["nope"], ["--nope"], ["bundle", "verify", "--nope"], ["bundle", "nope"]]
-)
+@pytest.mark.parametrize("arguments", [["nope"], ["--nope"], ["bundle", "verify", "--nope"], ["bundle", "nope"]])
 def test_wrong_use_is_2_and_names_the_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(arguments) == 2
     assert "--help'" in one_line(capsys)
@@ -204,17 +198,13 @@ def test_an_import_bug_of_our_own_is_a_bug_not_a_missing_extra(
 
 def test_bundle_verify_as_a_program(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle")
-    done = subprocess.run(
-        [*PROGRAM, "bundle", "verify", str(bundle)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([*PROGRAM, "bundle", "verify", str(bundle)], capture_output=True, text=True, check=True)
     assert "tiny 0.0.1 is whole" in done.stdout
     with (bundle / "llm.gguf").open("r+b") as file:
         file.seek(100)
         file.write(b"\xff\xff")
     environment = {**os.environ, "EARSHOT_BUNDLE": str(bundle)}
-    done = subprocess.run(
-        [*PROGRAM, "bundle", "verify"], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([*PROGRAM, "bundle", "verify"], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout) == (4, "")
     assert "llm.gguf is damaged" in done.stderr
     assert done.stderr.count("\n") == 1

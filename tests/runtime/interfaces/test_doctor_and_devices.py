@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from earshot.runtime.errors import DeviceError
 from earshot.runtime.interfaces import cli
 from earshot.runtime.interfaces.commands import devices as devices_module
 from earshot.runtime.interfaces.commands.doctor import Library, check_library, cpu_flags
-
 from tests.runtime.bundle.making import make_bundle
 
 
@@ -77,9 +77,7 @@ def test_doctor_ends_with_one_json_document_and_the_code_of_the_first_problem(
     assert "llm.gguf is missing" in line
 
 
-@pytest.mark.parametrize(
-    ("system", "remedy"), [("Linux", "libportaudio2"), ("Darwin", "brew"), ("Windows", "pip")]
-)
+@pytest.mark.parametrize(("system", "remedy"), [("Linux", "libportaudio2"), ("Darwin", "brew"), ("Windows", "pip")])
 def test_a_missing_portaudio_has_a_remedy_per_system(
     system: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.demo import demo
@@ -18,7 +19,6 @@ from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.telling import JsonTeller
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.answerer import Answerer
-
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS
 
 CLASSES = {LOW_CLASS, MIDDLE_CLASS, HIGH_CLASS}

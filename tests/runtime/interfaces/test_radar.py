@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from earshot.runtime.interfaces.radar import render_radar
-from earshot.runtime.scene.sources import SourceEstimate
 from hypothesis import given
 from hypothesis import strategies as st
+
+from earshot.runtime.interfaces.radar import render_radar
+from earshot.runtime.scene.sources import SourceEstimate
 
 
 def source(azimuth_deg: float, distance_m: float = 2.0, label: str = "Dog") -> SourceEstimate:

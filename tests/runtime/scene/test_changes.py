@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from earshot.runtime.scene.changes import ChangeDetector, TrackChange
-
 from tests.runtime.hearing.frames import Heard
 from tests.runtime.hearing.test_tracks import track
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.sources import summarize
-
 from tests.runtime.hearing.frames import Heard
 from tests.runtime.hearing.test_tracks import track
 

@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from earshot.runtime.geometry import angle_between_azimuths
-from earshot.runtime.scene.words import SECTORS, clock_position, direction_words, distance_words, sector8
 from hypothesis import given
 from hypothesis import strategies as st
+
+from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.scene.words import SECTORS, clock_position, direction_words, distance_words, sector8
 
 azimuths = st.floats(-180, 180, exclude_min=True)
 elevations = st.floats(-90, 90)

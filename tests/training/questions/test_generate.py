@@ -11,7 +11,13 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.runtime.language.prompt import MAX_QUESTION_CHARS, build_prompt, normalise_text, parse_choice, parse_evidence
+from earshot.runtime.language.prompt import (
+    MAX_QUESTION_CHARS,
+    build_prompt,
+    normalise_text,
+    parse_choice,
+    parse_evidence,
+)
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import TASKS
 from earshot.training.questions.phrasing import all_phrasings, phrasings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from earshot.training.stages.loop import LoopSettings, Progress, learning_rate_a
 from tests.training.stages.fake_bank import make_fake_bank
 
 QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
-LANGUAGE = language.LanguageSettings(loop=QUICK, shape=TINY, batch_items=4, chunk_batches=3)
+LANGUAGE = language.LanguageSettings(loop=QUICK, shape=TINY, batch_items=4, chunk_batches=3, tokenizer_items=300)
 MIX = AudioMix(batch_items=4, chunk_batches=3)
 
 
@@ -105,18 +106,19 @@ def test_resuming_gives_the_loss_curve_of_an_unbroken_run(tmp_path: Path) -> Non
 def test_a_tiny_model_overfits_32_items(tokenizer: Tokenizer) -> None:
     torch.manual_seed(0)
     items = [item for item in itertools.islice(item_stream(9), 60) if item.form == "choice"][:32]
-    batch = collate_text([encode_item(tokenizer, item, 0.0) for item in items])
-    model = build_llm(replace(TINY, hidden=128, heads=2))
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(90):
-        loss, _ = language.text_loss(model, batch)
+    examples = sorted((encode_item(tokenizer, item, 0.0) for item in items), key=lambda example: example.length)
+    batches = [collate_text(examples[first : first + 8]) for first in range(0, 32, 8)]
+    model = build_llm(TINY)
+    optimizer = torch.optim.AdamW(model.parameters(), 6e-3)
+    for step in range(150):
+        loss, _ = language.text_loss(model, batches[step % 4])
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if float(loss) < 0.02:
-            break
-    assert float(loss) < 0.1
-    scores = language.gold_accuracy(model, tokenizer, items[:16])
+    total = sum(float(language.text_loss(model, batch)[0].detach()) for batch in batches) / 4
+    assert total < 0.1
+    scores = language.gold_accuracy(model, tokenizer, items[:8])
     assert scores["choice"] > 0.8
 
 
@@ -127,7 +129,9 @@ def test_gold_prompt_ends_behind_the_evidence(tokenizer: Tokenizer) -> None:
 
 
 def test_alignment_trains_the_projector_and_nothing_else(tmp_path: Path, start: Path, bank: Path) -> None:
-    settings = alignment.AlignmentSettings(loop=replace(QUICK, steps=30), mix=replace(MIX, no_think_share=0.0, replay_share=0.0))
+    settings = alignment.AlignmentSettings(
+        loop=replace(QUICK, steps=30), mix=replace(MIX, no_think_share=0.0, replay_share=0.0)
+    )
     list(alignment.run(tmp_path, start, bank, settings))
     assert (tmp_path / "model.safetensors").read_bytes() == (start / "model.safetensors").read_bytes()
     before = alignment.new_projector(build_llm(TINY)).state_dict()
@@ -189,3 +193,12 @@ def test_wrong_use_is_exit_code_2(arguments: list[str], code: int) -> None:
 def test_a_missing_checkpoint_is_exit_code_3(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["alignment", "--bank", str(tmp_path), "--run", str(tmp_path)])
     assert result.exit_code == 3
+
+
+def test_questions_are_written_as_json_lines(tmp_path: Path, bank: Path) -> None:
+    out = tmp_path / "items.jsonl"
+    arguments = ["questions", "--out", str(out), "--scenes", str(bank / "scenes.jsonl"), "--count", "30"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    items = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(items) == 30 and all(item["scene"].startswith("fake-") for item in items)
