@@ -58,7 +58,8 @@ def make_recordings(data: Path, out: Path, count: int, room: str = "bbcrd", seed
     responses = [r for r in world.measured if r.room == room and abs(r.elevation_deg) < 45]
     rng = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
-    items, truths = [], []
+    items: list[dict[str, Any]] = []
+    truths: list[dict[str, Any]] = []
     for number in range(count):
         placed = _place(world, responses, 2 if number % 3 == 2 else 1, rng)
         name = f"{room}-{number:03d}.wav"
@@ -98,7 +99,7 @@ def _record(world: World, placed: list[Placed], rng: np.random.Generator) -> NDA
         mixture[:, start:stop] += wet[:, : stop - start]
     level = np.sqrt((mixture**2).mean()) + 1e-9
     mixture += rng.standard_normal(mixture.shape) * level * 10 ** (NOISE_DB / 20)
-    return (0.5 * mixture / np.abs(mixture).max()).astype(np.float32)
+    return np.asarray(0.5 * mixture / np.abs(mixture).max(), np.float32)
 
 
 def _questions(placed: list[Placed]) -> list[tuple[str, dict[str, Any]]]:

@@ -82,8 +82,9 @@ class Trunk(nn.Module):
 
 def gru_step(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
     """One GRU step with plain products, which export and quantise well: x [N, in], hidden [N, H] -> [N, H]."""
-    gates_x = nn.functional.linear(x, gru.weight_ih_l0, gru.bias_ih_l0)
-    gates_h = nn.functional.linear(hidden, gru.weight_hh_l0, gru.bias_hh_l0)
+    weight_x, weight_h, bias_x, bias_h = gru.all_weights[0]
+    gates_x = nn.functional.linear(x, weight_x, bias_x)
+    gates_h = nn.functional.linear(hidden, weight_h, bias_h)
     reset_x, update_x, new_x = gates_x.chunk(3, dim=-1)
     reset_h, update_h, new_h = gates_h.chunk(3, dim=-1)
     reset, update = torch.sigmoid(reset_x + reset_h), torch.sigmoid(update_x + update_h)

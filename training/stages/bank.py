@@ -10,6 +10,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -85,7 +86,8 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
 
 
 def _halved(tokens: Tokens) -> Tokens:
-    return Tokens(*(part.astype(np.float16) for part in (tokens.semantic, tokens.scene, tokens.slots)))
+    """The tokens rounded as they will be stored, in half of the memory."""
+    return Tokens(*(cast(FloatArray, part.astype(np.float16)) for part in tokens.as_dict().values()))
 
 
 def _write(out: Path, scenes: list[Scene], tokens: Tokens) -> None:

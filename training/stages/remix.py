@@ -188,7 +188,7 @@ class Remixer:
         audio = (audio * 10 ** ((gain_db + ears_db) / 20)).astype(np.float32)
         if rng.random() < settings.swap_probability:
             audio = audio[::-1]
-            targets["azimuth_deg"] = -targets["azimuth_deg"]
+            targets["azimuth_deg"] = np.negative(targets["azimuth_deg"])
             targets["direction"] = targets["direction"] * np.array([1, -1, 1], np.float32)
         return np.ascontiguousarray(audio)
 

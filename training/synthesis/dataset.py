@@ -176,7 +176,7 @@ def band_powers(rendered: RenderedScene) -> NDArray[np.float16]:
     levels = np.stack([features_of(stem)[:, [0, 4]] for stem in stack])  # [stems, frames, 2, 64]
     power = 10.0 ** levels.astype(np.float64)
     cells = power.reshape(*power.shape[:2], 2, MASK_BANDS, -1).sum(axis=(2, 4))
-    return np.log10(cells).astype(np.float16)
+    return np.asarray(np.log10(cells), np.float16)
 
 
 @dataclass(frozen=True)

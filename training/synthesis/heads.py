@@ -55,7 +55,8 @@ class Head:
 
     def nearest(self, vectors: FloatArray) -> NDArray[np.intp]:
         """Index of the measured direction nearest to each unit vector [N, 3]."""
-        return np.argmax(np.asarray(vectors) @ self.directions.T, axis=1)
+        best: NDArray[np.intp] = np.argmax(np.asarray(vectors) @ self.directions.T, axis=1)
+        return best
 
 
 def load_sofa(path: Path, head_id: str | None = None) -> Head:
@@ -140,7 +141,7 @@ def cached_head(path: Path, cache_dir: Path | None = None) -> Head:
 def _unit_vectors(sofa: object) -> FloatArray:
     position = np.asarray(sofa.SourcePosition, dtype=np.float64)  # type: ignore[attr-defined]
     if sofa.SourcePosition_Type == "cartesian":  # type: ignore[attr-defined]
-        return (position / np.linalg.norm(position, axis=1, keepdims=True)).astype(np.float32)
+        return np.asarray(position / np.linalg.norm(position, axis=1, keepdims=True), np.float32)
     azimuth, elevation = np.deg2rad(position[:, 0]), np.deg2rad(position[:, 1])
     return np.stack(
         [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], axis=1
@@ -165,7 +166,8 @@ def _resample(impulse_responses: NDArray[np.float64], rate_hz: float) -> NDArray
         return impulse_responses
     flat = impulse_responses.reshape(count * ears, length).T
     padded = np.pad(flat, ((32, 32), (0, 0)))  # room for the resampler's pre-ringing
-    return soxr.resample(padded, rate_hz, SAMPLE_RATE_HZ, quality="HQ").T.reshape(count, ears, -1)
+    resampled = soxr.resample(padded, rate_hz, SAMPLE_RATE_HZ, quality="HQ").T
+    return np.asarray(resampled.reshape(count, ears, -1), np.float64)
 
 
 def _finish(head_id: str, directions: FloatArray, hrirs: NDArray[np.float64], *, scaled: bool = False) -> Head:

@@ -60,7 +60,7 @@ class RenderedScene:
 
     def mixture(self) -> FloatArray:
         """Sum of all stems and the background, float32 [2, samples]."""
-        return (self.stems.sum(axis=0) + self.background).astype(np.float32)
+        return np.asarray(self.stems.sum(axis=0) + self.background, np.float32)
 
 
 def render_scene(world: World, settings: SceneSettings, seed: int, scene_id: str, split: str) -> RenderedScene:

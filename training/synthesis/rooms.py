@@ -55,13 +55,13 @@ class Shoebox:
         length, width, height = self.size_m
         surface = 2 * (length * width + length * height + width * height)
         volume = length * width * height
-        return np.clip(1 - np.exp(-0.161 * volume / (surface * np.asarray(self.t60_s))), 0.01, 0.99)
+        mean = 1 - np.exp(-0.161 * volume / (surface * np.asarray(self.t60_s)))
+        return np.asarray(np.clip(mean, 0.01, 0.99), np.float64)
 
     def position(self, direction: NDArray[np.floating], distance_m: float) -> NDArray[np.float64]:
         """Room coordinates of a point seen from the head in unit vector ``direction`` at ``distance_m``."""
-        return (
-            np.asarray(self.listener_m) + distance_m * _rotate(np.asarray(direction, float)[None], self.facing_deg)[0]
-        )
+        turned = _rotate(np.asarray(direction, np.float64)[None], self.facing_deg)[0]
+        return np.asarray(np.asarray(self.listener_m) + distance_m * turned, np.float64)
 
     def contains(self, point_m: NDArray[np.floating], margin_m: float = 0.15) -> bool:
         """Whether a point lies inside the room with a margin to every wall."""
@@ -71,7 +71,7 @@ class Shoebox:
 def _rotate(vectors: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
     """Rotate [N, 3] vectors counter-clockwise about the vertical axis."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+    return np.asarray(vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]), np.float64)
 
 
 def shoebox_brir(
@@ -142,9 +142,8 @@ def _sum_images(
     gains = (damping / distances).T[keep].astype(np.float32)
     pieces = np.einsum("nb,nebt->ent", gains, head.banded[index[keep]])
     positions = (start[keep][:, None] + np.arange(taps)).ravel()
-    return np.stack([np.bincount(positions, piece.ravel(), minlength=length)[:length] for piece in pieces]).astype(
-        np.float32
-    )
+    ears = [np.bincount(positions, piece.ravel(), minlength=length)[:length] for piece in pieces]
+    return np.asarray(np.stack(ears), np.float32)
 
 
 def _diffuse_tail(
@@ -186,7 +185,7 @@ def _coherent_noise(head: Head, length: int, rng: np.random.Generator) -> FloatA
     spectra *= np.stack([np.interp(frequency, bins, ear) for ear in head.diffuse])
     edges = (0.0, *BAND_EDGES_HZ, SAMPLE_RATE_HZ)
     bands = [spectra * ((frequency >= low) & (frequency < high)) for low, high in itertools.pairwise(edges)]
-    return np.fft.irfft(np.stack(bands), size)[..., :length].astype(np.float32)
+    return np.asarray(np.fft.irfft(np.stack(bands), size)[..., :length], np.float32)
 
 
 @dataclass(frozen=True)
