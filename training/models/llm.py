@@ -31,9 +31,9 @@ class LlmShape:
     """
 
     hidden: int = 256
-    layers: int = 6
+    layers: int = 4
     heads: int = 4
-    ffn: int = 768
+    ffn: int = 512
     context: int = 512
     vocab: int = VOCAB_SIZE
 
