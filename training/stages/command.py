@@ -96,15 +96,21 @@ def alignment(
 def sft(
     bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
     threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start from untrained networks, not from alignment.")] = False,
+    learning_rate: Annotated[float, typer.Option(min=1e-6)] = 5e-4,
+    no_think_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")] = 0.25,
+    evidence_weight: Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")] = 1.0,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
     from earshot.training.stages.loop import LoopSettings
 
     _prepare(threads)
-    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=5e-4)
-    settings = stage.SftSettings(loop=loop, seed=seed)
-    _follow("sft", _readable(stage.run(run / "sft", run / "alignment", bank, settings, resume)))
+    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate)
+    mix = stage.AudioMix(no_think_share=no_think_share, evidence_weight=evidence_weight)
+    settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
+    aligned = None if fresh else run / "alignment"
+    _follow("sft", _readable(stage.run(run / "sft", aligned, bank, settings, resume)))
 
 
 @app.command()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
-from earshot.training.models.llm import load_llm, save_llm
-from earshot.training.models.projector import load_projector, save_projector
-from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
-from earshot.training.stages.alignment import with_seed
+from earshot.training.models.llm import build_llm, load_llm, save_llm
+from earshot.training.models.projector import DenseHybridProjector, load_projector, save_projector
+from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.stages.alignment import new_projector, with_seed
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.loop import Loop, LoopSettings
@@ -37,7 +39,7 @@ class SftSettings:
 
 
 def run(
-    directory: Path, aligned: Path, bank: Path, settings: SftSettings, resume: bool = False
+    directory: Path, aligned: Path | None, bank: Path, settings: SftSettings, resume: bool = False
 ) -> Iterator[dict[str, float]]:
     """Train projector and language model; yields log records.
 
@@ -45,8 +47,8 @@ def run(
     ----------
     directory : Path
         Run directory of the stage.
-    aligned : Path
-        Checkpoint of the alignment stage (projector, language model, tokenizer).
+    aligned : Path or None
+        Checkpoint of the alignment stage (projector, language model, tokenizer); None starts from untrained ones.
     bank : Path
         Feature bank.
     settings : SftSettings
@@ -56,8 +58,7 @@ def run(
     """
     torch.manual_seed(settings.seed)
     resume = resume and (directory / "state" / "state.json").is_file()
-    start = directory if resume else aligned
-    model, projector, tokenizer = load_llm(start), load_projector(start), load_tokenizer(start)
+    model, projector, tokenizer = _loaded(directory) if resume else _start(aligned, settings.seed)
     model.train()
     if not resume:
         (directory / "log.csv").unlink(missing_ok=True)
@@ -74,3 +75,15 @@ def run(
     if resume:
         loop.restore()
     yield from loop.run()
+
+
+def _loaded(folder: Path) -> tuple[Any, DenseHybridProjector, Tokenizer]:
+    return load_llm(folder), load_projector(folder), load_tokenizer(folder)
+
+
+def _start(aligned: Path | None, seed: int) -> tuple[Any, DenseHybridProjector, Tokenizer]:
+    """What the stage begins with: the aligned checkpoint, or everything fresh."""
+    if aligned is not None:
+        return _loaded(aligned)
+    model = build_llm(seed=seed)
+    return model, new_projector(model), train_tokenizer()
