@@ -65,7 +65,9 @@ def make_item(
     question = ask(draft.ask, draft.slots, rng, split)
     choices, choice, answer = _shuffled(draft, rng) if form == "choice" else (None, None, draft.answer)
     identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
-    think = think_text(view, draft.steps)
+    # The option is named before its letter is looked up: two small steps instead of one large.
+    conclusion = (f"so {draft.answer}",) if form == "choice" else ()
+    think = think_text(view, (*draft.steps, *conclusion))
     return Item(
         identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth
     )
