@@ -14,8 +14,10 @@ from earshot.runtime.bundle.manifest import LLM_NAME
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import (
     CHOICE_LETTERS,
+    CONCLUSION,
     NOTHING_HEARD,
     THINK_END,
+    Prompt,
     build_prompt,
     choice_text,
     split_reasoning,
@@ -138,7 +140,7 @@ class Answerer:
         if choices is None:
             text = self._say(clock)
         else:
-            choice, _ = self.llm.choose(CHOICE_LETTERS[: len(choices)])
+            choice, reasoning = self._choose(prompt, embeddings, reasoning, [text.strip() for text in choices])
             text = choice_text(choice, choices[choice].strip())
             clock.hear(text)
         return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length)
@@ -150,6 +152,20 @@ class Answerer:
         self.llm.feed([self._think_end])
         clock.hear(THINK_END)
         return split_reasoning(written.text + THINK_END)[0]
+
+    def _choose(self, prompt: Prompt, embeddings: Float32, reasoning: str, choices: Sequence[str]) -> tuple[int, str]:
+        """The option that the model holds likeliest, and the reasoning that ends with it.
+
+        Reasoning about options ends with the line `so OPTION`. There the options are compared by the likelihood of their
+        whole text, which small models judge better than a letter. Without such a line the letters decide.
+        """
+        kept, mark, _ = f"\n{reasoning}".rpartition(f"\n{CONCLUSION} ")
+        if not mark:
+            return self.llm.choose(CHOICE_LETTERS[: len(choices)])[0], reasoning
+        lines = f"{kept[1:]}\n" if kept else ""
+        self.llm.begin(prompt.prefix, embeddings, f"{prompt.suffix}{lines}{CONCLUSION}", MAX_ANSWER_TOKENS)
+        best = int(self.llm.log_likelihoods([f" {choice}\n" for choice in choices]).argmax())
+        return best, f"{lines}{CONCLUSION} {choices[best]}"
 
     def _say(self, clock: _Clock) -> str:
         written = self.llm.generate(MAX_ANSWER_TOKENS, (self.llm.eos,), clock.hear)

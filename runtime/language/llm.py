@@ -253,6 +253,37 @@ class LanguageModel:
         weights = np.exp(logits - logits.max())
         return int(logits.argmax()), weights / weights.sum()
 
+    def log_likelihoods(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """How likely the model would write each text next, in full; nothing is appended.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Continuations of the working sequence; none empty.
+
+        Returns
+        -------
+        ndarray, float64 [len(texts)]
+            Sums of the log probabilities of their tokens.
+
+        Notes
+        -----
+        `logits` are those of the last text afterwards; call `begin` or `feed` before going on.
+        """
+        first, start = self.logits(), self._position
+        sums = np.zeros(len(texts))
+        for row, text in enumerate(texts):
+            logits = first
+            tokens = self.tokenize(text)
+            for index, token in enumerate(tokens):
+                sums[row] += _log_probability(logits, token)
+                if index + 1 < len(tokens):
+                    self.feed([token])
+                    logits = self.logits()
+            lib.llama_memory_seq_rm(self._memory, _WORK, start, -1)
+            self._position = start
+        return sums
+
     def generate(
         self,
         max_tokens: int,
@@ -298,3 +329,9 @@ class LanguageModel:
                 on_text(pieces[-1])
             self.feed([token])
         return Generation("".join(pieces), tuple(tokens), "length", None)
+
+
+def _log_probability(logits: Float32, token: int) -> float:
+    """Log of the softmax of `logits` at one token."""
+    shifted = logits.astype(np.float64) - float(logits.max())
+    return float(shifted[token] - np.log(np.exp(shifted).sum()))

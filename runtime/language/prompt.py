@@ -38,6 +38,8 @@ MAX_QUESTION_CHARS = 300
 MAX_CHOICE_CHARS = 100
 NOTHING_HEARD = "nothing"
 """The one evidence line of a scene without a source."""
+CONCLUSION = "so"
+"""First word of the last line of reasoning about options: `so the dog`."""
 
 # Written forms outside ASCII that people type or paste, and what the model was trained on instead.
 _REPLACEMENTS = str.maketrans(

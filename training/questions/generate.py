@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from earshot.runtime.language.prompt import choice_text
+from earshot.runtime.language.prompt import CONCLUSION, choice_text
 from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
 from earshot.training.questions.phrasing import Split, ask
@@ -66,7 +66,7 @@ def make_item(
     choices, choice, answer = _shuffled(draft, rng) if form == "choice" else (None, None, draft.answer)
     identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
     # The option is named before its letter is looked up: two small steps instead of one large.
-    conclusion = (f"so {draft.answer}",) if form == "choice" else ()
+    conclusion = (f"{CONCLUSION} {draft.answer}",) if form == "choice" else ()
     think = think_text(view, (*draft.steps, *conclusion))
     return Item(
         identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth

@@ -176,3 +176,21 @@ def test_loading_again_after_closing_works(gguf_path: Path) -> None:
     assert begin(model, "Where?", audio()) > 20
     assert model.metadata["earshot.max_audio_tokens"] == "25"
     model.close()
+
+
+def test_likelihoods_of_whole_texts_are_the_sums_of_their_steps_and_leave_no_trace(llm: LanguageModel) -> None:
+    texts = [" the dog\n", " the clock\n", " 35"]
+    begin(llm, "Which?", audio(5))
+    before = llm.logits()
+    sums = llm.log_likelihoods(texts)
+    for text, total in zip(texts, sums, strict=True):
+        begin(llm, "Which?", audio(5))
+        expected = 0.0
+        for token in llm.tokenize(text):
+            logits = llm.logits().astype(np.float64)
+            expected += logits[token] - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
+            llm.feed([token])
+        assert total == pytest.approx(expected, abs=1e-3)
+    assert sums[0] != sums[1]
+    begin(llm, "Which?", audio(5))
+    np.testing.assert_allclose(llm.logits(), before, atol=1e-4)
