@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.audio.source import AudioChunk
@@ -177,13 +178,15 @@ def run_hearing(bundle: Path, data: Path, singles: int = 1000, pairs: int = 300)
     shards = open_shards(data)
     judged: list[Judged] = []
     measured: list[Judged] = []
-    for clip in track(list(single_source_clips(shards, singles)), description="single sources"):
+    for clip in track(
+        list(single_source_clips(shards, singles)), description="single sources", console=Console(stderr=True)
+    ):
         result = judge_single(clip, hear(encoders, clip.audio))
         judged.append(result)
         if clip.room["kind"] == "brir":
             measured.append(result)
     counts = np.array([0, 0, 0])
-    for clip in track(list(two_source_clips(shards, pairs)), description="two sources"):
+    for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
         counts += count_matches(clip, hear(encoders, clip.audio))
     hits, estimates, truths = (int(c) for c in counts)
     dry = [j for j in judged if j.t60_s < 0.3]

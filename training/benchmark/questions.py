@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.audio.source import AudioChunk
@@ -155,20 +156,24 @@ def run_questions(
     questions = make_questions(data, count, split)
     examiner = Examiner(bundle, think)
     straight = [
-        examiner.right(q, examiner.project(examiner.tokens(q))) for q in track(questions, description="questions")
+        examiner.right(q, examiner.project(examiner.tokens(q)))
+        for q in track(questions, description="questions", console=Console(stderr=True))
     ]
     report: dict[str, Any] = {"hash": content_hash(questions), "items": len(questions), **_scores(questions, straight)}
     report["by_task"] = _by_task(questions, straight)
     if not controls:
         return report
-    blind = [examiner.right(q, examiner.nothing()) for q in track(questions, description="question only")]
+    blind = [
+        examiner.right(q, examiner.nothing())
+        for q in track(questions, description="question only", console=Console(stderr=True))
+    ]
     zeroed = [
         examiner.right(q, examiner.project(without_spatial(examiner.tokens(q))))
-        for q in track(questions, description="spatial tokens zeroed")
+        for q in track(questions, description="spatial tokens zeroed", console=Console(stderr=True))
     ]
     swapped = [
         examiner.right(q, examiner.project(examiner.tokens(q, swapped=True)), mirrored=True)
-        for q in track(questions, description="ears exchanged")
+        for q in track(questions, description="ears exchanged", console=Console(stderr=True))
     ]
     both = [a and b for a, b in zip(straight, swapped, strict=True)]
     report["controls"] = {

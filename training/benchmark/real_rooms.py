@@ -67,7 +67,7 @@ def make_recordings(data: Path, out: Path, count: int, room: str = "bbcrd", seed
         for question, truth in _questions(placed):
             identity = f"{room}-{number:03d}-{len(items)}"
             items.append({"id": identity, "audio": name, "question": question})
-            truths.append({"id": identity, **truth})
+            truths.append({"id": identity, "question": question, **truth})
     _write_lines(out / "items.jsonl", items)
     _write_lines(out / "truth.jsonl", truths)
     return out / "items.jsonl"
@@ -134,7 +134,7 @@ def table(folder: Path, answers: Path) -> str:
         answer = given.get(row["id"], {})
         heard = [s["azimuth_deg"] for s in answer.get("sources", []) if s["label"] == row["label"]]
         text = str(answer.get("answer", answer.get("error", "-"))).replace("|", "/")
-        question = answer.get("question", "")
+        question = row["question"]
         lines.append(
             f"| {row['id']} | {question} | {text} | {row['truth']} | "
             f"{row['azimuth_deg']:.0f} / {f'{heard[0]:.0f}' if heard else 'not heard'} |"

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -73,7 +74,7 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
     scenes: list[Scene] = []
     tokens: list[Tokens] = []
     row = 0
-    for first in track(range(0, len(work), settings.batch), description="encoding"):
+    for first in track(range(0, len(work), settings.batch), description="encoding", console=Console(stderr=True)):
         drawn = [mix_scene(shard, index, settings, rng) for shard, index in work[first : first + settings.batch]]
         for (scene, _), pooled in zip(drawn, encode_clips(model, [audio for _, audio in drawn]), strict=True):
             count = int(scene["duration_s"] / (FRAMES_PER_TOKEN * 0.04))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import soundfile
 import typer
+from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.errors import UsageError
@@ -51,7 +52,7 @@ def scenes(
     if manifest.exists():
         done = {json.loads(line)["id"] for line in manifest.read_text(encoding="utf-8").splitlines()}
     with manifest.open("a", encoding="utf-8") as file:
-        for number in track(range(count), description="rendering"):
+        for number in track(range(count), description="rendering", console=Console(stderr=True)):
             scene_id = f"{split}-{number:06d}"
             if scene_id in done:
                 continue

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import Progress
 
 from earshot.runtime.errors import InputError
@@ -114,7 +115,7 @@ def write_shards(
     out.mkdir(parents=True, exist_ok=True)
     missing = [number for number in shards if not (out / f"shard-{number:04d}").is_dir()]
     task = partial(_write_shard, folders, out, split, settings, scenes_per_shard)
-    with Progress() as progress:
+    with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"rendering {split}", total=len(missing))
         if workers <= 1:
             for number in missing:
