@@ -11,7 +11,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.bundle.default import verified_bundle
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.demo.scene import DEMO_SOURCES, render_demo
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.encoders import Encoders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earshot.runtime.bundle.default import verified_bundle
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.hearing.encoders import Encoders
 
 

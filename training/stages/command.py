@@ -103,11 +103,12 @@ def sft(
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
+    from earshot.training.stages.audio_items import AudioMix
     from earshot.training.stages.loop import LoopSettings
 
     _prepare(threads)
     loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate)
-    mix = stage.AudioMix(no_think_share=no_think_share, evidence_weight=evidence_weight)
+    mix = AudioMix(no_think_share=no_think_share, evidence_weight=evidence_weight)
     settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
     aligned = None if fresh else run / "alignment"
     _follow("sft", _readable(stage.run(run / "sft", aligned, bank, settings, resume)))

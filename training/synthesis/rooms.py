@@ -212,7 +212,7 @@ def _read_response(path: Path) -> FloatArray:
     response = np.ascontiguousarray(soxr.resample(data, rate, SAMPLE_RATE_HZ).T)
     peak = int(np.argmax(np.abs(response).max(axis=0)))
     direct = response[:, max(0, peak - 32) : peak + 64]
-    return (response / np.sqrt((direct**2).sum(axis=1).max() + 1e-12)).astype(np.float32)
+    return np.asarray(response / np.sqrt((direct**2).sum(axis=1).max() + 1e-12), np.float32)
 
 
 def load_measured(folder: Path) -> list[MeasuredResponse]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earshot.runtime.bundle.default import verified_bundle
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.bundle.manifest import BUNDLE_FILES, Manifest
 
 bundle = typer.Typer(help="Show or verify a model bundle.", no_args_is_help=True)

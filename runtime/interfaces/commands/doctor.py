@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earshot.runtime.bundle.default import verified_bundle
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError
 
 Verdict = Literal["ok", "warning", "problem"]

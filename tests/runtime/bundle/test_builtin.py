@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from earshot.runtime.bundle import default
+from earshot.runtime.bundle import builtin as module
 from earshot.runtime.errors import BundleError
 from tests.runtime.bundle.making import make_bundle
 
@@ -17,25 +17,25 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_builtin_bundle_lies_in_the_package() -> None:
-    assert default.builtin_bundle_dir() == Path(default.__file__).parent / "default"
+    assert module.builtin_bundle_dir() == Path(module.__file__).parent / "default"
 
 
 def test_option_before_variable_before_builtin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     option, variable, builtin = (make_bundle(tmp_path / name) for name in ("option", "variable", "builtin"))
-    monkeypatch.setattr(default, "builtin_bundle_dir", lambda: builtin)
-    assert default.bundle_dir() == builtin
+    monkeypatch.setattr(module, "builtin_bundle_dir", lambda: builtin)
+    assert module.bundle_dir() == builtin
     monkeypatch.setenv("EARSHOT_BUNDLE", str(variable))
-    assert default.bundle_dir() == variable
-    assert default.bundle_dir(option) == option
-    assert default.verified_bundle(option)[1].name == "tiny"
+    assert module.bundle_dir() == variable
+    assert module.bundle_dir(option) == option
+    assert module.verified_bundle(option)[1].name == "tiny"
 
 
 def test_a_missing_bundle_says_what_would_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(default, "builtin_bundle_dir", lambda: tmp_path / "none")
+    monkeypatch.setattr(module, "builtin_bundle_dir", lambda: tmp_path / "none")
     with pytest.raises(BundleError, match="--bundle DIR or EARSHOT_BUNDLE"):
-        default.bundle_dir()
+        module.bundle_dir()
     monkeypatch.setenv("EARSHOT_BUNDLE", str(tmp_path / "gone"))
     with pytest.raises(BundleError, match=r"gone \(named by EARSHOT_BUNDLE\) does not exist"):
-        default.bundle_dir()
+        module.bundle_dir()
     with pytest.raises(BundleError, match=r"named by --bundle"):
-        default.bundle_dir(tmp_path / "gone")
+        module.bundle_dir(tmp_path / "gone")
