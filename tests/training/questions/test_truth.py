@@ -76,8 +76,9 @@ def test_walking_uses_the_law_of_cosines() -> None:
     scene = scene_of(("dog", 0.0, 4.0, 0.0, 4.0, -20.0), ("speech", 90.0, 3.0, 0.0, 7.0, -30.0))
     seen = 0
     for item in items_of(scene, "walk", "choice"):
-        if "at 90 ->" in item.think and item.think.split("\n")[-2].startswith("dog"):
-            walked = float(item.think.split("\n")[-2].split(" - ")[1].split(" =")[0])
+        walk_line = item.think.split("\n")[-3]  # then the other sound, then the option
+        if "at 90 ->" in item.think and walk_line.startswith("dog"):
+            walked = float(walk_line.split(" - ")[1].split(" =")[0])
             stated = float(item.think.split("-> ")[1].split(";")[0])
             assert math.isclose(stated, math.hypot(3.0, walked), abs_tol=0.051)
             seen += 1
