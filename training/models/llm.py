@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,3 @@ def load_llm(directory: Path) -> LlamaForCausalLM:
     model.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
     model.tie_weights()
     return model
-
-
-def shape_record(shape: LlmShape) -> dict[str, int]:
-    """The shape as JSON."""
-    return asdict(shape)

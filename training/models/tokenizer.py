@@ -8,7 +8,6 @@ because the BPE is trained on text in which digits never stand side by side.
 from __future__ import annotations
 
 import itertools
-import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,9 +90,3 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     if not path.is_file():
         raise FileNotFoundError(f"no tokenizer at {path}: run `earshot train language` first")
     return Tokenizer.from_file(str(path))
-
-
-def sample_texts(count: int, seed: int = 1) -> list[str]:
-    """Texts for measuring or checking a tokenizer."""
-    stream = item_stream(random.Random(seed).getrandbits(30))
-    return [item_text(item) for item in itertools.islice(stream, count)]

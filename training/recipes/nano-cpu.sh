@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The nano model from nothing on a two-core CPU. Every stage resumes: run the script again after a stop.
 # Minutes on 2 cores with AVX-512 bf16 (EPYC Zen 4): stems 5, encoders 65, bank 5, sft 40, export 1.
+# What was shipped first differed in details: docs/lab-notebook.md, 'What these figures do not show'.
 # With more time, train the language model on text first and align the projector, in place of `--fresh`:
 #   earshot train language --run "$run/nano" --minutes 240 --threads 2 --resume
 #   earshot train alignment --bank "$run/nano/bank" --run "$run/nano" --minutes 20 --threads 2 --resume
