@@ -28,11 +28,13 @@ from rich.progress import Progress
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import features_of
 from earshot.training.synthesis.events import EventLibrary, ManifestLibrary, ProceduralLibrary
-from earshot.training.synthesis.heads import cached_head, parametric_head
+from earshot.training.synthesis.head_variation import varied_head
+from earshot.training.synthesis.heads import Head, cached_head, parametric_head
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.rooms import load_measured
 from earshot.training.synthesis.scenes import (
     TRAINING_FOLDS,
+    VALIDATION_AMBIENCES,
     VALIDATION_FOLDS,
     VALIDATION_HEADS,
     VALIDATION_ROOMS,
@@ -43,6 +45,7 @@ from earshot.training.synthesis.scenes import (
 
 FloatArray = NDArray[np.float32]
 MASK_BANDS = 8
+VARIATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,21 @@ def build_world(folders: DataFolders, split: Split) -> World:
     heads = tuple(cached_head(p, folders.cache) for p in files if (p.stem in VALIDATION_HEADS) == wanted)
     if not heads:
         raise InputError(f"{root / 'hrtf'}: no SOFA file for split {split!r}")
+    if split == "train":
+        heads += _varied(heads)
     measured = load_measured(root / "brir") if (root / "brir").is_dir() else []
     return World(
         events,
         heads,
         tuple(r for r in measured if (r.room in VALIDATION_ROOMS) == wanted),
-        tuple(sorted((root / "ambient").glob("*.flac"))),
+        tuple(p for p in sorted((root / "ambient").glob("*.flac")) if (p.stem in VALIDATION_AMBIENCES) == wanted),
     )
+
+
+def _varied(heads: tuple[Head, ...]) -> tuple[Head, ...]:
+    """Three variations of every head, the same ones in every process."""
+    rng = np.random.default_rng(20261121)
+    return tuple(varied_head(head, rng) for _ in range(VARIATIONS) for head in heads)
 
 
 def _procedural_seeds(split: Split) -> range:

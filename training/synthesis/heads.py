@@ -91,7 +91,7 @@ def load_sofa(path: Path, head_id: str | None = None) -> Head:
     if itd_azimuth_correlation(resampled, directions) < 0:
         # Public sets exist whose receivers are listed right ear first; the interaural delay is the witness.
         resampled = resampled[:, ::-1]
-    return _finish(head_id or path.stem, directions, resampled)
+    return finish_head(head_id or path.stem, directions, resampled)
 
 
 def itd_azimuth_correlation(hrirs: NDArray[np.float64], directions: FloatArray) -> float:
@@ -119,7 +119,7 @@ def parametric_head(rng: np.random.Generator, head_id: str) -> Head:
     directions = _sphere_grid()
     scale = rng.uniform(0.8, 1.25, size=5)
     hrirs = np.stack([_parametric_ear(directions * np.array([1.0, side, 1.0]), radius_m, scale) for side in (1, -1)])
-    return _finish(head_id, directions, np.moveaxis(hrirs, 0, 1))
+    return finish_head(head_id, directions, np.moveaxis(hrirs, 0, 1))
 
 
 @functools.lru_cache(maxsize=64)
@@ -131,7 +131,7 @@ def cached_head(path: Path, cache_dir: Path | None = None) -> Head:
     target = cache_dir / f"{path.stem}-{stamp}.npz"
     if target.exists():
         with np.load(target) as data:
-            return _finish(path.stem, data["directions"], data["hrirs"].astype(np.float64), scaled=True)
+            return finish_head(path.stem, data["directions"], data["hrirs"].astype(np.float64), scaled=True)
     head = load_sofa(path)
     cache_dir.mkdir(parents=True, exist_ok=True)
     np.savez(target, directions=head.directions, hrirs=head.hrirs)
@@ -170,7 +170,8 @@ def _resample(impulse_responses: NDArray[np.float64], rate_hz: float) -> NDArray
     return np.asarray(resampled.reshape(count, ears, -1), np.float64)
 
 
-def _finish(head_id: str, directions: FloatArray, hrirs: NDArray[np.float64], *, scaled: bool = False) -> Head:
+def finish_head(head_id: str, directions: FloatArray, hrirs: NDArray[np.float64], *, scaled: bool = False) -> Head:
+    """Make a head of responses [D, 2, N] at 16 kHz: cut, scaled (unless ``scaled``) and split into bands."""
     if not scaled:
         hrirs = _crop(hrirs)
         spectrum = np.abs(np.fft.rfft(hrirs, 512, axis=-1))

@@ -33,6 +33,8 @@ VALIDATION_HEADS = frozenset(
     ]
 )
 VALIDATION_ROOMS = frozenset({"bbcrd", "sarc-pdn", "sarc-pup"})
+# Backgrounds kept out of training, by file stem.
+VALIDATION_AMBIENCES = frozenset({"boat", "city", "storm"})
 TRAINING_FOLDS = (1, 2, 3)
 VALIDATION_FOLDS = (4,)
 
