@@ -75,8 +75,7 @@ class Counts:
     stages : dict of float
         Mean per hop; `projector`, `first_token` and `answer` are for one question.
     typical, most : dict of float
-        The median and the dearest hop. A median repeats within 0.1 % from run to run; a mean may hold a hop in which
-        memory was allocated.
+        The median and the dearest hop; a mean may hold a hop in which memory was allocated.
     answer : str or None
         What the language model wrote; None when it was not run.
     """
