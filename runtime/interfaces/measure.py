@@ -205,7 +205,7 @@ def _time_answers(directory: Path, encoders: Encoders, samples: Samples, watch: 
     answerer.load()
     llm_load_s = time.perf_counter() - start_s
     try:
-        answers = [answerer.answer(question, timed.project(**tokens.as_dict())) for question in QUESTIONS]
+        answers = [answerer.answer(question, timed.project(tokens)) for question in QUESTIONS]
     finally:
         answerer.close()
     return {

@@ -97,7 +97,7 @@ def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "scenes.jsonl").read_text().splitlines()
     assert len(lines) == 4
     assert rows.dtype == np.float16
-    assert rows.shape[1:] == (4, 106)
+    assert rows.shape[1:] == (4, 107)
     assert len(rows) == sum(json.loads(line)["tokens"] for line in lines)
 
 

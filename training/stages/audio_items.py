@@ -9,14 +9,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import Balancer, Item
-from earshot.training.stages.bank_reader import FeatureBank, permute_slots
+from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
 from earshot.training.stages.language import weighted_loss
 
@@ -76,7 +75,6 @@ class AudioBatches:
     def _examples(self, number: int) -> Iterator[Example]:
         mix = self._mix
         rng = random.Random(f"{mix.seed}-{number}")
-        noise = np.random.default_rng([mix.seed, number])
         replay = item_stream(mix.seed * 1_000_003 + 500_000_000 + number)
         for index, item in self._audio_items(rng):
             if rng.random() < mix.replay_share:
@@ -84,8 +82,7 @@ class AudioBatches:
                 continue
             think = rng.random() >= mix.no_think_share
             example = encode_item(self._tokenizer, item, mix.evidence_weight, think)
-            semantic, scene, slots = self._bank.audio(index)
-            yield replace(example, audio=(semantic, scene, permute_slots(slots, noise)))
+            yield replace(example, audio=self._bank.audio(index))
 
     def _audio_items(self, rng: random.Random) -> Iterator[tuple[int, Item]]:
         balancer = Balancer()

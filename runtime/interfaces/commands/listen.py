@@ -161,7 +161,7 @@ class Conversation:
     def _answer(self, question: str) -> None:
         """Answer about the last 10 seconds; a question that cannot be asked becomes a note."""
         window = self._hearing.window()
-        embeddings = self._encoders.project(**window.tokens.as_dict())
+        embeddings = self._encoders.project(window.tokens)
         try:
             answer = self._answerer.answer(question, embeddings, think=self._think)
         except EarshotError as error:
