@@ -59,6 +59,11 @@ class Tokens:
         """The arrays by name."""
         return {"semantic": self.semantic, "scene": self.scene, "slots": self.slots}
 
+    def last(self, count: int) -> Tokens:
+        """The last `count` tokens; all when there are fewer."""
+        start = max(0, len(self) - max(0, count))
+        return Tokens(self.semantic[start:], self.scene[start:], self.slots[start:])
+
     @classmethod
     def join(cls, parts: Sequence[Tokens]) -> Tokens:
         """All tokens of `parts` one after the other; none for an empty sequence."""

@@ -147,7 +147,12 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
     for row, length in enumerate(frames):
         classes, _ = allocate(probability[row, :length].numpy())
         slots = _ask_slots(
-            model, features[row, :, :length], cells[row, :, :length], semantic.embedding[row, :length], semantic.keys[row, :, :length], classes
+            model,
+            features[row, :, :length],
+            cells[row, :, :length],
+            semantic.embedding[row, :length],
+            semantic.keys[row, :, :length],
+            classes,
         )
         out.append(
             pool_tokens(

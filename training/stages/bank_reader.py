@@ -74,4 +74,3 @@ def _open(path: Path, width: tuple[int, ...]) -> Any:
     if array.shape[1:] != width:
         raise InputError(f"{path} has rows of shape {array.shape[1:]}, not {width}: it was made by other encoders")
     return array
-

@@ -10,9 +10,9 @@ import pytest
 
 from earshot.runtime.errors import BundleError
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream
+from earshot.runtime.hearing.features import features_of
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.tokens import Tokens
-from earshot.runtime.hearing.features import features_of
 from tests.runtime.hearing.sounds import bursts, noise
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS, write_tiny_networks
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from earshot.runtime.labels import load_labels
 from earshot.runtime.hearing.objects import ProjectorInputs
+from earshot.runtime.labels import load_labels
 from earshot.runtime.language.prompt import SPECIAL_TOKENS
 from earshot.training.models.llm import NANO, TINY, build_llm, load_llm, save_llm
 from earshot.training.models.projector import (
