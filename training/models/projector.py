@@ -40,7 +40,7 @@ class ProjectorShape:
     mixer : int
         Hidden width of the MLPs that mix the experts.
     output_rms : float
-        RMS of the embeddings at the start; that of the model's token embeddings.
+        RMS of the embeddings at the start; that of the model's token embeddings, a size it knows.
     """
 
     hidden: int = 256
@@ -61,20 +61,22 @@ def _expert(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Mixer(nn.Module):
-    """LayerNorm and MLP over the experts; starts at the RMS of token embeddings, the size a language model knows."""
+    """LayerNorm and MLP over the experts, then RMS normalisation with a gain per channel.
+
+    A language model normalises whatever it is given, so nothing holds back the size of embeddings that are learned beside
+    it: without the last normalisation they grew 600 times larger than those of words within 2,500 steps, each step then
+    changed them by next to nothing, and what they told about directions was never read.
+    """
 
     def __init__(self, width: int, shape: ProjectorShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.mix = nn.Sequential(nn.Linear(width, shape.mixer), nn.GELU(), nn.Linear(shape.mixer, shape.hidden))
-        with torch.no_grad():
-            noise = torch.Generator().manual_seed(0)
-            spread = self.mix(torch.randn(256, width, generator=noise)).square().mean().sqrt()
-            for parameter in self.mix[2].parameters():
-                parameter.mul_(shape.output_rms / float(spread))
+        self.gain = nn.Parameter(torch.full((shape.hidden,), shape.output_rms))
 
     def forward(self, parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        out: torch.Tensor = self.mix(self.norm(torch.cat(parts, dim=1)))
+        mixed = self.mix(self.norm(torch.cat(parts, dim=1))).float()
+        out: torch.Tensor = mixed * torch.rsqrt(mixed.square().mean(dim=1, keepdim=True) + 1e-6) * self.gain
         return out
 
 
