@@ -23,6 +23,8 @@ _SIZES = {
     "what": 2 * CLASSES, "when": TIMELINE, "posterior": BINS + 3, "far": 2, "first": 4, "second": 4, "amount": 3,
 }  # fmt: skip
 OBJECT_WIDTH = sum(_SIZES.values())
+# Squared size of variation below which an input is hardly scaled up, so that one that never varies adds no noise.
+_EPS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,22 @@ def _expert(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Mixer(nn.Module):
-    """LayerNorm and MLP over the experts, then RMS normalisation with a gain per channel.
+    """LayerNorm and MLP over the experts beside a straight linear path, then RMS normalisation with a gain per channel.
 
     A language model normalises whatever it is given, so nothing holds back the size of embeddings that are learned beside
     it: without the last normalisation they grew 600 times larger than those of words within 2,500 steps, each step then
     changed them by next to nothing, and what they told about directions was never read.
     """
 
-    def __init__(self, width: int, shape: ProjectorShape) -> None:
+    def __init__(self, inputs: int, width: int, shape: ProjectorShape) -> None:
         super().__init__()
+        self.straight = nn.Linear(inputs, shape.hidden)
         self.norm = nn.LayerNorm(width)
         self.mix = nn.Sequential(nn.Linear(width, shape.mixer), nn.GELU(), nn.Linear(shape.mixer, shape.hidden))
         self.gain = nn.Parameter(torch.full((shape.hidden,), shape.output_rms))
 
-    def forward(self, parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        mixed = self.mix(self.norm(torch.cat(parts, dim=1))).float()
+    def forward(self, inputs: torch.Tensor, parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        mixed = (self.straight(inputs) + self.mix(self.norm(torch.cat(parts, dim=1)))).float()
         out: torch.Tensor = mixed * torch.rsqrt(mixed.square().mean(dim=1, keepdim=True) + 1e-6) * self.gain
         return out
 
@@ -92,16 +95,19 @@ class DenseHybridProjector(nn.Module):
     def __init__(self, shape: ProjectorShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or ProjectorShape()
+        # A bin of an azimuth posterior varies by a tenth of what an activity does: unscaled, directions are drowned.
+        self.scale_moment = nn.BatchNorm1d(SEMANTIC_WIDTH + SCENE_WIDTH, eps=_EPS, momentum=0.02, affine=False)
+        self.scale_object = nn.BatchNorm1d(OBJECT_WIDTH, eps=_EPS, momentum=0.02, affine=False)
         self.semantic = _expert(SEMANTIC_WIDTH, shape.semantic)
         self.reverberation = _expert(SCENE_EMBEDDING + 1, shape.reverberation)
         self.count = _expert(SCENE_EMBEDDING + COUNTS, shape.count)
-        self.moment = _Mixer(shape.semantic + shape.reverberation + shape.count, shape)
+        self.moment = _Mixer(SEMANTIC_WIDTH + SCENE_WIDTH, shape.semantic + shape.reverberation + shape.count, shape)
         self.what = _expert(_SIZES["what"], shape.what)
         self.when = _expert(_SIZES["when"] + _SIZES["amount"], shape.when)
         self.direction = _expert(_SIZES["posterior"] + _SIZES["first"] + _SIZES["second"], shape.direction)
         self.distance = _expert(_SIZES["far"] + _SIZES["first"] + _SIZES["second"] + _SIZES["amount"], shape.distance)
         self.joint = _expert(OBJECT_WIDTH, shape.joint)
-        self.object = _Mixer(shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape)
+        self.object = _Mixer(OBJECT_WIDTH, shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape)
 
     def forward(self, semantic: torch.Tensor, scene: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
         """Project moments and objects.
@@ -123,13 +129,16 @@ class DenseHybridProjector(nn.Module):
         return torch.cat((self._moments(semantic, scene), self._objects(objects)))
 
     def _moments(self, semantic: torch.Tensor, scene: torch.Tensor) -> torch.Tensor:
+        inputs = self.scale_moment(torch.cat((semantic, scene), dim=1))
+        semantic, scene = inputs[:, :SEMANTIC_WIDTH], inputs[:, SEMANTIC_WIDTH:]
         embedding, counts = scene[:, :SCENE_EMBEDDING], scene[:, SCENE_EMBEDDING + 1 :]
         room = scene[:, : SCENE_EMBEDDING + 1]
         count = self.count(torch.cat((embedding, counts), dim=1))
-        out: torch.Tensor = self.moment((self.semantic(semantic), self.reverberation(room), count))
+        out: torch.Tensor = self.moment(inputs, (self.semantic(semantic), self.reverberation(room), count))
         return out
 
     def _objects(self, objects: torch.Tensor) -> torch.Tensor:
+        objects = self.scale_object(objects)
         parts = dict(zip(_SIZES, objects.split(list(_SIZES.values()), dim=1), strict=True))
         halves = torch.cat((parts["first"], parts["second"]), dim=1)
         experts = (
@@ -139,7 +148,7 @@ class DenseHybridProjector(nn.Module):
             self.distance(torch.cat((parts["far"], halves, parts["amount"]), dim=1)),
             self.joint(objects),
         )
-        out: torch.Tensor = self.object(experts)
+        out: torch.Tensor = self.object(objects, experts)
         return out
 
 

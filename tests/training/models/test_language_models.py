@@ -89,7 +89,7 @@ def test_tokenizer_and_models_come_back_from_disk(tmp_path: Path, tokenizer: Tok
 
 def test_nano_is_as_small_as_designed() -> None:
     assert sum(p.numel() for p in build_llm(NANO).parameters()) < 6e6
-    assert 0.5e6 < sum(p.numel() for p in DenseHybridProjector().parameters()) < 1e6
+    assert 0.5e6 < sum(p.numel() for p in DenseHybridProjector().parameters()) < 1.2e6
 
 
 def audio_of(moments: int, objects: int = 3, seed: int = 0) -> ProjectorInputs:
@@ -111,7 +111,7 @@ def test_projector_starts_at_the_size_of_token_embeddings() -> None:
 
 
 def test_projector_tokens_do_not_see_each_other() -> None:
-    projector = DenseHybridProjector()
+    projector = DenseHybridProjector().eval()
     audio = audio_of(5, 4)
     alone = project(projector, ProjectorInputs(audio.semantic[2:3], audio.scene[2:3], audio.objects[1:2]))
     together = project(projector, audio)
@@ -125,7 +125,7 @@ def example_of(length: int, audio: int, seed: int) -> Example:
 
 
 def test_audio_is_spliced_between_prefix_and_suffix() -> None:
-    model, projector = build_llm(TINY), DenseHybridProjector(ProjectorShape(hidden=TINY.hidden))
+    model, projector = build_llm(TINY), DenseHybridProjector(ProjectorShape(hidden=TINY.hidden)).eval()
     examples = [example_of(10, 4, 1), example_of(7, 0, 2), example_of(12, 6, 3)]
     mixed = spliced_embeddings(model, projector, collate_spliced(examples))
     table = model.get_input_embeddings().weight
