@@ -46,7 +46,7 @@ class SlotSettings:
 
     average_s: float = 0.25
     on_threshold: float = 0.35
-    lone_total: float = 0.5
+    lone_total: float = 0.3
     off_threshold: float = 0.12
     hold_s: float = 1.5
     steal_margin: float = 0.15
