@@ -1,9 +1,15 @@
-"""The scene as a picture of characters: the head in the centre, front at the top, rings of distance."""
+"""The scene as a picture of characters: the head in the centre, front at the top, rings of distance.
+
+Pure functions: sources and words in, lines out. What moves them is in `live_radar`.
+"""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 RINGS_M = (1.0, 2.0, 4.0)
@@ -11,6 +17,10 @@ _MAX_M = 8.0
 _ROWS = 17
 _COLUMNS = 2 * _ROWS - 1  # a character is about twice as high as wide
 _MARKS = "123456789"
+RADAR_LINES = _ROWS + 1
+_WIDEST = 80
+LEAST_WIDTH, LEAST_HEIGHT = 50, RADAR_LINES + 3
+"""Of a screen: the radar, a line of health, one of answers and one to type on."""
 
 
 class Placed(Protocol):
@@ -33,7 +43,60 @@ class Placed(Protocol):
         """Metres."""
 
 
-def render_radar(sources: Sequence[Placed], width: int = 60) -> str:
+@dataclass(frozen=True)
+class RadarScreen:
+    """What a live screen shows.
+
+    Attributes
+    ----------
+    sources : tuple
+        With a name and a place each.
+    marks : str
+        One character for each source, so that a source keeps its mark while others come and go.
+    health : str
+        One line on the state of the sound.
+    said : tuple of str
+        Questions, answers and notes, the latest last.
+    typed : str
+        The question so far.
+    nothing : str
+        What stands for an empty scene; a deaf listener has not heard that there is nothing.
+    """
+
+    sources: tuple[Placed, ...] = ()
+    marks: str = ""
+    health: str = ""
+    said: tuple[str, ...] = ()
+    typed: str = ""
+    nothing: str = "nothing heard"
+
+
+def render_screen(screen: RadarScreen, width: int, height: int) -> list[str]:
+    """Lay out a whole terminal: health on top, the radar, what was said, and the line to type on.
+
+    Parameters
+    ----------
+    screen : RadarScreen
+    width, height : int
+        Of the terminal, at least `LEAST_WIDTH` and `LEAST_HEIGHT`.
+
+    Returns
+    -------
+    list of str
+        Exactly `height` lines of at most `width` characters; what was said last is always there.
+    """
+    room = height - RADAR_LINES - 2
+    said = [line for text in screen.said[-room:] for line in _wrapped(text, width)]
+    prompt = "> " + _printable(screen.typed)[-(width - 3) :]
+    marks = screen.marks or _MARKS
+    radar = render_radar(screen.sources, min(width, _WIDEST), marks, screen.nothing).split("\n")
+    below = said[-room:] + [""] * max(0, room - len(said))
+    return [_printable(screen.health)[:width], *(line[:width] for line in radar), *below, prompt]
+
+
+def render_radar(
+    sources: Sequence[Placed], width: int = 60, marks: str = _MARKS, nothing: str = "nothing heard"
+) -> str:
     """Draw sources around the listener.
 
     Distance grows outwards on a logarithmic scale, with rings at 1, 2 and 4 m; what is farther than 8 m
@@ -45,6 +108,10 @@ def render_radar(sources: Sequence[Placed], width: int = 60) -> str:
         `SourceEstimate`s or `TrackSnapshot`s; the first nine are drawn.
     width : int
         Columns of the whole picture, at least 50.
+    marks : str
+        One character for each source.
+    nothing : str
+        What stands in the legend of an empty scene.
 
     Returns
     -------
@@ -54,14 +121,23 @@ def render_radar(sources: Sequence[Placed], width: int = 60) -> str:
     grid = [[" "] * _COLUMNS for _ in range(_ROWS)]
     _draw_rings(grid)
     _write(grid, _ROWS // 2, _COLUMNS // 2 - 2, "(o o)")
-    for mark, source in reversed(list(zip(_MARKS, sources, strict=False))):
+    for mark, source in reversed(list(zip(marks, sources, strict=False))):
         row, column = _cell(source.azimuth_deg, source.distance_m)
         grid[row][column] = mark
-    legend = _legend(sources, max(50, width) - _COLUMNS - 2)
+    legend = _legend(sources, max(50, width) - _COLUMNS - 2, marks) if sources else [nothing]
     title = "front".center(_COLUMNS).rstrip()
     picture = ["".join(row) for row in grid]
-    lines = [f"{left}  {right}".rstrip() for left, right in zip(picture, legend, strict=True)]
+    lines = [f"{left}  {right}".rstrip() for left, right in zip_longest(picture, legend, fillvalue="")]
     return "\n".join([title, *lines])
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(_printable(text), width, subsequent_indent="  ") or [""]
+
+
+def _printable(text: str) -> str:
+    """Without anything that a terminal would obey; what a model writes is not to be trusted."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _cell(azimuth_deg: float, distance_m: float) -> tuple[int, int]:
@@ -86,15 +162,13 @@ def _write(grid: list[list[str]], row: int, column: int, text: str) -> None:
     grid[row][column : column + len(text)] = text
 
 
-def _legend(sources: Sequence[Placed], width: int) -> list[str]:
+def _legend(sources: Sequence[Placed], width: int, marks: str) -> list[str]:
     """One line per row of the picture: two lines for each source, cut to the width."""
     lines: list[str] = []
-    for mark, source in zip(_MARKS, sources, strict=False):
+    for mark, source in zip(marks, sources, strict=False):
         lines.append(f"{mark} {source.label}"[: width - 5].ljust(width - 5) + f"{source.confidence:5.0%}")
         lines.append(f"  {_degrees(source.azimuth_deg)}, {source.distance_m:.1f} m"[:width])
-    if not sources:
-        lines = ["nothing heard"]
-    return (lines + [""] * _ROWS)[:_ROWS]
+    return lines[:_ROWS]
 
 
 def _degrees(azimuth_deg: float) -> str:

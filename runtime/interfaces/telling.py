@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, runtime_checkable
 
-from earshot.runtime.hearing.tracks import TrackSnapshot
+from earshot.runtime.audio.capture import CaptureEvent
+from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.answerer import Answer
 from earshot.runtime.scene.changes import TrackChange
@@ -26,8 +27,24 @@ class Teller(Protocol):
         """Something else the user should know."""
 
 
+@runtime_checkable
+class CaptureTeller(Protocol):
+    """A teller that has its own way to tell the state of a live source."""
+
+    def capture(self, event: CaptureEvent) -> None:
+        """The source is in another state."""
+
+
+@runtime_checkable
+class SceneTeller(Protocol):
+    """A teller that shows the whole scene."""
+
+    def scene(self, snapshot: SceneSnapshot) -> None:
+        """The scene as it is now, ten times a second."""
+
+
 class JsonTeller:
-    """One JSON object per line: `event` is new, moved, ended, answer or note."""
+    """One JSON object per line: `event` is new, moved, ended, answer, note or capture."""
 
     def __init__(self, target: TextIO) -> None:
         self._lines = _Lines(target)
@@ -54,6 +71,11 @@ class JsonTeller:
         """Write a note."""
         self._write({"event": "note", "time_s": round(time_s, 1), "text": text})
 
+    def capture(self, event: CaptureEvent) -> None:
+        """Write the state of a live source: starting, listening, lagging, deaf or reconnecting."""
+        document = {"event": "capture", "time_s": round(event.time_s, 1), "state": event.state.value}
+        self._write({**document, "text": event.text})
+
     def _write(self, document: dict[str, Any]) -> None:
         self._lines.write(json.dumps(document))
 
@@ -78,6 +100,10 @@ class PlainTeller:
     def note(self, text: str, time_s: float) -> None:
         """Write a note."""
         self._lines.write(f"{time_s:7.1f} s  note   {text}")
+
+    def capture(self, event: CaptureEvent) -> None:
+        """Write the state of a live source."""
+        self._lines.write(f"{event.time_s:7.1f} s  {event.state.value}: {event.text}")
 
 
 def place_words(track: TrackSnapshot) -> str:

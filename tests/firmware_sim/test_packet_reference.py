@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import earshot.firmware_sim.packets as codec
-from earshot.firmware_sim.packets import Header, Kind, Packet, PacketDecoder, Status, encode
-from tests.firmware_sim.packet_cases import decode, random_packet, unsigned
+import earshot.firmware_sim
+from earshot.runtime.audio.packets import Header, Kind, Packet, PacketDecoder, Status, encode
+from tests.runtime.audio.packet_cases import decode, random_packet, unsigned
 
-REFERENCE = Path(codec.__file__).parent / "reference"
+REFERENCE = Path(earshot.firmware_sim.__file__).parent / "reference"
 
 
 class CHeader(ctypes.Structure):

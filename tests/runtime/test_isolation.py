@@ -20,7 +20,7 @@ from tests.runtime.isolation import (
     watch,
 )
 
-HEAVY = ["torch", "onnx", "transformers", "earshot.training", "earshot.export"]
+HEAVY = ["torch", "onnx", "transformers", "earshot.training", "earshot.export", "earshot.firmware_sim"]
 
 
 def test_no_module_of_the_runtime_asks_for_torch_onnx_training_or_export() -> None:

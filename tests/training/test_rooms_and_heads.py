@@ -10,10 +10,10 @@ from earshot.training.synthesis.events import ProceduralLibrary, prepare, trim
 from earshot.training.synthesis.heads import (
     SAMPLE_RATE_HZ,
     Head,
-    itd_azimuth_correlation,
     load_sofa,
     parametric_head,
 )
+from earshot.training.synthesis.orientation import itd_azimuth_correlation
 from earshot.training.synthesis.render import render_scene
 from earshot.training.synthesis.rooms import Shoebox, free_field_ir, shoebox_brir
 from earshot.training.synthesis.scenes import SceneSettings, restrict

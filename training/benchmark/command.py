@@ -21,16 +21,23 @@ DataOption = Annotated[
 
 @app.command()
 def hearing(
-    bundle: BundleArgument,
     data: DataOption,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder; not needed with --baseline.")] = None,
     singles: Annotated[int, typer.Option(min=10)] = 1000,
     pairs: Annotated[int, typer.Option(min=5)] = 300,
+    baseline: Annotated[
+        str | None, typer.Option(help="Score gcc, random or majority on the same clips, instead of a bundle.")
+    ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(help="Folder with hrtf/: the training heads that --baseline gcc looks up.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
 ) -> None:
     """Class, direction and distance of single sources, F1 of overlapping pairs."""
     from earshot.training.benchmark.hearing import run_hearing
 
-    report = run_hearing(bundle, data, singles, pairs)
-    _print_rows("hearing", report)
+    report = run_hearing(bundle, data, singles, pairs, baseline, recordings, plots)
+    _print_rows("hearing", {name: report[name] for name in ("single", "single_measured", "single_dry", "pairs")})
     typer.echo(json.dumps(report))
 
 
@@ -69,6 +76,35 @@ def real_room(
         return
     items = make_recordings(data, out, count)
     typer.echo(json.dumps({"items": str(items)}))
+
+
+@app.command()
+def published(
+    layout: Annotated[str, typer.Argument(help="twnm (TWNM-FOA) or bat (SpatialSoundQA)")],
+    source: Annotated[Path, typer.Argument(help="Metadata file of the set, or (twnm) the folder that holds it.")],
+    out: Annotated[Path, typer.Argument(help="Folder for items.jsonl, audio and answers.")],
+    bundle: Annotated[Path | None, typer.Option(help="Answer the items with this bundle, and score.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these answers (JSONL with id, answer, choice), of any system.")
+    ] = None,
+    head: Annotated[Path | None, typer.Option(help="SOFA head for ambisonics; by default a sphere.")] = None,
+    convention: Annotated[str, typer.Option(help="Ambisonic channels: ambix, n3d or fuma.")] = "ambix",
+    audio: Annotated[Path | None, typer.Option(help="bat: folder of AudioSet clips.")] = None,
+    reverbs: Annotated[Path | None, typer.Option(help="bat: folder of binaural responses.")] = None,
+    think: bool = True,
+) -> None:
+    """Read a published question set, answer it, score the answers."""
+    from earshot.training.benchmark.published_run import Request, prepare, run_published
+
+    request = Request(layout, source, out, head, convention, audio, reverbs)
+    if bundle is None and predictions is None:
+        typer.echo(json.dumps({"items": str(prepare(request))}))
+        return
+    report = run_published(request, bundle, predictions, think)
+    rows = {"all": report["overall"], **{k: v["accuracy"] for k, v in report["by_level"].items()}}
+    _print_rows(f"{layout}, {report['items']} items, {report['not_judged']} not judged", rows)
+    _print_rows("by task", {name: {"items": v["items"], **v["accuracy"]} for name, v in report["by_task"].items()})
+    typer.echo(json.dumps(report))
 
 
 def _print_rows(title: str, rows: dict[str, dict[str, Any] | None]) -> None:

@@ -13,11 +13,15 @@ from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.errors import UsageError
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.labels import by_key
 from earshot.runtime.scene.sources import SourceEstimate, summarize
+from earshot.training.benchmark.baselines import Listen, baseline_listener
+from earshot.training.benchmark.records import record_of
+from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, factor_table, interval, lateral_deg, plain
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
 
 SAMPLE_RATE_HZ = 16_000
@@ -35,6 +39,8 @@ class Clip:
     sources: list[dict[str, Any]]
     room: dict[str, Any]
     head: str
+    scene: str = ""
+    snr_db: float | None = None
 
 
 def single_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
@@ -76,7 +82,9 @@ def cut(shard: Shard, row: int, keep: list[int]) -> Clip:
     for source in sources:
         source["onset_s"] -= begin
         source["offset_s"] -= begin
-    return Clip(audio * shard.scale[row], sources, scene["room"], scene["head"]["id"])
+    return Clip(
+        audio * shard.scale[row], sources, scene["room"], scene["head"]["id"], scene["id"], scene["ambience"]["snr_db"]
+    )
 
 
 def hear(encoders: Encoders, audio: NDArray[np.float32]) -> list[SourceEstimate]:
@@ -86,11 +94,6 @@ def hear(encoders: Encoders, audio: NDArray[np.float32]) -> list[SourceEstimate]
     for start in range(0, audio.shape[1], 1600):
         snapshots += hearing.process(AudioChunk(audio[:, start : start + 1600], start))
     return summarize(snapshots)
-
-
-def lateral_deg(azimuth_deg: float) -> float:
-    """Angle from the median plane, -90 (right) .. 90 (left); front and back are the same."""
-    return float(np.rad2deg(np.arcsin(np.sin(np.deg2rad(azimuth_deg)))))
 
 
 @dataclass(frozen=True)
@@ -156,41 +159,59 @@ def count_matches(clip: Clip, heard: list[SourceEstimate], within_deg: float = 2
     return hits, len(heard), len(clip.sources)
 
 
-def run_hearing(bundle: Path, data: Path, singles: int = 1000, pairs: int = 300) -> dict[str, Any]:
-    """Score a bundle.
+def run_hearing(
+    bundle: Path | None,
+    data: Path,
+    singles: int = 1000,
+    pairs: int = 300,
+    baseline: str | None = None,
+    recordings: Path | None = None,
+    plots: Path | None = None,
+) -> dict[str, Any]:
+    """Score a bundle, or a baseline on the same clips.
 
     Parameters
     ----------
-    bundle : Path
-        Bundle folder.
+    bundle : Path or None
+        Bundle folder; not needed for a baseline.
     data : Path
         Folder of validation stem shards.
     singles, pairs : int
         Number of single-source clips and of overlapping pairs.
+    baseline : {"gcc", "random", "majority"}, optional
+        Score this instead of the bundle.
+    recordings : Path, optional
+        Folder with ``hrtf/``, whose training heads ``gcc`` looks up.
+    plots : Path, optional
+        Folder for plots.
 
     Returns
     -------
     dict
-        ``single`` (all), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1).
+        ``system``, ``single`` (all), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
+        ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
-    encoders = Encoders()
-    encoders.load(bundle)
     shards = open_shards(data)
+    clips = list(single_source_clips(shards, singles))
+    listen = _listener(bundle, baseline, clips, recordings)
     judged: list[Judged] = []
     measured: list[Judged] = []
-    for clip in track(
-        list(single_source_clips(shards, singles)), description="single sources", console=Console(stderr=True)
-    ):
-        result = judge_single(clip, hear(encoders, clip.audio))
-        judged.append(result)
+    records: list[dict[str, Any]] = []
+    for clip in track(clips, description="single sources", console=Console(stderr=True)):
+        heard = listen(clip.audio)
+        judged.append(judge_single(clip, heard))
+        records.append(record_of(clip, heard))
         if clip.room["kind"] == "brir":
-            measured.append(result)
+            measured.append(judged[-1])
     counts = np.array([0, 0, 0])
     for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
-        counts += count_matches(clip, hear(encoders, clip.audio))
+        counts += count_matches(clip, listen(clip.audio))
     hits, estimates, truths = (int(c) for c in counts)
     dry = [j for j in judged if j.t60_s < 0.3]
+    if plots is not None:
+        _draw(records, plots)
     return {
+        "system": baseline or str(bundle),
         "single": summarize_single(judged),
         "single_measured": summarize_single(measured) if measured else None,
         "single_dry": summarize_single(dry) if dry else None,
@@ -200,4 +221,23 @@ def run_hearing(bundle: Path, data: Path, singles: int = 1000, pairs: int = 300)
             "precision": hits / max(1, estimates),
             "recall": hits / max(1, truths),
         },
+        "intervals": {name: interval(records, figure).to_json() for name, figure in CLIP_STATISTICS.items()},
+        "by_factor": {factor: plain(factor_table(records, factor)) for factor in FACTORS if factor != "sources"},
     }
+
+
+def _listener(bundle: Path | None, baseline: str | None, clips: list[Clip], recordings: Path | None) -> Listen:
+    if baseline is not None:
+        return baseline_listener(baseline, [source for clip in clips for source in clip.sources], recordings)
+    if bundle is None:
+        raise UsageError("name a bundle folder, or a baseline with --baseline")
+    encoders = Encoders()
+    encoders.load(bundle)
+    return lambda audio: hear(encoders, audio)
+
+
+def _draw(records: list[dict[str, Any]], folder: Path) -> None:
+    from earshot.training.benchmark.plots import plot_azimuth_error, plot_front_back
+
+    plot_azimuth_error(records, folder / "azimuth_error.png")
+    plot_front_back(records, folder / "front_back.png")

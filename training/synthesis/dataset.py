@@ -15,7 +15,6 @@ import functools
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from earshot.training.synthesis.head_variation import varied_head
 from earshot.training.synthesis.heads import Head, cached_head, parametric_head
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.rooms import load_measured
+from earshot.training.synthesis.scale_out import completed
 from earshot.training.synthesis.scenes import (
     TRAINING_FOLDS,
     VALIDATION_AMBIENCES,
@@ -105,6 +105,7 @@ def write_shards(
     shards: range,
     scenes_per_shard: int = 100,
     workers: int = 1,
+    on_ray: bool = False,
 ) -> None:
     """Render shards in parallel processes; a shard that exists is kept, so that a stopped run resumes.
 
@@ -122,20 +123,16 @@ def write_shards(
         Numbers of the shards; a scene's seed follows from its number, never from the worker that renders it.
     scenes_per_shard, workers : int
         Size of a shard and number of processes.
+    on_ray : bool
+        Run on a Ray cluster; ``out`` must then be storage that its machines share.
     """
     out.mkdir(parents=True, exist_ok=True)
     missing = [number for number in shards if not (out / f"shard-{number:04d}").is_dir()]
     task = partial(_write_shard, folders, out, split, settings, scenes_per_shard)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"rendering {split}", total=len(missing))
-        if workers <= 1:
-            for number in missing:
-                task(number)
-                progress.advance(bar)
-            return
-        with ProcessPoolExecutor(workers) as pool:
-            for _ in pool.map(task, missing):
-                progress.advance(bar)
+        for _ in completed(task, missing, workers, on_ray):
+            progress.advance(bar)
 
 
 def scene_seed(split: Split, number: int) -> int:

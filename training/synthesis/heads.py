@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError
+from earshot.training.synthesis.orientation import DelayWitness, inspect_delays
 
 SAMPLE_RATE_HZ = 16_000
 TAPS = 128
@@ -22,10 +25,9 @@ PRE_ONSET_TAPS = 8
 BAND_TAPS = 31
 BAND_EDGES_HZ = (700.0, 2800.0)
 SPEED_OF_SOUND_M_S = 343.0
-# An ear distance that no person has: beyond it a set is broken, not extreme.
-MAX_PLAUSIBLE_ITD_S = 1.1e-3
 
 FloatArray = NDArray[np.float32]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class Head:
 def load_sofa(path: Path, head_id: str | None = None) -> Head:
     """Read a SimpleFreeFieldHRIR file (AES69-2022).
 
+    A set that is mirrored against its own interaural time differences is mended by exchanging its receivers, and named
+    in a warning. (``ReceiverPosition`` is no witness: public sets of the KU100 state the right ear first and hold the
+    left one.)
+
     Parameters
     ----------
     path : Path
@@ -72,41 +78,41 @@ def load_sofa(path: Path, head_id: str | None = None) -> Head:
     Raises
     ------
     InputError
-        The file cannot be read, has not two receivers, or its azimuths are mirrored against its own interaural
-        time differences and cannot be mended by exchanging the receivers.
+        The file cannot be read, has not two receivers, or its interaural delays do not follow its directions.
     """
+    hrirs, directions = _read_sofa(path)
+    witness = inspect_delays(path.name, hrirs, directions, SAMPLE_RATE_HZ)
+    if witness.mirrored:
+        logger.warning("%s", witness)
+        hrirs = hrirs[:, ::-1]
+    return finish_head(head_id or path.stem, directions, hrirs)
+
+
+def inspect_sofa(path: Path) -> DelayWitness:
+    """What the interaural delays of a SOFA file say about its directions; raises like `load_sofa`."""
+    return inspect_delays(path.name, *_read_sofa(path), SAMPLE_RATE_HZ)
+
+
+def _read_sofa(path: Path) -> tuple[NDArray[np.float64], FloatArray]:
+    """Responses [D, 2, N] at 16 kHz with their delays, and unit vectors of their directions [D, 3]."""
     import sofar
 
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a SimpleFreeFieldHRIR SOFA file")
     try:
-        sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old versions of the convention are read all the same
+            sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
         impulse_responses = np.asarray(sofa.Data_IR, dtype=np.float64)
+        delays = np.asarray(sofa.Data_Delay, dtype=np.float64)
+        rate = float(np.asarray(sofa.Data_SamplingRate).ravel()[0])
         directions = _unit_vectors(sofa)
     except Exception as error:
-        raise InputError(f"{path}: not a readable SimpleFreeFieldHRIR SOFA file ({error})") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable SimpleFreeFieldHRIR SOFA file ({reason})") from error
     if impulse_responses.ndim != 3 or impulse_responses.shape[1] != 2:
         raise InputError(f"{path}: Data.IR has shape {impulse_responses.shape}; two receivers (ears) are needed")
-    impulse_responses = _apply_delays(impulse_responses, np.asarray(sofa.Data_Delay, dtype=np.float64))
-    rate = float(np.asarray(sofa.Data_SamplingRate).ravel()[0])
-    resampled = _resample(impulse_responses, rate)
-    if itd_azimuth_correlation(resampled, directions) < 0:
-        # Public sets exist whose receivers are listed right ear first; the interaural delay is the witness.
-        resampled = resampled[:, ::-1]
-    return finish_head(head_id or path.stem, directions, resampled)
-
-
-def itd_azimuth_correlation(hrirs: NDArray[np.float64], directions: FloatArray) -> float:
-    """Correlation of the measured interaural delay with the left component of the direction; negative = mirrored.
-
-    Parameters
-    ----------
-    hrirs : float [D, 2, N]
-    directions : float [D, 3]
-    """
-    onset = np.argmax(np.abs(hrirs) > 0.2 * np.abs(hrirs).max(axis=-1, keepdims=True), axis=-1)
-    delay = (onset[:, 1] - onset[:, 0]).astype(np.float64)
-    if np.std(delay) == 0 or np.std(directions[:, 1]) == 0:
-        return 0.0
-    return float(np.corrcoef(delay, directions[:, 1])[0, 1])
+    return _resample(_apply_delays(impulse_responses, delays), rate), directions
 
 
 def parametric_head(rng: np.random.Generator, head_id: str) -> Head:
@@ -237,7 +243,8 @@ def _parametric_ear(directions: FloatArray, radius_m: float, pinna_scale: NDArra
     front = directions[:, 0]
     frequency = np.fft.rfftfreq(512, 1 / SAMPLE_RATE_HZ)
     omega0 = SPEED_OF_SOUND_M_S / radius_m
-    alpha = 1.05 + 0.95 * np.cos(np.minimum(incidence * 180 / 150, np.pi))
+    # Not held beyond 150 degrees: the rise towards 180 is the bright spot opposite the source (Brown & Duda, eq. 3).
+    alpha = 1.05 + 0.95 * np.cos(incidence * 180 / 150)
     shadow = (1 + 1j * alpha[:, None] * np.pi * frequency / omega0) / (1 + 1j * np.pi * frequency / omega0)
     delay = (
         radius_m

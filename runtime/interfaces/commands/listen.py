@@ -15,14 +15,17 @@ from typing import Annotated
 
 import typer
 
-from earshot.runtime.audio.file import FileSource
+from earshot.runtime.audio.capture import CaptureEvent, Reporting
 from earshot.runtime.audio.health import ChannelHealth
 from earshot.runtime.audio.source import AudioChunk, AudioSource
 from earshot.runtime.errors import EarshotError, UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.interfaces.config import Ui, read_config
+from earshot.runtime.interfaces.front import open_front
 from earshot.runtime.interfaces.loading import open_encoders
-from earshot.runtime.interfaces.telling import JsonTeller, PlainTeller, Teller
+from earshot.runtime.interfaces.sources import open_source
+from earshot.runtime.interfaces.telling import CaptureTeller, SceneTeller, Teller
 from earshot.runtime.language.answerer import Answerer
 from earshot.runtime.scene.changes import ChangeDetector
 
@@ -31,36 +34,48 @@ _END = object()
 
 
 def listen(
-    source: Annotated[str, typer.Option(help="Binaural WAV, FLAC or OGG file to hear as if it were live.")],
+    source: Annotated[
+        str | None, typer.Option(help="A WAV, FLAC or OGG file to hear as if it were live; the microphone by default.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Name of the microphone, see 'earshot devices'.")] = None,
     speed: Annotated[float, typer.Option(help="Factor on true time: 4 plays four times as fast.")] = 1.0,
     bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
-    think: Annotated[bool, typer.Option(help="Let the model write its evidence before it answers.")] = True,
+    think: Annotated[
+        bool | None, typer.Option("--think/--no-think", help="Let the model write its evidence before it answers.")
+    ] = None,
+    ui: Annotated[Ui | None, typer.Option(help="A moving radar on the terminal, or plain lines.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Listen, tell what happens, and answer questions typed meanwhile (one per line)."""
-    audio = open_source(source, speed)
-    directory, encoders = open_encoders(bundle)
+    settings = read_config(config).listen
+    if source is None and device is None:
+        source, device = settings.source, settings.device if settings.source in (None, "mic") else None
+    audio = open_source(source_spec(source, device), speed)
+    directory, encoders = open_encoders(bundle or settings.bundle)
     answerer = Answerer(directory)
     answerer.load()
-    stdout = typer.get_text_stream("stdout")
-    teller: Teller = JsonTeller(stdout) if json else PlainTeller(stdout)
     try:
-        Conversation(encoders, answerer, teller, think).run(audio, typer.get_text_stream("stdin"))
+        with open_front(ui or settings.ui, json, audio.name) as (teller, questions):
+            evidence = settings.think if think is None else think
+            Conversation(encoders, answerer, teller, evidence).run(audio, questions)
     finally:
         answerer.close()
 
 
-def open_source(spec: str, speed: float) -> AudioSource:
-    """The source that `--source` names, not opened yet.
+def source_spec(source: str | None, device: str | None) -> str:
+    """What `--source` and `--device` mean together: "mic", "mic:NAME" or the source.
 
     Raises
     ------
     UsageError
-        For a kind of source that this version cannot hear.
+        When a device is named for another source than the microphone.
     """
-    if spec == "mic" or spec.startswith(("tcp:", "sim:")):
-        raise UsageError(f"--source {spec}: only files in this version; give a WAV, FLAC or OGG file")
-    return FileSource(spec, pace="real", speed=speed)
+    if device is None:
+        return source or "mic"
+    if source not in (None, "mic"):
+        raise UsageError(f"--device names a microphone and --source {source} is another source; leave one out")
+    return f"mic:{device}"
 
 
 class Conversation:
@@ -103,6 +118,8 @@ class Conversation:
         EarshotError
             When the source fails on the way.
         """
+        if isinstance(source, Reporting):
+            source.on_event = self._captured
         with source:
             hearing = threading.Thread(target=self._hear, args=(source,), name="hearing")
             asking = threading.Thread(target=self._ask, args=(questions,), name="asking", daemon=True)
@@ -140,8 +157,17 @@ class Conversation:
         for finding in self._health.process(chunk):
             self._teller.note(finding.text, chunk.end_s)
         for snapshot in self._hearing.process(chunk):
+            if isinstance(self._teller, SceneTeller):
+                self._teller.scene(snapshot)
             for change in self._changes.process(snapshot):
                 self._teller.change(change)
+
+    def _captured(self, event: CaptureEvent) -> None:
+        """Tell a change of a live source; called from its capture thread."""
+        if isinstance(self._teller, CaptureTeller):
+            self._teller.capture(event)
+        else:
+            self._teller.note(f"{event.state.value}: {event.text}", event.time_s)
 
     def _ask(self, questions: Iterable[str]) -> None:
         """The asking thread: typed lines into the queue."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from earshot.runtime.audio import portaudio
 from earshot.runtime.errors import DeviceError
 from earshot.runtime.interfaces import cli
 from earshot.runtime.interfaces.commands import devices as devices_module
+from earshot.runtime.interfaces.commands import doctor as doctor_module
 from earshot.runtime.interfaces.commands.doctor import Library, check_library, cpu_flags
-from tests.runtime.bundle.making import make_bundle
+from tests.runtime.audio.fake_portaudio import Card, FakePortAudio
 
 
 def broken_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Library:
@@ -63,9 +64,10 @@ def test_cpu_flags_are_read_from_cpuinfo() -> None:
 
 
 def test_doctor_ends_with_one_json_document_and_the_code_of_the_first_problem(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle = make_bundle(tmp_path / "bundle")
+    monkeypatch.setattr(doctor_module, "LIBRARIES", doctor_module.LIBRARIES[:2])  # each one takes a process
+    bundle = shutil.copytree(whole_bundle, tmp_path / "bundle")
     assert cli.run(["doctor", "--bundle", str(bundle)]) == 0
     lines = capsys.readouterr().out.splitlines()
     document = json.loads(lines[-1])
@@ -84,35 +86,40 @@ def test_a_missing_portaudio_has_a_remedy_per_system(
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setattr(devices_module.platform, "system", lambda: system)
+    monkeypatch.setattr(portaudio.platform, "system", lambda: system)
     with pytest.raises(DeviceError, match=remedy) as caught:
-        devices_module.load_sounddevice()
+        portaudio.load_sounddevice()
     assert caught.value.exit_code == 5
-
-
-def portaudio(inputs: list[dict[str, Any]]) -> SimpleNamespace:
-    """What sounddevice answers on a machine with these devices."""
-    return SimpleNamespace(
-        query_devices=lambda: inputs,
-        query_hostapis=lambda: [{"name": "ALSA"}],
-        default=SimpleNamespace(device=[1, 0]),
-        PortAudioError=RuntimeError,
-    )
 
 
 def test_devices_lists_inputs_and_marks_those_with_two_ears(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def device(name: str, channels: int) -> dict[str, Any]:
-        return {"name": name, "hostapi": 0, "max_input_channels": channels, "default_samplerate": 48000.0}
-
-    found = portaudio([device("speaker", 0), device("ears", 2), device("headset", 1)])
+    ears = Card("ears", rates_hz=(48_000, 16_000))
+    found = FakePortAudio(ears, Card("headset", channels=1), Card("busy", rates_hz=()))
     monkeypatch.setattr(devices_module, "load_sounddevice", lambda: found)
     assert cli.run(["devices"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "* ears  (ALSA, 48000 Hz, two ears)"
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "* ears  (fake, 48000 Hz, two ears at 48, 16 kHz)"
     assert "no directions" in second
+    assert "busy" in third
     assert cli.run(["devices", "--json"]) == 0
-    assert [item["channels"] for item in json.loads(capsys.readouterr().out)["inputs"]] == [2, 1]
-    monkeypatch.setattr(devices_module, "load_sounddevice", lambda: portaudio([]))
+    inputs = json.loads(capsys.readouterr().out)["inputs"]
+    assert [item["channels"] for item in inputs] == [2, 1, 2]
+    assert [item["default"] for item in inputs] == [True, False, False]
+    assert [item["two_ear_rates_hz"] for item in inputs] == [[48_000, 16_000], [], []]
+    monkeypatch.setattr(devices_module, "load_sounddevice", FakePortAudio)
     assert cli.run(["devices"]) == 5
+
+
+@pytest.mark.parametrize("arguments", [["devices"], ["doctor", "--audio"]])
+def test_without_portaudio_live_sound_is_a_device_problem(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(portaudio.platform, "system", lambda: "Linux")
+    assert cli.run(arguments) == 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "libportaudio2" in line

@@ -12,7 +12,7 @@ import pytest
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.demo import demo
-from earshot.runtime.interfaces.commands.listen import Conversation, listen, open_source
+from earshot.runtime.interfaces.commands.listen import Conversation, listen
 from earshot.runtime.interfaces.commands.profile import profile
 from earshot.runtime.interfaces.commands.track import TrackFormat, track
 from earshot.runtime.interfaces.loading import open_encoders
@@ -110,12 +110,6 @@ def test_listen_reads_questions_from_standard_input(
     out = capsys.readouterr().out
     assert "asked  What can you hear?" in out
     assert f"new    {load_labels()[LOW_CLASS].spoken}: " in out
-
-
-@pytest.mark.parametrize("spec", ["mic", "tcp://localhost:9000", "sim:walk"])
-def test_sources_of_later_versions_are_refused_with_what_works(spec: str) -> None:
-    with pytest.raises(UsageError, match="give a WAV, FLAC or OGG file"):
-        open_source(spec, 1.0)
 
 
 def test_profile_ends_with_one_json_document(

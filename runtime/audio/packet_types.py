@@ -1,6 +1,6 @@
 """Field types of the hearable's packets: plain data in units of the wire, no bytes.
 
-The layout stands in ``docs/packet-format.md``; encoding and decoding live in `earshot.firmware_sim.packets`.
+The layout stands in ``docs/packet-format.md``; encoding and decoding live in `earshot.runtime.audio.packets`.
 """
 
 from dataclasses import dataclass

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import earshot.firmware_sim.packets as codec
-from earshot.firmware_sim.packets import (
+import earshot.runtime.audio.packets as codec
+from earshot.runtime.audio.packets import (
     Flags,
     Header,
     Hello,
@@ -25,7 +25,7 @@ from earshot.firmware_sim.packets import (
     packets_missing,
     status_packet,
 )
-from tests.firmware_sim.packet_cases import (
+from tests.runtime.audio.packet_cases import (
     decode,
     headers,
     hellos,

@@ -1,6 +1,6 @@
 """The hearable's packet format: encoder, decoder, resynchronisation.
 
-The byte layout is fixed in ``docs/packet-format.md`` and, for firmware, in ``reference/earshot_packet.h``.
+The byte layout is fixed in ``docs/packet-format.md`` and, for firmware, in ``firmware_sim/reference/earshot_packet.h``.
 This module knows bytes and integers; sockets, clocks and faults live elsewhere. Everything is little-endian.
 """
 
@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.firmware_sim.packet_types import (
+from earshot.runtime.audio.packet_types import (
     UNKNOWN_BATTERY,
     UNKNOWN_TEMPERATURE,
     Flags,

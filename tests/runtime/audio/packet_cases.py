@@ -4,7 +4,7 @@ import random
 
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.packets import (
+from earshot.runtime.audio.packets import (
     Header,
     Hello,
     Kind,

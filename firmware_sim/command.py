@@ -1,0 +1,118 @@
+"""`earshot simulate`: a hearable that is not there, for trying the listener without hardware."""
+
+from __future__ import annotations
+
+import json as json_module
+import threading
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from earshot.firmware_sim.faults import KIND_INFO, Schedule
+from earshot.firmware_sim.hearable import Hearable
+from earshot.firmware_sim.radio import Radio
+from earshot.firmware_sim.scenario import Scenario, load_scenario, shipped_scenarios
+from earshot.firmware_sim.senders import Sender, sender_for
+from earshot.runtime.audio.endpoint import Endpoint, parse_endpoint
+from earshot.runtime.audio.packets import Kind, PacketDecoder
+from earshot.runtime.audio.source import Pacer
+from earshot.runtime.errors import UsageError
+
+app = typer.Typer(add_completion=False, help="A hearable that is not there.")
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str | None, typer.Argument(help="TOML file or name of a shipped scenario.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT, udp://HOST:PORT, ws://HOST:PORT or pty:PATH.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Factor on true time: 4 plays four times as fast.")] = 1.0,
+    fast: Annotated[bool, typer.Option(help="As fast as the listener takes it.")] = False,
+    seed: Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or more.", min=0)] = None,
+    shown: Annotated[bool, typer.Option("--show", help="Only show what would happen.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")] = False,
+) -> None:
+    """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
+    if listed:
+        _list()
+        return
+    if scenario is None:
+        raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")
+    loaded = load_scenario(scenario, seed)
+    _show_schedule(loaded)
+    if shown:
+        return
+    if to is None:
+        raise UsageError("where to? add --to tcp://127.0.0.1:9000 and listen with --source tcp://127.0.0.1:9000")
+    _stream(loaded, parse_endpoint(to), Pacer("fast" if fast else "real", speed))
+
+
+def _list() -> None:
+    table = Table("scenario", "seconds", "what")
+    for name in shipped_scenarios():
+        loaded = load_scenario(name)
+        table.add_row(name, f"{loaded.duration_s:.0f}", loaded.title)
+    Console().print(table)
+
+
+def _show_schedule(scenario: Scenario) -> None:
+    """What will go wrong, and when."""
+    console = Console()
+    console.print(f"{scenario.title or 'scenario'}: {scenario.duration_s:.0f} s, {len(scenario.sources)} sources")
+    faults = scenario.schedule().faults
+    if not faults:
+        return
+    table = Table("from s", "to s", "fault", "strength", "meaning")
+    for fault in faults:
+        meaning = KIND_INFO[fault.kind].meaning
+        strength = f"{fault.value:.3g}" if meaning else ""
+        table.add_row(f"{fault.start_s:.1f}", f"{fault.end_s:.1f}", fault.kind, strength, meaning)
+    console.print(table)
+
+
+def _stream(scenario: Scenario, endpoint: Endpoint, pacer: Pacer) -> None:
+    """Send it all; ends with one JSON document."""
+    pacer.start()
+    schedule = scenario.schedule()
+    radio = Radio(scenario.link, schedule, scenario.seed)
+    sender = sender_for(endpoint)
+    untaken = 0
+    try:
+        typer.echo(f"waiting for a listener: earshot listen --source {endpoint.text}", err=True)
+        if not sender.wait_for_listener(threading.Event().is_set):
+            return
+        for time_s, data in _messages(scenario, schedule, radio, endpoint):
+            pacer.wait_for(time_s)
+            untaken += not _sent(sender, data)
+    finally:
+        sender.close()
+    document = {"scenario": scenario.title, "duration_s": scenario.duration_s, "faults": len(schedule.faults)}
+    typer.echo(json_module.dumps({**document, **radio.done, "untaken": untaken}))
+
+
+def _sent(sender: Sender, data: bytes) -> bool:
+    return not data or sender.send(data)
+
+
+def _messages(
+    scenario: Scenario, schedule: Schedule, radio: Radio, endpoint: Endpoint
+) -> Iterator[tuple[float, bytes]]:
+    """Time and bytes of what the listener gets: packets, or the bare samples in them."""
+    bare = endpoint.wire.format == "s16le"
+    if bare and endpoint.wire.rate != scenario.device.sample_rate_hz:
+        rate_hz = scenario.device.sample_rate_hz
+        raise UsageError(f"{endpoint.text}: this device samples at {rate_hz} Hz; write rate={rate_hz}")
+    if bare and endpoint.wire.channels != 2:
+        raise UsageError(f"{endpoint.text}: this device has 2 channels; write channels=2")
+    for arrival in radio.carry(Hearable(scenario, schedule).packets()):
+        yield arrival.time_s, _bare_samples(arrival.data) if bare else arrival.data
+
+
+def _bare_samples(data: bytes) -> bytes:
+    decoder = PacketDecoder()
+    found = decoder.feed(data) + decoder.flush()
+    return b"".join(packet.payload for packet in found if packet.header.kind == Kind.AUDIO)

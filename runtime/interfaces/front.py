@@ -1,0 +1,47 @@
+"""What somebody sits in front of while `earshot listen` runs: who is told, and where questions come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from earshot.runtime.interfaces.config import Ui
+from earshot.runtime.interfaces.line_entry import KeyLines, read_lines
+from earshot.runtime.interfaces.live_radar import LiveRadar, can_show
+from earshot.runtime.interfaces.telling import JsonTeller, PlainTeller, Teller
+
+
+@contextmanager
+def open_front(ui: Ui, json: bool, name: str) -> Iterator[tuple[Teller, Iterable[str]]]:
+    """Choose what fits: JSON lines, a moving radar, or plain lines where no terminal could show one.
+
+    Parameters
+    ----------
+    ui : Ui
+    json : bool
+        Whether programs are to read it; goes before `ui`.
+    name : str
+        What is heard.
+
+    Yields
+    ------
+    teller : Teller
+    questions : iterable of str
+        Typed lines.
+    """
+    stdin, stdout = typer.get_text_stream("stdin"), typer.get_text_stream("stdout")
+    console = Console(highlight=False)
+    if json or ui is Ui.NONE or not can_show(console):
+        yield JsonTeller(stdout) if json else PlainTeller(stdout), read_lines(stdin)
+        return
+    radar = LiveRadar(console, name)
+    if not stdin.isatty():
+        with radar:
+            yield radar, read_lines(stdin)
+        return
+    keys = KeyLines(stdin, lambda: radar.type(keys.text))
+    with keys, radar:
+        yield radar, keys

@@ -1,0 +1,103 @@
+"""Typed questions: whole lines from anything, and keys that become lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earshot.runtime.interfaces.line_entry import MAX_LINE, KeyLines, LineEditor, read_lines
+
+
+def piped(data: bytes) -> io.TextIOWrapper:
+    read, write = os.pipe()
+    threading.Thread(target=lambda: (os.write(write, data), os.close(write))).start()
+    return os.fdopen(read, encoding="utf-8")
+
+
+@pytest.mark.parametrize("data", [b"one\ntwo", b"one\r\ntwo\r\n", b"one\ntwo\n"])
+def test_lines_come_from_a_file_descriptor_or_from_any_stream(data: bytes) -> None:
+    with piped(data) as stream:
+        assert list(read_lines(stream)) == ["one", "two"]
+    assert list(read_lines(io.TextIOWrapper(io.BytesIO(data), newline=""))) == ["one", "two"]
+
+
+def test_bytes_that_are_no_text_do_not_end_the_questions() -> None:
+    with piped(b"\xff\xfe?\nfine\n") as stream:
+        assert list(read_lines(stream))[-1] == "fine"
+
+
+def test_a_program_ends_while_a_thread_waits_for_a_line() -> None:
+    """Regression: with buffered standard input the interpreter aborted (SIGABRT) at its end."""
+    code = (
+        "import sys, threading\n"
+        "from earshot.runtime.interfaces.line_entry import read_lines\n"
+        "threading.Thread(target=lambda: list(read_lines(sys.stdin)), daemon=True).start()\n"
+        "import time; time.sleep(0.3)\n"
+    )
+    waiting = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert waiting.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "lines", "rest"),
+    [
+        ("where?\r", ["where?"], ""),
+        ("wherr\x7fe?\n", ["where?"], ""),
+        ("where is\x17it", [], "where it"),
+        ("nonsense\x15what", [], "what"),
+        ("a\x1b[A\x1b[1;5Cb\x1bOPc", [], "abc"),
+        ("tab\tbell\x07", [], "tabbell"),
+        ("\x7f\x7f\x17", [], ""),
+        ("é日本\n", ["é日本"], ""),
+    ],
+)
+def test_keys_edit_the_line(keys: str, lines: list[str], rest: str) -> None:
+    editor = LineEditor()
+    assert editor.feed(keys) == lines
+    assert editor.text == rest
+
+
+@given(
+    st.lists(st.sampled_from(["a", " ", "é", "\n", "\x7f", "\x15", "\x17", "\x1b[A", "\x1b[1;5C", "\x1bOP"])), st.data()
+)
+def test_no_line_depends_on_how_the_keys_arrive(keys: list[str], data: st.DataObject) -> None:
+    text = "".join(keys)
+    whole, pieces = LineEditor(), LineEditor()
+    expected = whole.feed(text)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    lines = [
+        line for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True) for line in pieces.feed(text[start:end])
+    ]
+    assert (lines, pieces.text) == (expected, whole.text)
+
+
+def test_a_line_has_a_limit() -> None:
+    editor = LineEditor()
+    editor.feed("x" * 10_000)
+    assert len(editor.text) == MAX_LINE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_a_terminal_is_put_back_as_it_was() -> None:
+    import pty
+    import termios
+
+    controller, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    changes: list[str] = []
+    with os.fdopen(terminal) as stream:
+        keys = KeyLines(stream, lambda: changes.append(keys.text))
+        with keys:
+            assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+            os.write(controller, b"hi\n")
+            assert next(iter(keys)) == "hi"
+        assert termios.tcgetattr(terminal) == before
+    os.close(controller)
+    assert changes

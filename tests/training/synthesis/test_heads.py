@@ -1,0 +1,109 @@
+"""SOFA sets: mirrored ones are noticed by their own delays, named and mended; broken ones are refused in one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from earshot.runtime.errors import InputError
+from earshot.training.synthesis.command import app
+from earshot.training.synthesis.heads import Head, inspect_sofa, load_sofa, parametric_head
+
+sofar = pytest.importorskip("sofar")
+
+
+@pytest.fixture(scope="module")
+def head() -> Head:
+    return parametric_head(np.random.default_rng(8), "sphere")
+
+
+def write_sofa(path: Path, azimuth_deg: np.ndarray, elevation_deg: np.ndarray, responses: np.ndarray) -> Path:
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR = responses.astype(float)
+    sofa.Data_SamplingRate = 16_000
+    sofa.Data_Delay = np.zeros((1, 2))
+    sofa.SourcePosition = np.stack([azimuth_deg % 360, elevation_deg, np.full(len(azimuth_deg), 1.4)], axis=1)
+    sofar.write_sofa(str(path), sofa)
+    return path
+
+
+def made_of(head: Head, path: Path, side: float = 1.0, responses: np.ndarray | None = None) -> Path:
+    """A SOFA file of a head; ``side`` -1 mirrors its azimuths but not its responses."""
+    x, y, z = head.directions.astype(float).T
+    azimuth, elevation = np.rad2deg(np.arctan2(side * y, x)), np.rad2deg(np.arcsin(z))
+    return write_sofa(path, azimuth, elevation, head.hrirs if responses is None else responses)
+
+
+def test_a_set_that_agrees_is_taken_as_it_is(head: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loaded = load_sofa(made_of(head, tmp_path / "good.sofa"))
+    assert not caplog.records
+    left = loaded.hrirs[loaded.nearest(np.array([[0, 1, 0]], np.float32))[0]]
+    assert (left[0] ** 2).sum() > 2 * (left[1] ** 2).sum()
+
+
+def test_a_mirrored_set_is_named_and_mended(head: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = made_of(head, tmp_path / "clockwise.sofa", side=-1)
+    with caplog.at_level(logging.WARNING):
+        loaded = load_sofa(path)
+    assert "clockwise.sofa" in caplog.text
+    assert "MIRRORED" in caplog.text
+    assert inspect_sofa(path).mirrored
+    left = loaded.hrirs[loaded.nearest(np.array([[0, 1, 0]], np.float32))[0]]
+    assert (left[0] ** 2).sum() > 2 * (left[1] ** 2).sum()
+
+
+def test_delays_that_follow_nothing_are_refused(head: Head, tmp_path: Path) -> None:
+    shuffled = np.random.default_rng(0).permutation(head.hrirs)
+    with pytest.raises(InputError, match="do not follow its directions"):
+        load_sofa(made_of(head, tmp_path / "shuffled.sofa", responses=shuffled))
+    same = np.repeat(head.hrirs[:, :1], 2, axis=1)
+    with pytest.raises(InputError, match="do not follow its directions"):
+        load_sofa(made_of(head, tmp_path / "mono.sofa", responses=same))
+
+
+def test_a_head_wider_than_any_is_refused(head: Head, tmp_path: Path) -> None:
+    stretched = np.zeros((*head.hrirs.shape[:2], 4 * head.hrirs.shape[2]))
+    stretched[..., ::4] = head.hrirs
+    with pytest.raises(InputError, match="no head is that wide"):
+        load_sofa(made_of(head, tmp_path / "wide.sofa", responses=stretched))
+
+
+def test_a_set_in_the_median_plane_alone_cannot_be_judged_and_is_taken(head: Head, tmp_path: Path) -> None:
+    median = np.flatnonzero(np.abs(head.directions[:, 1]) < 1e-6)
+    x, _, z = head.directions[median].astype(float).T
+    azimuth = np.where(x >= 0, 0.0, 180.0)
+    path = write_sofa(tmp_path / "median.sofa", azimuth, np.rad2deg(np.arcsin(z)), head.hrirs[median])
+    assert not inspect_sofa(path).mirrored
+    assert len(load_sofa(path).directions) == len(median)
+
+
+def test_files_that_are_no_sofa_are_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text.sofa").write_text("hello")
+    for name in ("text.sofa", "absent.sofa"):
+        with pytest.raises(InputError, match=name) as caught:
+            load_sofa(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_command_lists_every_set(head: Head, tmp_path: Path) -> None:
+    made_of(head, tmp_path / "a.sofa")
+    made_of(head, tmp_path / "b.sofa", side=-1)
+    (tmp_path / "c.sofa").write_text("hello")
+    result = CliRunner().invoke(app, ["heads", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert json.loads(lines[-1]) == {"sets": 3, "mirrored": ["b.sofa"], "unusable": ["c.sofa"]}
+    assert [("MIRRORED" in line, "NOT USABLE" in line) for line in lines[:3]] == [
+        (False, False), (True, False), (False, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.shared_data
+def test_no_shared_set_is_mirrored(shared_data: Path) -> None:
+    for name in ("LISTEN_IRC_1002", "KU100_HRIR_CIRC360_NF025"):
+        assert not inspect_sofa(shared_data / "hrtf" / f"{name}.sofa").mirrored, name
