@@ -1,12 +1,15 @@
 """Will this board keep up? Hops of sound and answers of the language model share a few cores, in simulated time.
 
-Durations are given, not guessed: measure them on the board (`earshot profile --json`) or estimate them elsewhere.
+Durations are given, not guessed: measure them on the board (`earshot profile --json`) or estimate them elsewhere
+(`earshot profile --board BOARD --json`); `board_report.py` makes a workload of either.
 The scheduler is modelled as time slices; hearing has priority when a slice ends, but never cuts one short, as with
 ordinary threads of different nice values.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +21,43 @@ from earshot.runtime.errors import UsageError
 
 SLICE_S = 0.004
 """Length of a time slice of a busy Linux core, about."""
+_HEAT_STEP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """A processor that warms up as a body of one heat capacity, and slows down when hot.
+
+    Attributes
+    ----------
+    kelvin_per_w : float
+        Thermal resistance from the processor to the air, above 0.
+    time_constant_s : float
+        After so long, 63 % of a change are reached; above 0.
+    ambient_c : float
+        Temperature of the air and at the start.
+    throttle_c, limit_c : float
+        Full speed up to the first; slowest from the second on, linear between. The Raspberry Pi's firmware has 80 and 85.
+    slowest : float
+        Speed there as a part of full speed, above 0.
+    """
+
+    kelvin_per_w: float
+    time_constant_s: float = 120.0
+    ambient_c: float = 25.0
+    throttle_c: float = 80.0
+    limit_c: float = 85.0
+    slowest: float = 0.4
+
+    def speed(self, temperature_c: float) -> float:
+        """Part of full speed at a temperature, `slowest` to 1."""
+        excess = (temperature_c - self.throttle_c) / (self.limit_c - self.throttle_c)
+        return 1.0 - (1.0 - self.slowest) * min(1.0, max(0.0, excess))
+
+    def after(self, temperature_c: float, power_w: float, seconds: float) -> float:
+        """Temperature after some seconds of constant power."""
+        steady_c = self.ambient_c + self.kelvin_per_w * power_w
+        return steady_c + (temperature_c - steady_c) * math.exp(-seconds / self.time_constant_s)
 
 
 @dataclass(frozen=True)
@@ -30,18 +70,30 @@ class Board:
     cores : int
     idle_w, core_w : float
         Power when idle, and more for each busy core, watts; 0 when unknown, then no battery hours are given.
+    memory_mb : float
+        Of the smallest model on sale; 0 when unknown.
+    thermal : Thermal or None
+        How it heats up; None when unknown, then it never slows down.
     """
 
     name: str
     cores: int
     idle_w: float = 0.0
     core_w: float = 0.0
+    memory_mb: float = 0.0
+    thermal: Thermal | None = None
 
 
 BOARDS: dict[str, Board] = {
-    board.name: board for board in (Board("zero2w", 4), Board("pi4", 4), Board("pi5", 4), Board("rk3588", 8))
+    board.name: board
+    for board in (
+        Board("zero2w", 4, memory_mb=512.0),
+        Board("pi4", 4, memory_mb=1024.0),
+        Board("pi5", 4, memory_mb=1024.0),
+        Board("rk3588", 8, memory_mb=4096.0),
+    )
 }
-"""Cores by the makers' data sheets; power must be measured with the sound hardware attached."""
+"""Cores and memory by the makers' data sheets; power and heat must be measured in the housing, with the sound hardware."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +104,8 @@ class Workload:
     ----------
     hop_s : float
         A piece of sound comes this often, seconds.
-    hearing_s : float
-        One core works so long on it.
+    hearing_s : float or sequence of float
+        One core works so long on it; a sequence is taken in turn, again and again.
     deadline_s : float
         It should be done so long after it came.
     queue_hops : int
@@ -66,13 +118,18 @@ class Workload:
     """
 
     hop_s: float
-    hearing_s: float
+    hearing_s: float | Sequence[float]
     deadline_s: float
     queue_hops: int = 25
     prefill_s: float = 0.0
     decode_s: float = 0.0
     threads: int = 1
     questions_s: Sequence[float] = ()
+
+    @property
+    def turns_s(self) -> Sequence[float]:
+        """`hearing_s` as a sequence."""
+        return self.hearing_s if isinstance(self.hearing_s, Sequence) else (self.hearing_s,)
 
 
 @dataclass
@@ -86,12 +143,18 @@ class Outcome:
     deepest_queue : int
     latencies_s : list of float
         From coming to done, one per piece done.
+    stalled_s : list of float
+        Those of the pieces that were heard while the language model was at work.
     first_token_s, answer_s : list of float
         From question to end of prefill, and to the end of the answer.
     busy_cores : float
         Mean number of busy cores.
     battery_hours : float or None
         None when the power is not known.
+    hottest_c : float or None
+        None when the board has no thermal model.
+    slowest_speed : float
+        Least part of full speed that it came down to.
     """
 
     hops: int = 0
@@ -99,10 +162,13 @@ class Outcome:
     dropped: int = 0
     deepest_queue: int = 0
     latencies_s: list[float] = field(default_factory=list)
+    stalled_s: list[float] = field(default_factory=list)
     first_token_s: list[float] = field(default_factory=list)
     answer_s: list[float] = field(default_factory=list)
     busy_cores: float = 0.0
     battery_hours: float | None = None
+    hottest_c: float | None = None
+    slowest_speed: float = 1.0
 
 
 def simulate_board(board: Board, work: Workload, duration_s: float, battery_wh: float = 0.0) -> Outcome:
@@ -124,7 +190,7 @@ def simulate_board(board: Board, work: Workload, duration_s: float, battery_wh: 
     """
     if board.cores < 1 or work.threads < 1 or work.queue_hops < 1:
         raise UsageError("a board needs at least one core, one thread and room for one hop")
-    if not (work.hop_s > 0 and work.hearing_s >= 0 and work.deadline_s > 0 and duration_s > 0):
+    if not (work.hop_s > 0 and work.turns_s and min(work.turns_s) >= 0 and work.deadline_s > 0 and duration_s > 0):
         raise UsageError("times of a workload must be positive")
     run = _Run(board, work)
     run.env.run(until=duration_s)
@@ -142,10 +208,14 @@ class _Run:
         self.env = simpy.Environment()
         self.outcome = Outcome()
         self.busy_s = 0.0
+        self._speed = 1.0
+        self._answering = False
         self._work = work
         self._cores = simpy.PriorityResource(self.env, capacity=board.cores)
         self._waiting: deque[float] = deque()
         self._came = self.env.event()
+        if board.thermal is not None:
+            self.env.process(self._heat(board, board.thermal))
         self._model_free = simpy.Resource(self.env, capacity=1)  # one thread owns the language model
         self.env.process(self._sound())
         self.env.process(self._hearing())
@@ -166,24 +236,41 @@ class _Run:
             self._came.succeed()
             self._came = self.env.event()
 
-    def _hearing(self) -> Generator[Any, Any, None]:
+    def _heat(self, board: Board, thermal: Thermal) -> Generator[Any, Any, None]:
+        """Once a second: warmer by what was computed, and as fast as the temperature allows."""
+        temperature_c, busy_s = thermal.ambient_c, 0.0
         while True:
+            self.outcome.hottest_c = max(temperature_c, self.outcome.hottest_c or temperature_c)
+            yield self.env.timeout(_HEAT_STEP_S)
+            power_w = board.idle_w + board.core_w * (self.busy_s - busy_s) / _HEAT_STEP_S
+            busy_s = self.busy_s
+            temperature_c = thermal.after(temperature_c, power_w, _HEAT_STEP_S)
+            self._speed = thermal.speed(temperature_c)
+            self.outcome.slowest_speed = min(self.outcome.slowest_speed, self._speed)
+
+    def _hearing(self) -> Generator[Any, Any, None]:
+        for seconds in itertools.cycle(self._work.turns_s):
             if not self._waiting:
                 yield self._came
             came_s = self._waiting.popleft()
-            yield self.env.process(self._compute(self._work.hearing_s, priority=0, slice_s=self._work.hearing_s))
+            stalled = self._answering
+            yield self.env.process(self._compute(seconds, priority=0, slice_s=seconds))
             latency_s = self.env.now - came_s
             self.outcome.latencies_s.append(latency_s)
+            if stalled or self._answering:
+                self.outcome.stalled_s.append(latency_s)
             self.outcome.misses += latency_s > self._work.deadline_s + 1e-9
 
     def _question(self, at_s: float) -> Generator[Any, Any, None]:
         yield self.env.timeout(at_s)
         with self._model_free.request() as turn:
             yield turn
+            self._answering = True
             yield from self._on_all_threads(self._work.prefill_s)
             self.outcome.first_token_s.append(self.env.now - at_s)
             yield from self._on_all_threads(self._work.decode_s)
             self.outcome.answer_s.append(self.env.now - at_s)
+            self._answering = False
 
     def _on_all_threads(self, seconds: float) -> Generator[Any, Any, None]:
         """All threads work as long, and the slowest decides."""
@@ -197,6 +284,7 @@ class _Run:
             with self._cores.request(priority=priority) as core:
                 yield core
                 piece_s = min(slice_s, left_s)
-                yield self.env.timeout(piece_s)
-                self.busy_s += piece_s
+                lasts_s = piece_s / self._speed
+                yield self.env.timeout(lasts_s)
+                self.busy_s += lasts_s
                 left_s -= piece_s

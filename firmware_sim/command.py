@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,10 +36,31 @@ def simulate(
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or more.", min=0)] = None,
     shown: Annotated[bool, typer.Option("--show", help="Only show what would happen.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")] = False,
+    board: Annotated[str | None, typer.Option(help="Instead: will this board keep up? Needs --profile.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="With --board: output of earshot profile --json.")] = None,
+    minutes: Annotated[float, typer.Option(help="With --board: simulated time.")] = 10.0,
+    ask_every: Annotated[float, typer.Option(help="With --board: seconds from question to question; 0: none.")] = 30.0,
+    threads: Annotated[int, typer.Option(help="With --board: threads of the language model.", min=1)] = 1,
+    idle_w: Annotated[float, typer.Option(help="With --board: power when idle, watts.")] = 0.0,
+    core_w: Annotated[float, typer.Option(help="With --board: power of each busy core, watts.")] = 0.0,
+    kelvin_per_w: Annotated[float, typer.Option(help="With --board: warming of the processor, K/W.")] = 0.0,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --board host: listen for real as well and compare.")
+    ] = False,
+    battery_wh: Annotated[float, typer.Option(help="With --board: battery, watt hours.")] = 0.0,
 ) -> None:
     """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
     if listed:
         _list()
+        return
+    if board is not None:
+        from earshot.firmware_sim import board_check, board_report  # simpy, which a hearable does not need
+
+        asking = board_report.Asking(minutes, ask_every, threads)
+        if check:
+            board_check.show_check(board, profile, asking)
+        else:
+            board_report.show_board(board, profile, asking, (idle_w, core_w), kelvin_per_w, battery_wh)
         return
     if scenario is None:
         raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")

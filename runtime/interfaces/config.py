@@ -30,6 +30,7 @@ class Ui(str, Enum):
     """How the scene is shown."""
 
     TERMINAL = "terminal"
+    WEB = "web"
     NONE = "none"
 
 

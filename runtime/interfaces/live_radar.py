@@ -58,6 +58,7 @@ class LiveRadar:
         self._tracks: tuple[TrackSnapshot, ...] = ()
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
         self._typed = ""
+        self._writing = ""
         self._time_s = 0.0
         self._state: CaptureState | None = None  # a file has none
         self._state_text = ""
@@ -87,8 +88,15 @@ class LiveRadar:
         """Nothing to add: the marks show it."""
 
     def answer(self, question: str, answer: Answer, heard_s: float) -> None:
-        """Show the question again and its answer."""
+        """Show the question again and its answer, in place of what was shown of it."""
+        self._writing = ""
         self._say(f"{clock(heard_s)} {question}", f"      {answer.text} ({answer.answer_s:.2f} s)")
+
+    def writing(self, question: str, piece: str, heard_s: float) -> None:
+        """Show an answer while it comes; nothing of one that was stopped."""
+        with self._lock:
+            self._writing = (self._writing or f"{clock(heard_s)} {question} ") + piece if piece else ""
+        self._draw()
 
     def note(self, text: str, time_s: float) -> None:
         """Show a note."""
@@ -120,7 +128,7 @@ class LiveRadar:
                 sources=self._tracks,
                 marks="".join(_MARKS[(track.track_id - 1) % len(_MARKS)] for track in self._tracks),
                 health=self._health(),
-                said=tuple(self._said),
+                said=(*self._said, self._writing) if self._writing else tuple(self._said),
                 typed=self._typed,
                 nothing="no sound arrives" if self._deaf else "nothing heard",
             )

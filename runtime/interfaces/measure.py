@@ -22,7 +22,6 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.networks import Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
-from earshot.runtime.language.answerer import Answerer
 
 QUESTIONS = ("What can you hear?", "Where is the dog?", "Which sound is closest to me?")
 
@@ -31,16 +30,16 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and 95th percentile of a time, milliseconds."""
+    """Median, 95th and 99th percentile of a time, milliseconds."""
 
     p50_ms: float
     p95_ms: float
+    p99_ms: float
 
     @classmethod
     def of(cls, times_s: list[float]) -> Spread:
         """Of at least one time in seconds."""
-        p50, p95 = np.percentile(times_s, [50, 95]) * 1e3
-        return cls(round(float(p50), 4), round(float(p95), 4))
+        return cls(*(round(float(value), 4) for value in np.percentile(times_s, [50, 95, 99]) * 1e3))
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,16 @@ class Profile:
         Per hop, except `token` (one in ten hops) and `projector` (25 tokens, once per question).
     hearing : Spread
         All of hearing together, per hop.
+    hops, deadline_misses : int
+        Hops timed, and how many of them took longer than a hop lasts.
     realtime_factor : float
         Processing time of hearing over audio time; 0.03 = 3 %.
     load_s, cold_start_s : float
         Verifying and loading the encoders up to the first heard frame; the same since the process began.
     llm_load_s, first_token_s, answer_s : float
         Loading the language model; medians over the questions, each from the question on.
+    first_token_new_audio_s : float
+        Of the first question alone: the others find the same audio in the model's cache, live ones never do.
     peak_memory_mb : float
         Resident memory, high-water mark of the process.
     """
@@ -69,11 +72,14 @@ class Profile:
     hop_s: float
     stages: Mapping[str, Spread]
     hearing: Spread
+    hops: int
+    deadline_misses: int
     realtime_factor: float
     load_s: float
     cold_start_s: float
     llm_load_s: float
     first_token_s: float
+    first_token_new_audio_s: float
     answer_s: float
     peak_memory_mb: float
 
@@ -96,7 +102,7 @@ class Stopwatch:
         self.times_s[name].append(time.perf_counter() - start)
 
     def spread(self) -> dict[str, Spread]:
-        """Median and 95th percentile of every name."""
+        """Percentiles of every name."""
         return {name: Spread.of(times) for name, times in self.times_s.items()}
 
 
@@ -119,7 +125,7 @@ class _TimedNetwork(Network):
             return super().run(inputs, state)
 
 
-def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples) -> Profile:
+def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples, n_threads: int = 1) -> Profile:
     """Measure hearing and answering.
 
     Parameters
@@ -128,6 +134,8 @@ def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples
         Verifies and loads: the first part of a cold start.
     samples : ndarray, float32 [2, n]
         At 16 kHz, at least one encoder frame.
+    n_threads : int
+        Compute threads of the language model.
     """
     start_s = time.perf_counter()
     directory, encoders = open_encoders()
@@ -136,13 +144,15 @@ def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples
     cold_start_s = time.time() - psutil.Process().create_time()
     hop_times_s = _time_hearing(encoders, samples)
     watch = Stopwatch()
-    _time_stages(encoders, samples, watch)
-    answering = _time_answers(directory, encoders, samples, watch)
+    time_stages(encoders, samples, watch)
+    answering = _time_answers(directory, encoders, samples, watch, n_threads)
     return Profile(
         audio_s=round(samples.shape[1] / SAMPLE_RATE_HZ, 3),
         hop_s=FRAME_S,
         stages=watch.spread(),
         hearing=Spread.of(hop_times_s),
+        hops=len(hop_times_s),
+        deadline_misses=sum(time_s > FRAME_S for time_s in hop_times_s),
         realtime_factor=round(sum(hop_times_s) / (len(hop_times_s) * FRAME_S), 5),
         load_s=round(load_s, 4),
         cold_start_s=round(cold_start_s, 3),
@@ -177,8 +187,8 @@ def _time_hearing(encoders: Encoders, samples: Samples) -> list[float]:
     return watch.times_s["hop"]
 
 
-def _time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None:
-    """Time of the parts; `step` holds both encoders and the slots."""
+def time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None:
+    """Time of the parts, hop by hop, noted in `watch`; `step` holds both encoders and the slots."""
     extractor, tracker, pooler = FeatureExtractor(), Tracker(), TokenPooler()
     stream = TimedEncoders(encoders, watch).open_stream()
     for chunk in hops(samples):
@@ -193,14 +203,18 @@ def _time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None
                 pooler.process(frame)
 
 
-def _time_answers(directory: Path, encoders: Encoders, samples: Samples, watch: Stopwatch) -> dict[str, float]:
+def _time_answers(
+    directory: Path, encoders: Encoders, samples: Samples, watch: Stopwatch, n_threads: int
+) -> dict[str, float]:
     """Ask the questions about the last 10 s; the model's answers are not judged here."""
+    from earshot.runtime.language.answerer import Answerer  # an emulated board may have no llama.cpp
+
     hearing = Hearing(encoders)
     for chunk in hops(samples):
         hearing.process(chunk)
     tokens = hearing.window().tokens
     timed = TimedEncoders(encoders, watch)
-    answerer = Answerer(directory)
+    answerer = Answerer(directory, n_threads)
     start_s = time.perf_counter()
     answerer.load()
     llm_load_s = time.perf_counter() - start_s
@@ -212,5 +226,6 @@ def _time_answers(directory: Path, encoders: Encoders, samples: Samples, watch: 
     return {
         "llm_load_s": round(llm_load_s, 4),
         "first_token_s": round(float(np.median([a.first_token_s for a in answers])), 4),
+        "first_token_new_audio_s": round(answers[0].first_token_s, 4),
         "answer_s": round(float(np.median([a.answer_s for a in answers])), 4),
     }

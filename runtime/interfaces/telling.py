@@ -43,8 +43,16 @@ class SceneTeller(Protocol):
         """The scene as it is now, ten times a second."""
 
 
+@runtime_checkable
+class WritingTeller(Protocol):
+    """A teller that shows an answer while it is written."""
+
+    def writing(self, question: str, piece: str, heard_s: float) -> None:
+        """The next piece of the answer, which `answer` follows; an empty one when it was stopped."""
+
+
 class JsonTeller:
-    """One JSON object per line: `event` is new, moved, ended, answer, note or capture."""
+    """One JSON object per line: `event` is new, moved, ended, writing, answer, note or capture."""
 
     def __init__(self, target: TextIO) -> None:
         self._lines = _Lines(target)
@@ -66,6 +74,10 @@ class JsonTeller:
                 "timing": timing,
             }
         )
+
+    def writing(self, question: str, piece: str, heard_s: float) -> None:
+        """Write a piece of an answer that is under way."""
+        self._write({"event": "writing", "time_s": round(heard_s, 1), "question": question, "text": piece})
 
     def note(self, text: str, time_s: float) -> None:
         """Write a note."""

@@ -1,0 +1,189 @@
+"""`earshot profile --board BOARD` elsewhere than on the board: counted instructions, converted to time. An ESTIMATE.
+
+The listener's own code runs on an emulated core; the instructions of each stage are counted and divided by the
+published speed of a board in instructions per second.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot import runtime
+from earshot.firmware_sim.emulator import CORES, Emulation, emulate, find_environment
+from earshot.runtime.bundle.manifest import LLM_NAME
+from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
+
+RANGE = 0.4
+"""Published times of one network spread so far around its instruction counts, up and down."""
+SOURCE = "public single-thread times of MobileNet-v1 on the board, divided by the instructions counted for that network"
+COUNTED_HOPS = 25
+_GUEST = Path(__file__).with_name("count_guest.py")
+_WARM_HOPS = 5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How fast one core of a board executes neural networks and signal processing.
+
+    Attributes
+    ----------
+    board, processor : str
+    core : str
+        Key of `CORES`.
+    giga_per_s : float
+        Instructions per second, in 10^9.
+    memory_gb_s : float or None
+        Weights that a language model can read per second; None when nothing is published.
+    """
+
+    board: str
+    processor: str
+    core: str
+    giga_per_s: float
+    memory_gb_s: float | None = None
+
+    def seconds(self, instructions: float) -> float:
+        """Time of some instructions on one core."""
+        return instructions / (1e9 * self.giga_per_s)
+
+
+CALIBRATIONS: dict[str, Calibration] = {
+    c.board: c
+    for c in (
+        Calibration("zero2w", "Cortex-A53, 1.0 GHz", "cortex-a53", 0.86),
+        Calibration("pi4", "Cortex-A72, 1.5 GHz", "cortex-a72", 1.66, 3.3),
+        Calibration("pi5", "Cortex-A76, 2.4 GHz", "cortex-a76", 6.1, 10.0),
+        Calibration("rk3588", "Cortex-A76, 2.4 GHz", "cortex-a76", 5.4),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Instructions of the stages.
+
+    Attributes
+    ----------
+    stages : dict of float
+        Mean per hop; `projector`, `first_token` and `answer` are for one question.
+    typical, most : dict of float
+        The median and the dearest hop; a mean may hold a hop in which memory was allocated.
+    answer : str or None
+        What the language model wrote; None when it was not run.
+    """
+
+    stages: dict[str, float]
+    typical: dict[str, float]
+    most: dict[str, float]
+    answer: str | None
+
+
+def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> dict[str, Any]:
+    """Estimate a board.
+
+    Parameters
+    ----------
+    board : str
+        Key of `CALIBRATIONS`.
+    bundle : Path
+        Verified.
+    samples : ndarray, float32 [2, n]
+        At 16 kHz; what is heard is their first second or so.
+
+    Returns
+    -------
+    dict
+        The document of `earshot profile --board`.
+
+    Raises
+    ------
+    UsageError
+        Without an aarch64 environment, or when the emulated listener fails.
+    """
+    calibration = CALIBRATIONS[board]
+    return to_document(calibration, count_board(calibration, bundle, samples), (bundle / LLM_NAME).stat().st_size)
+
+
+def count_board(calibration: Calibration, bundle: Path, samples: NDArray[np.float32]) -> Counts:
+    """Run the listener on the emulated core; see `estimate_board`."""
+    environment, core = find_environment(), CORES[calibration.core]
+    language = (environment / core.llama).is_dir()
+    heard = np.ascontiguousarray(samples[:, : (_WARM_HOPS + COUNTED_HOPS) * FRAME_SAMPLES], np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "earshot"
+        package.mkdir()
+        (package / "runtime").symlink_to(Path(next(iter(runtime.__path__))).resolve())
+        arguments = [str(_GUEST), str(bundle.resolve()), "language" if language else "no-language"]
+        return counts_of(emulate(environment, core, arguments, heard.tobytes(), [Path(folder)]))
+
+
+def counts_of(emulation: Emulation) -> Counts:
+    """Instructions of the stages, less what marking them costs."""
+    told = json.loads(emulation.output.splitlines()[-1])
+    passages = {name: emulation.regions[number] for number, name in enumerate(told["regions"])}
+    marking = float(np.median(passages.pop("nothing")))
+    passages.pop("step", None)  # holds the markers of both encoders
+    stages = {name: max(0.0, float(np.mean(counts)) - marking) for name, counts in passages.items()}
+    typical = {name: max(0.0, float(np.median(counts)) - marking) for name, counts in passages.items()}
+    most = {name: max(0.0, max(counts) - marking) for name, counts in passages.items()}
+    return Counts(stages, typical, most, told["answer"])
+
+
+def to_document(calibration: Calibration, counts: Counts, llm_bytes: int) -> dict[str, Any]:
+    """Counts as times with their range."""
+    notes = ["ESTIMATE from counted instructions; no board was measured"]
+    if counts.answer is None:
+        notes.append("the language model was not counted: run firmware_sim/boards/setup_aarch64.sh --language")
+    part = calibration.seconds(counts.stages["hearing"]) / FRAME_S
+    return {
+        "board": calibration.board,
+        "kind": "ESTIMATE",
+        "processor": calibration.processor,
+        "hop_s": FRAME_S,
+        "calibration": {
+            "giga_instructions_per_s": calibration.giga_per_s,
+            "range": f"±{RANGE:.0%}",
+            "source": SOURCE,
+        },
+        "stages": {name: _stage(calibration, count, counts.most[name]) for name, count in counts.stages.items()},
+        "realtime_factor": _with_range(part),
+        "reads_weights_ms_per_token": weight_reading_ms(calibration, llm_bytes),
+        "answer_text": counts.answer,
+        "notes": notes,
+    }
+
+
+def _stage(calibration: Calibration, instructions: float, most: float) -> dict[str, float]:
+    ms = 1e3 * calibration.seconds(instructions)
+    low, _, high = _around(ms)
+    return {
+        "instructions": round(instructions),
+        "most_instructions": round(most),
+        "ms": round(ms, 4),
+        "low_ms": round(low, 4),
+        "high_ms": round(high, 4),
+    }
+
+
+def _with_range(value: float) -> dict[str, float]:
+    low, middle, high = (round(v, 5) for v in _around(value))
+    return {"estimate": middle, "low": low, "high": high}
+
+
+def _around(value: float) -> Sequence[float]:
+    return (1 - RANGE) * value, value, (1 + RANGE) * value
+
+
+def weight_reading_ms(calibration: Calibration, llm_bytes: int) -> float | None:
+    """Least time of a generated token, for its weights must be read once; None when the memory's speed is not known."""
+    if calibration.memory_gb_s is None:
+        return None
+    return round(1e3 * llm_bytes / (1e9 * calibration.memory_gb_s), 3)

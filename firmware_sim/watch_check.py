@@ -1,0 +1,180 @@
+"""How many alerts a listener misses and how many are false, on simulated scenarios.
+
+The truth of a watch is what the same watch says of the true scene: its alerts, from tracks made of the scenario
+instead of the sound. An alert about the sound is right when there is a true one of the same watch at nearly the same time.
+
+    python -m earshot.firmware_sim.watch_check [SCENARIO ...] [--bundle DIR]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from earshot.firmware_sim.scenario import Scenario, load_scenario
+from earshot.firmware_sim.source import SimulatedSource
+from earshot.runtime.geometry import wrap_deg
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, TrackSnapshot
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.labels import class_id
+from earshot.runtime.scene.watch_language import compile_watch
+from earshot.runtime.scene.watches import WatchRule
+from earshot.runtime.scene.watching import Watcher
+
+EARLY_S, LATE_S = 1.5, 6.0
+SCENARIOS = ("kitchen", "meeting", "quiet_night", "street_crossing")
+WATCHES = (
+    "when a car approaches from behind",
+    "when a car approaches",
+    "when a siren comes closer",
+    "when a car honks",
+    "when someone walks behind me",
+    "when someone approaches from behind",
+    "when someone knocks",
+    "when the alarm goes off",
+    "when the vacuum cleaner stops",
+    "when a vacuum cleaner is heard behind me",
+    "when water pours in front of me",
+    "when a clock ticks on my left",
+    "when someone talks",
+    "when someone types",
+    "when someone snores on my left",
+    "when crickets are heard on my right",
+    "when a tap drips behind me",
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Alerts of one watch on one scenario.
+
+    Attributes
+    ----------
+    true, told, right : int
+        That should have come, that came, that were right.
+    """
+
+    true: int
+    told: int
+    right: int
+
+    @property
+    def missed(self) -> int:
+        """That should have come and did not."""
+        return self.true - self.right
+
+    @property
+    def false(self) -> int:
+        """That came for nothing."""
+        return self.told - self.right
+
+    def __add__(self, other: Score) -> Score:
+        return Score(self.true + other.true, self.told + other.told, self.right + other.right)
+
+
+def true_snapshots(scenario: Scenario) -> Iterator[SceneSnapshot]:
+    """The scene as a listener without fault would have it, ten times a second."""
+    onsets: dict[int, float] = {}
+    for number in range(1, int(scenario.duration_s / SNAPSHOT_S) + 1):
+        time_s = number * SNAPSHOT_S
+        tracks = []
+        for index, source in enumerate(scenario.sources):
+            if not source.sounds_at(time_s):
+                continue
+            azimuth_deg, elevation_deg, distance_m = source.place(time_s)
+            head_deg = wrap_deg(azimuth_deg - scenario.yaw_deg(time_s))
+            onset_s = onsets.setdefault(index, time_s)
+            tracks.append(_true_track(index, source.label, head_deg, elevation_deg, distance_m, onset_s, time_s))
+        yield SceneSnapshot(time_s, tuple(tracks))
+
+
+def heard_snapshots(scenario: Scenario, encoders: Encoders) -> Iterator[SceneSnapshot]:
+    """The scene as it is heard through the simulated device."""
+    hearing = Hearing(encoders)
+    with SimulatedSource(scenario, pace="fast") as source:
+        for chunk in source:
+            yield from hearing.process(chunk)
+
+
+def alert_times(snapshots: Iterable[SceneSnapshot], rules: Sequence[WatchRule]) -> list[list[float]]:
+    """When each of the watches fires, seconds."""
+    watcher = Watcher(rules)
+    times: list[list[float]] = [[] for _ in rules]
+    for snapshot in snapshots:
+        for alert in watcher.process(snapshot):
+            times[rules.index(alert.rule)].append(alert.time_s)
+    return times
+
+
+def score(true: Sequence[float], told: Sequence[float]) -> Score:
+    """Match alerts in order of time, each true one with one that was told at most."""
+    free = list(told)
+    right = 0
+    for time_s in true:
+        match = next((t for t in free if time_s - EARLY_S <= t <= time_s + LATE_S), None)
+        if match is not None:
+            free.remove(match)
+            right += 1
+    return Score(len(true), len(told), right)
+
+
+def check(scenario: Scenario, encoders: Encoders, rules: Sequence[WatchRule]) -> list[Score]:
+    """Score of every watch on one scenario."""
+    true = alert_times(true_snapshots(scenario), rules)
+    told = alert_times(heard_snapshots(scenario, encoders), rules)
+    return [score(*pair) for pair in zip(true, told, strict=True)]
+
+
+def main(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths; the short shipped ones by default.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
+) -> None:
+    """Print missed and false alarms; the last line is one JSON document."""
+    _, encoders = open_encoders(bundle)
+    rules = [compile_watch(text)[0] for text in WATCHES]
+    totals = [Score(0, 0, 0)] * len(rules)
+    hours = 0.0
+    for name in scenarios or SCENARIOS:
+        scenario = load_scenario(name)
+        totals = [a + b for a, b in zip(totals, check(scenario, encoders, rules), strict=True)]
+        hours += scenario.duration_s / 3600
+    typer.echo(f"{'watch':<44}{'true':>6}{'right':>7}{'missed':>8}{'false':>7}")
+    for rule, total in zip(rules, totals, strict=True):
+        typer.echo(f"{rule.text:<44}{total.true:>6}{total.right:>7}{total.missed:>8}{total.false:>7}")
+    whole = sum(totals, Score(0, 0, 0))
+    document = {"true": whole.true, "right": whole.right, "missed": whole.missed, "false": whole.false}
+    rate = round(whole.false / (hours * len(rules)), 2)
+    typer.echo(json.dumps({**document, "hours": round(hours, 3), "false_per_hour_and_watch": rate}))
+
+
+def _true_track(
+    index: int, label: str, azimuth_deg: float, elevation_deg: float, distance_m: float, onset_s: float, now_s: float
+) -> TrackSnapshot:
+    return TrackSnapshot(
+        track_id=index + 1,
+        class_id=class_id(label),
+        active=True,
+        confidence=1.0,
+        azimuth_deg=azimuth_deg,
+        elevation_deg=elevation_deg,
+        distance_m=distance_m,
+        spread_deg=0.0,
+        front_back_ambiguous=False,
+        onset_s=onset_s,
+        last_heard_s=now_s,
+        azimuth_posterior=np.full(36, 1 / 36),
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,482 @@
+"""The listener as a Python object: hears a source, keeps the scene, answers questions meanwhile.
+
+    from earshot.runtime import Listener
+
+    with Listener("street.wav") as listener:
+        for change in listener.changes():
+            print(change.kind, change.track.label, round(change.track.azimuth_deg))
+        print(listener.ask("Where is the dog?").text)
+
+One thread hears, one owns the language model; the caller's threads only look and wait. `Listener` is the same
+object that `earshot serve` runs on.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Self
+
+from earshot.runtime.audio.capture import CaptureEvent, CaptureState, Reporting
+from earshot.runtime.audio.file import FileSource
+from earshot.runtime.audio.health import ChannelHealth
+from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk, AudioSource
+from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.load import HearingLoad, LoadMeter
+from earshot.runtime.hearing.tracks import SceneSnapshot
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.sources import open_source
+from earshot.runtime.language.answerer import Answer, Answerer, OnText
+from earshot.runtime.language.questions import Answering, Matter, Question, Reply
+from earshot.runtime.scene.changes import ChangeDetector, TrackChange
+from earshot.runtime.scene.now import Scene
+from earshot.runtime.scene.sources import summarize
+
+__all__ = ["Answer", "End", "Happening", "Listener", "Note", "Question", "Reply", "Scene"]
+
+FILE_CHUNK_SAMPLES = 16 * 640
+"""Files are heard in larger chunks than live sound; no result depends on it."""
+_KEPT_CHANGES = 1024
+_FRAME_SAMPLES = round(FRAME_S * SAMPLE_RATE_HZ)
+_DEAF = (CaptureState.DEAF.value, CaptureState.RECONNECTING.value)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something else that a person should know; `time_s` since stream start."""
+
+    text: str
+    time_s: float
+
+
+@dataclass(frozen=True)
+class End:
+    """Nothing more will be heard.
+
+    Attributes
+    ----------
+    failure : BaseException or None
+        Why, when the source did not end by itself.
+    """
+
+    failure: BaseException | None = None
+
+
+Happening = SceneSnapshot | TrackChange | CaptureEvent | Note | End
+OnHappening = Callable[[Happening], None]
+
+
+class Listener:
+    """Hears a source and answers questions about it; use it as a context.
+
+    Parameters
+    ----------
+    source : str or AudioSource
+        What `earshot listen --source` takes ("mic", "mic:NAME", a path, "tcp://HOST:PORT"), or a source.
+    bundle : Path or str, optional
+        Model bundle; the built-in one without it.
+    think : bool
+        Whether answers begin with written evidence.
+    speed : float
+        Factor on true time for recordings.
+    """
+
+    def __init__(
+        self,
+        source: str | AudioSource = "mic",
+        *,
+        bundle: Path | str | None = None,
+        think: bool = True,
+        speed: float = 1.0,
+    ) -> None:
+        self._source_spec, self._speed = source, speed
+        self._bundle = None if bundle is None else Path(bundle)
+        self._think = think
+        self._loaded: tuple[Encoders, Hearing, Answering] | None = None
+        self._source: AudioSource | None = None
+        self._changes, self._health, self._meter = ChangeDetector(), ChannelHealth(), LoadMeter()
+        self._lock = threading.Lock()
+        self._followers: list[OnHappening] = []
+        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._latest = SceneSnapshot(0.0, ())
+        self._findings: tuple[str, ...] = ()
+        self._heard_samples = 0
+        self._capture_text = ""
+
+    def load(self) -> None:
+        """Verify the bundle and load its networks; done by `start` when it was not done before.
+
+        Raises
+        ------
+        BundleError
+            When it is missing or refused.
+        """
+        if self._loaded is not None:
+            return
+        directory, encoders = open_encoders(self._bundle)
+        answerer = Answerer(directory)
+        answerer.load()
+        answering = Answering(answerer)
+        answering.start()
+        self._loaded = encoders, Hearing(encoders), answering
+
+    def start(self) -> None:
+        """Open the source and begin to hear.
+
+        Raises
+        ------
+        UsageError
+            When it has been started before, or the source means nothing.
+        EarshotError
+            When bundle or source cannot be used.
+        """
+        if self._thread is not None or self._closed:
+            raise UsageError("a listener can be started once; make another one")
+        spec = self._source_spec
+        source = open_source(spec, self._speed) if isinstance(spec, str) else spec
+        self.load()
+        if isinstance(source, Reporting):
+            source.on_event = self._captured
+        source.open()
+        self._source = source
+        self._thread = threading.Thread(target=self._hear, args=(source,), name="hearing", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop hearing and answering and free everything; may be called twice and from any thread."""
+        self._closed = True
+        if self._source is not None:
+            self._source.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if self._loaded is not None:
+            self._loaded[2].close()
+        self._over.set()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """What is heard."""
+        if self._source is not None:
+            return self._source.name
+        return self._source_spec if isinstance(self._source_spec, str) else self._source_spec.name
+
+    @property
+    def frames(self) -> int:
+        """Frames of 40 ms heard so far: as long as this grows, the listener hears."""
+        return self._heard_samples // _FRAME_SAMPLES
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of sound heard so far."""
+        return self._heard_samples / SAMPLE_RATE_HZ
+
+    @property
+    def state(self) -> str:
+        """As in `Scene`."""
+        if self._over.is_set():
+            return "ended" if self._failure is None else "failed"
+        if self._source is None:
+            return "idle"
+        return str(self._source.state.value) if isinstance(self._source, Reporting) else "playing"
+
+    @property
+    def state_text(self) -> str:
+        """What the source last said about its state; empty for a recording."""
+        return self._capture_text if self._failure is None else str(self._failure)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the source failed; None while it did not."""
+        return self._failure
+
+    @property
+    def scene(self) -> Scene:
+        """What sounds now."""
+        latest, state = self._latest, self.state
+        tracks = () if state in _DEAF else tuple(track for track in latest.tracks if track.active)
+        return Scene(latest.time_s, state, tracks, self._findings)
+
+    def load_figures(self) -> HearingLoad:
+        """How long hearing takes."""
+        return self._meter.read()
+
+    @property
+    def answering(self) -> Answering:
+        """The line of questions.
+
+        Raises
+        ------
+        UsageError
+            When nothing is loaded yet.
+        """
+        return self._parts()[2]
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the source has ended; False when it has not within `timeout_s`.
+
+        Raises
+        ------
+        EarshotError
+            When the source failed.
+        """
+        over = self._over.wait(timeout_s)
+        if self._failure is not None:
+            raise self._failure
+        return over
+
+    def changes(self) -> Iterator[TrackChange]:
+        """Sources that are new, move and end, as it happens, until the source ends.
+
+        What is not fetched is kept up to 1,024 changes, then the oldest are lost.
+
+        Raises
+        ------
+        EarshotError
+            When the source failed.
+        """
+        box: queue.Queue[TrackChange | End] = queue.Queue(_KEPT_CHANGES)
+
+        def keep(happening: Happening) -> None:
+            if isinstance(happening, (TrackChange, End)):
+                while box.full():
+                    box.get_nowait()
+                box.put_nowait(happening)
+
+        self.follow(keep)
+        return self._fetch(box, keep)
+
+    def _fetch(self, box: queue.Queue[TrackChange | End], keep: OnHappening) -> Iterator[TrackChange]:
+        try:
+            while not isinstance(found := box.get(), End):
+                yield found
+            if found.failure is not None:
+                raise found.failure
+        finally:
+            self.unfollow(keep)
+
+    def follow(self, on_happening: OnHappening) -> None:
+        """Have a function called with everything that happens, in the thread that notices it.
+
+        It must return at once and must not raise; one that raises is not called again. After the end it is called
+        with `End` at once.
+        """
+        with self._lock:
+            if not self._over.is_set():
+                self._followers.append(on_happening)
+                return
+        on_happening(End(self._failure))
+
+    def unfollow(self, on_happening: OnHappening) -> None:
+        """Call a function no more."""
+        with self._lock:
+            if on_happening in self._followers:
+                self._followers.remove(on_happening)
+
+    def ask(
+        self,
+        question: str,
+        choices: Sequence[str] | None = None,
+        *,
+        think: bool | None = None,
+        on_text: OnText | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Ask about the last 10 seconds and wait for the answer.
+
+        Parameters
+        ----------
+        question : str
+        choices : sequence of str, optional
+            2 to 8 options; the answer is then one of them.
+        think : bool, optional
+            Whether the model writes its evidence first; as the listener was made without it.
+        on_text : callable, optional
+            Called with pieces of text as they come; see `Answerer.answer`.
+        timeout_s : float, optional
+            How long to wait.
+
+        Raises
+        ------
+        UsageError
+            When question or choices cannot be asked.
+        BusyError
+            When too many questions wait.
+        TimeoutError
+            When it takes too long; the question is cancelled then.
+        """
+        return self._wait_for(self.submit(question, choices, think=think, on_text=on_text), timeout_s).answer
+
+    def ask_file(
+        self,
+        audio: Path | str,
+        question: str,
+        choices: Sequence[str] | None = None,
+        *,
+        think: bool | None = None,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """Ask about a recording, while live hearing goes on; parameters and errors as `ask`.
+
+        Raises
+        ------
+        InputError
+            When the recording cannot be used.
+        """
+        source = FileSource(audio, chunk_samples=FILE_CHUNK_SAMPLES)
+        return self._wait_for(self.submit(question, choices, think=think, source=source), timeout_s)
+
+    def _wait_for(self, question: Question, timeout_s: float | None) -> Reply:
+        try:
+            return question.result(timeout_s)
+        except BaseException:  # time is up, or Ctrl-C: nobody waits any more
+            self.cancel(question)
+            raise
+
+    def submit(
+        self,
+        question: str,
+        choices: Sequence[str] | None = None,
+        *,
+        think: bool | None = None,
+        on_text: OnText | None = None,
+        source: AudioSource | None = None,
+        longest_s: float | None = None,
+    ) -> Question:
+        """Ask without waiting; `Question.result` waits, `cancel` cancels.
+
+        Parameters
+        ----------
+        question, choices, think, on_text
+            As in `ask`.
+        source : AudioSource, optional
+            What it is about, not open; without it, the last 10 seconds.
+        longest_s : float, optional
+            A longer source is refused.
+
+        Raises
+        ------
+        BusyError
+            When too many questions wait.
+        """
+        encoders, hearing, answering = self._parts()
+
+        def now(_: Question) -> Matter:
+            return _matter_now(encoders, hearing)
+
+        def recording(asked: Question) -> Matter:
+            assert source is not None
+            return _matter_of(encoders, source, asked.check, longest_s)
+
+        evidence = self._think if think is None else think
+        asked = Question(question, now if source is None else recording, choices, evidence, on_text)
+        return answering.submit(asked)
+
+    def cancel(self, question: Question) -> None:
+        """Stop a question; one that is done stays done."""
+        self._parts()[2].cancel(question)
+
+    def _parts(self) -> tuple[Encoders, Hearing, Answering]:
+        if self._loaded is None:
+            raise UsageError("the listener is not loaded: call start(), or use it in a 'with' block")
+        return self._loaded
+
+    def _hear(self, source: AudioSource) -> None:
+        """The hearing thread."""
+        hearing = self._parts()[1]
+        try:
+            for chunk in source:
+                self._take(hearing, chunk)
+            for finding in self._health.flush():
+                self._tell(Note(finding.text, self.heard_s))
+        except BaseException as error:
+            if not self._closed:
+                self._failure = error
+        for change in self._changes.flush():
+            self._tell(change)
+        with self._lock:
+            followers, self._followers = self._followers, []
+            self._over.set()
+        for follower in followers:
+            self._call(follower, End(self._failure))
+
+    def _take(self, hearing: Hearing, chunk: AudioChunk) -> None:
+        began_s = time.perf_counter()
+        findings = self._health.process(chunk)
+        snapshots = hearing.process(chunk)
+        self._meter.add(time.perf_counter() - began_s, chunk.samples.shape[1] / SAMPLE_RATE_HZ)
+        self._findings = tuple(finding.text for finding in self._health.active)
+        for finding in findings:
+            self._tell(Note(finding.text, chunk.end_s))
+        for snapshot in snapshots:
+            self._latest = snapshot
+            self._tell(snapshot)
+            for change in self._changes.process(snapshot):
+                self._tell(change)
+        self._heard_samples += chunk.samples.shape[1]
+
+    def _captured(self, event: CaptureEvent) -> None:
+        """A live source is in another state; called from its own thread."""
+        self._capture_text = event.text
+        self._tell(event)
+
+    def _tell(self, happening: Happening) -> None:
+        with self._lock:
+            followers = tuple(self._followers)
+        for follower in followers:
+            self._call(follower, happening)
+
+    def _call(self, follower: OnHappening, happening: Happening) -> None:
+        try:
+            follower(happening)
+        except Exception:  # whoever looks on must not stop the hearing
+            _LOG.exception("a follower failed and is not called again")
+            self.unfollow(follower)
+
+
+def _matter_now(encoders: Encoders, hearing: Hearing) -> Matter:
+    window = hearing.window()
+    embeddings = encoders.project(window.tokens)
+    audio_s = len(window.snapshots) * 0.1
+    return Matter(embeddings, summarize(window.snapshots), audio_s, 0.0, window.end_s)
+
+
+def _matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any], longest_s: float | None) -> Matter:
+    """Hear a whole recording; `check` is called between its chunks and may raise."""
+    began_s = time.perf_counter()
+    hearing = Hearing(encoders)
+    snapshots: list[SceneSnapshot] = []
+    audio_s = 0.0
+    with source:
+        for chunk in source:
+            check()
+            audio_s = chunk.end_s
+            if longest_s is not None and audio_s > longest_s:
+                raise InputError(f"{source.name}: longer than {longest_s:g} s; send a shorter recording")
+            snapshots += hearing.process(chunk)
+    embeddings = encoders.project(hearing.window().tokens)
+    return Matter(embeddings, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)

@@ -1,0 +1,65 @@
+"""The scene at one moment, as programs get it from the listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from earshot.runtime.hearing.tracks import TrackSnapshot
+from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.words import direction_words, distance_words
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What sounds now, where, and whether that can be trusted.
+
+    Iterating gives the tracks; `len` counts them.
+
+    Attributes
+    ----------
+    time_s : float
+        Seconds since stream start.
+    state : str
+        "idle" before the start; "starting", "listening", "lagging", "deaf" or "reconnecting" for a live source;
+        "playing" for a recording; "ended" or "failed" afterwards.
+    tracks : tuple of TrackSnapshot
+        Sources that sound now; none while no sound arrives.
+    findings : tuple of str
+        What is wrong with the ears at the moment, one line each.
+    """
+
+    time_s: float
+    state: str
+    tracks: tuple[TrackSnapshot, ...]
+    findings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[TrackSnapshot]:
+        return iter(self.tracks)
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scene as a JSON object; tracks as `earshot track` prints them."""
+        return {
+            "time_s": round(self.time_s, 1),
+            "state": self.state,
+            "tracks": [track.as_dict() for track in self.tracks],
+            "findings": list(self.findings),
+        }
+
+    def lines(self) -> list[str]:
+        """One line of plain language per source: ``"dog: directly to your left, about 2 metres away"``."""
+        return [f"{name_of(track)}: {words_of(track)}" for track in self.tracks]
+
+
+def name_of(track: TrackSnapshot) -> str:
+    """The noun that answers use: "alarm clock"."""
+    return load_labels()[track.class_id].spoken
+
+
+def words_of(track: TrackSnapshot) -> str:
+    """Direction and distance in words."""
+    return f"{direction_words(track.azimuth_deg, track.elevation_deg)}, {distance_words(track.distance_m)}"

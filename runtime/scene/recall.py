@@ -1,0 +1,238 @@
+"""Questions about the past, answered from the memory: "when did the dog last bark, and where?"
+
+The language model hears the last ten seconds; what was before is looked up, not guessed, and the answer says so.
+Directions are as the head was turned then. A question is only taken when it clearly asks for more than the last seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.labels import by_key
+from earshot.runtime.scene.episodes import Episode, Place, Session
+from earshot.runtime.scene.memory import SceneMemory
+from earshot.runtime.scene.naming import name_sounds, nearest_sounds
+from earshot.runtime.scene.sectors import Sector, name_sector
+from earshot.runtime.scene.timespans import TimeSpan, duration_words, name_span
+from earshot.runtime.scene.words import direction_words, distance_words
+
+FROM_MEMORY = "From memory (not the language model): "
+MODEL_HEARS_S = 10.0
+MAX_LISTED = 8
+_MOVED_DEG = 25.0
+Asked = Literal["last", "count", "list"]
+
+_LAST_TIME = re.compile(
+    r"\bwhen(?: and where)? (?:did|was|were|have|has)\b.*\blast\b|\bwhere (?:did|was|were|have|has)\b.*\blast\b"
+    r"|\blast time\b|\bmost recent(?:ly)?\b|\bhow long ago\b|\bhow long (?:is it|has it been) since\b"
+    r"|\blast (?:hear|heard)\b(?! to)"
+)
+_HOW_OFTEN = re.compile(r"\bhow (?:often|many times)\b")
+_EARLIER = re.compile(
+    r"\b(?:earlier (?:on|today)|before now|while i was (?:away|out|gone|asleep)|do you remember|so far)\b"
+)
+_YES_NO = re.compile(r"^(?:did|was|were|has|have|had|is|are)\b")
+_FILLERS = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a an and any at be been before come came did do does earlier for from had has have hear heard here how i in is
+        it last long ago many me my now of often on or out recently remember so far since tell that the then there
+        these they thing time times to was we were what when where which who with you around happen happened happening
+        going gone off go went away while asleep see most recent make made there's what's us anyone if whether s miss
+        missed besides just also even
+        """,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Recall:
+    """A question about the past, understood.
+
+    Attributes
+    ----------
+    asked : {"last", "count", "list"}
+        For the latest time, the number of times, or all of it.
+    keys : tuple of str
+        Classes; empty for any sound.
+    words : str
+        The sounds as they were named, empty for any.
+    note : str
+        What has to be said about the name.
+    span : TimeSpan or None
+        None for as far back as memory goes.
+    sector : Sector or None
+    yes_no : bool
+        Whether the answer begins with yes or no.
+    unknown : tuple of str
+        Words that would have to be understood, and are not.
+    """
+
+    asked: Asked
+    keys: tuple[str, ...]
+    words: str
+    note: str
+    span: TimeSpan | None
+    sector: Sector | None
+    yes_no: bool
+    unknown: tuple[str, ...]
+
+
+def parse_recall(question: str, now_s: float) -> Recall | None:
+    """Understand a question about the past.
+
+    Parameters
+    ----------
+    question : str
+    now_s : float
+        Wall clock, seconds since 1970.
+
+    Returns
+    -------
+    Recall or None
+        None for every question that is about now: it is the language model's.
+    """
+    text = " ".join(question.lower().replace("’", "'").split())
+    span, rest = name_span(text, now_s)
+    too_short = span is not None and now_s - span.since_s <= MODEL_HEARS_S
+    last, often = _LAST_TIME.search(rest) is not None, _HOW_OFTEN.search(rest) is not None
+    if too_short or not (span or last or often or _EARLIER.search(rest)):
+        return None
+    asked: Asked = "last" if last else "count" if often else "list"
+    try:
+        sector, rest = name_sector(rest)
+        named = name_sounds(rest, either=True)
+    except ValueError as error:
+        return Recall(asked, (), "", "", span, None, False, (str(error),))
+    words = tuple(re.findall(r"[a-z']+", rest)) if named is None else named.rest
+    unknown = tuple(word for word in words if word.strip("'") not in _FILLERS)
+    keys, name, note = ((), "", "") if named is None else (named.keys, named.words, named.note)
+    if named is not None and keys and not named.vague:
+        unknown = ()  # what it did then is not remembered, only that it sounded
+    return Recall(asked, keys, name if keys else "", note, span, sector, bool(_YES_NO.match(text)), unknown)
+
+
+def answer_recall(recall: Recall, memory: SceneMemory, now_s: float) -> str:
+    """Answer from the memory, in words.
+
+    Parameters
+    ----------
+    recall : Recall
+    memory : SceneMemory
+        Open.
+    now_s : float
+        Wall clock.
+
+    Returns
+    -------
+    str
+        One line that begins with `FROM_MEMORY`.
+
+    Raises
+    ------
+    MemoryUnusable
+    """
+    if recall.unknown:
+        near = nearest_sounds(recall.unknown)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        return f"{FROM_MEMORY}I do not know what {' '.join(recall.unknown)!r} sounds like{hint}"
+    span = recall.span
+    since_s, until_s = (None, None) if span is None else (span.since_s, span.until_s)
+    found = memory.episodes(since_s, until_s, recall.keys)
+    sector = recall.sector
+    if sector is not None:
+        found = [e for e in found if any(sector.contains(place.azimuth_deg) for place in e.places)]
+    sessions = memory.sessions()
+    text = _last(recall, found, sessions, now_s) if recall.asked == "last" else _all(recall, found, sessions, now_s)
+    sentences = [text, _listened(recall, sessions, now_s), recall.note]
+    return FROM_MEMORY + "; ".join(sentence for sentence in sentences if sentence)
+
+
+def _last(recall: Recall, found: Sequence[Episode], sessions: Sequence[Session], now_s: float) -> str:
+    if not found:
+        return _nothing(recall)
+    latest = max(found, key=lambda e: (e.started_s if e.ended_s is None else e.ended_s, e.id))
+    label = by_key(latest.label)
+    goes_on = _goes_on(latest, sessions)
+    ago = duration_words(max(1.0, now_s - (latest.ended_s or latest.started_s)))
+    when = f"since {_clock(latest.started_s, now_s)}" if goes_on else f"at {_clock(latest.started_s, now_s)}, {ago} ago"
+    has = ("have" if label.plural else "has") + " sounded"
+    verb = f"{has} {when} and still {'do' if label.plural else 'does'}" if goes_on else f"last sounded {when}"
+    return f"{label.definite} {verb}{_lasting(latest)}, {_way(latest)}"
+
+
+def _all(recall: Recall, found: Sequence[Episode], sessions: Sequence[Session], now_s: float) -> str:
+    if not found:
+        return _nothing(recall)
+    yes = "yes, " if recall.yes_no else ""
+    listed = [
+        f"{by_key(e.label).article} {'since' if _goes_on(e, sessions) else 'at'} {_clock(e.started_s, now_s)}"
+        f"{_lasting(e)}, {_way(e)}"
+        for e in found[-MAX_LISTED:]
+    ]
+    more = len(found) - len(listed)
+    count = f"{len(found)} {'time' if len(found) == 1 else 'times'}"
+    before = f" (the first {more} left out here; 'earshot memory show' lists all)" if more else ""
+    return f"{yes}{count}{_limits(recall)}{before}: {'; '.join(listed)}"
+
+
+def _nothing(recall: Recall) -> str:
+    what = " or ".join(by_key(key).spoken for key in recall.keys) if 0 < len(recall.keys) <= 3 else recall.words
+    no = "no, " if recall.yes_no else ""
+    return f"{no}I remember {f'no {what}' if what else 'nothing'}{_limits(recall)}"
+
+
+def _limits(recall: Recall) -> str:
+    """Place and time that were asked for."""
+    place = f" {recall.sector.words} (as you faced then)" if recall.sector else ""
+    return place + (f" {recall.span.words}" if recall.span else "")
+
+
+def _listened(recall: Recall, sessions: Sequence[Session], now_s: float) -> str:
+    """How much of the time was listened to at all, when that was not all of it."""
+    if not sessions:
+        return "nothing has been remembered yet"
+    if recall.span is None:
+        return f"my memory begins at {_clock(sessions[0].started_s, now_s)}"
+    since_s, until_s = recall.span.since_s, recall.span.until_s
+    latest = max(session.id for session in sessions)
+    ends = [now_s if s.id == latest else s.heard_until_s for s in sessions]
+    parts = [min(until_s, end) - max(since_s, s.started_s) for s, end in zip(sessions, ends, strict=True)]
+    heard_s = sum(part for part in parts if part > 0)
+    whole_s = until_s - since_s
+    if heard_s >= 0.97 * whole_s:
+        return ""
+    return f"I listened for only {duration_words(heard_s)} of that time" if heard_s >= 1 else "I did not listen then"
+
+
+def _goes_on(episode: Episode, sessions: Sequence[Session]) -> bool:
+    latest = max((session.id for session in sessions), default=0)
+    return episode.ended_s is None and episode.session == latest
+
+
+def _lasting(episode: Episode) -> str:
+    return "" if episode.ended_s is None else f", for {duration_words(episode.ended_s - episode.started_s)}"
+
+
+def _way(episode: Episode) -> str:
+    """Where it was, and where it went."""
+    first, last = episode.places[0], episode.places[-1]
+    moved = angle_between_azimuths(first.azimuth_deg, last.azimuth_deg) >= _MOVED_DEG
+    return f"{_place(first)}{f', then {_place(last)}' if moved else ''}"
+
+
+def _place(place: Place) -> str:
+    doubt = " (or its mirror front/back)" if place.ambiguous else ""
+    return f"{direction_words(place.azimuth_deg, place.elevation_deg)}, {distance_words(place.distance_m)}{doubt}"
+
+
+def _clock(time_s: float, now_s: float) -> str:
+    """Local time of day, with the date when that was not today."""
+    at, now = datetime.fromtimestamp(time_s), datetime.fromtimestamp(now_s)
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%H:%M} on {at:%d %B}"

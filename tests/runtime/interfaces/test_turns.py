@@ -1,0 +1,106 @@
+"""A conversation in which somebody types while an answer is written: streaming, stopping, following up."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from earshot.runtime.audio.file import FileSource
+from earshot.runtime.interfaces.commands.listen import Conversation
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.telling import JsonTeller
+from earshot.runtime.interfaces.turns import Turns
+from earshot.runtime.language.answerer import Answerer
+from earshot.runtime.language.llm import CancelledError
+
+
+class Typist(JsonTeller):
+    """Types the next line when the first piece of an answer has appeared, and lets the answer go on after that."""
+
+    def __init__(self, target: io.StringIO, first: list[str], then: list[str]) -> None:
+        super().__init__(target)
+        self._first, self._then = first, then
+        self._appeared, self._typed = threading.Event(), threading.Event()
+
+    def writing(self, question: str, piece: str, heard_s: float) -> None:
+        super().writing(question, piece, heard_s)
+        self._appeared.set()
+        assert self._typed.wait(30.0)
+
+    def lines(self) -> Iterator[str]:
+        yield from self._first
+        assert self._appeared.wait(30.0)
+        yield from self._then
+        self._typed.set()
+
+
+def converse(bundle: Path, recording: Path, first: list[str], then: list[str]) -> list[dict]:
+    directory, encoders = open_encoders(bundle)
+    answerer = Answerer(directory)
+    answerer.load()
+    target = io.StringIO()
+    teller = Typist(target, first, then)
+    try:
+        source = FileSource(recording, pace="real", speed=4.0)
+        Conversation(encoders, answerer, teller, think=False).run(source, teller.lines())
+    finally:
+        answerer.close()
+    return [json.loads(line) for line in target.getvalue().splitlines()]
+
+
+def of(events: list[dict], kind: str) -> list[dict]:
+    return [event for event in events if event["event"] == kind]
+
+
+def test_an_answer_is_told_while_it_is_written(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["What can you hear?"], [])
+    (answer,) = of(events, "answer")
+    pieces = [event["text"] for event in of(events, "writing")]
+    assert len(pieces) > 1
+    assert "".join(pieces).strip().startswith(answer["answer"][:20])
+
+
+def test_an_empty_line_stops_the_answer_and_the_next_question_is_answered(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["Where is the dog?"], ["", "Where is the rain?"])
+    assert [event["question"] for event in of(events, "answer")] == ["Where is the rain?"]
+    assert "stopped: Where is the dog?" in [event["text"] for event in of(events, "note")]
+    assert of(events, "writing")[1]["text"] == "", "what was shown of it is taken back"
+
+
+def test_stop_also_stops_what_waits(whole_bundle: Path, recording: Path) -> None:
+    events = converse(
+        whole_bundle, recording, ["Where is the dog?", "Where is the cat?"], ["stop", "Where is the rain?"]
+    )
+    assert [event["question"] for event in of(events, "answer")] == ["Where is the rain?"]
+    notes = [event["text"] for event in of(events, "note")]
+    assert "stopped: Where is the dog?" in notes
+    assert "stopped before its turn: Where is the cat?" in notes
+
+
+def test_a_follow_up_is_asked_in_full_and_said_so(whole_bundle: Path, recording: Path) -> None:
+    events = converse(whole_bundle, recording, ["Where is the dog?"], ["and how far?"])
+    assert [event["question"] for event in of(events, "answer")] == ["Where is the dog?", "How far is the dog?"]
+    assert "'and how far?' is taken for: How far is the dog?" in [event["text"] for event in of(events, "note")]
+
+
+def test_an_empty_line_before_anything_appears_stops_nothing() -> None:
+    cancelled: list[int] = []
+    turns = Turns(lambda: cancelled.append(1))
+    turns.stop(all_waiting=False)
+    number = turns.next()
+    with turns.taken(number) as wanted:
+        turns.stop(all_waiting=False)
+        assert wanted
+        turns.check()
+        turns.stop(all_waiting=False)
+        with pytest.raises(CancelledError):
+            turns.check()
+    assert cancelled == [1]
+    with turns.taken(turns.next()) as wanted:
+        assert wanted
+        turns.check()

@@ -1,0 +1,106 @@
+"""Follow-ups: which are completed and how, and that full questions are left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from earshot.runtime.labels import load_labels
+from earshot.runtime.language.dialogue import AnswerText, Dialogue
+from earshot.runtime.language.prompt import THINK_END
+
+
+def completed(question: str, answer: str, follow_up: str) -> str:
+    dialogue = Dialogue()
+    dialogue.answered(question, answer)
+    return dialogue.complete(follow_up)
+
+
+WHERE = ("Where is the dog?", "The dog is about 30 degrees to your left.")
+WHAT = ("What do you hear?", "There is an alarm clock and footsteps.")
+PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog at 13:00.")
+
+
+@pytest.mark.parametrize(
+    ("before", "follow_up", "full"),
+    [
+        (WHERE, "and how far?", "How far is the dog?"),
+        (WHERE, "How far away is it?", "How far is the dog?"),
+        (WHERE, "and when?", "When do you hear the dog?"),
+        (WHERE, "how high is it?", "How high is the dog?"),
+        (WHERE, "And the cat?", "Where is the cat?"),
+        (WHERE, "what about the footsteps?", "Where are the footsteps?"),
+        (WHERE, "is it behind me?", "Is the dog behind me?"),
+        (WHERE, "Is it closer than the rain?", "Is the dog closer than the rain?"),
+        (WHERE, "what about behind me?", "What do you hear to the back?"),
+        (WHAT, "and how far?", "How far is the alarm clock?"),
+        (WHAT, "and the other one?", "Where are the footsteps?"),
+        (WHAT, "how far is the other one?", "How far are the footsteps?"),
+        (WHAT, "and on my left?", "What do you hear to the left?"),
+        (("Is the dog on my left?", "No."), "and behind me?", "Is the dog behind me?"),
+        (("Is there a dog?", "Yes."), "and a cat?", "Is there a cat?"),
+        (PAST, "and on my left?", "What happened in the last ten minutes on my left?"),
+        (PAST, "and in the last hour?", "What happened behind me in the last hour?"),
+        (("When did the dog last bark?", "From memory: ..."), "and the cat?", "When did the cat last bark?"),
+    ],
+)
+def test_a_follow_up_becomes_a_full_question(before: tuple[str, str], follow_up: str, full: str) -> None:
+    assert completed(*before, follow_up) == full
+
+
+@pytest.mark.parametrize(
+    "follow_up", ["Where is the rain?", "What is it?", "and the other one?", "How many sounds are there?"]
+)
+def test_what_can_be_asked_alone_or_not_be_resolved_stays(follow_up: str) -> None:
+    assert completed(*WHERE, follow_up) == follow_up
+
+
+def test_without_a_question_before_nothing_is_changed() -> None:
+    assert Dialogue().complete("and how far?") == "and how far?"
+
+
+def test_after_a_long_time_it_means_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    dialogue = Dialogue()
+    dialogue.answered(*WHERE)
+    later_s = time.monotonic() + 200.0
+    monkeypatch.setattr(time, "monotonic", lambda: later_s)
+    assert dialogue.complete("and how far?") == "and how far?"
+
+
+def test_a_chain_of_follow_ups_goes_on_from_the_last() -> None:
+    dialogue = Dialogue()
+    dialogue.answered(*WHAT)
+    second = dialogue.complete("and the other one?")
+    dialogue.answered(second, "The footsteps are behind you.")
+    assert dialogue.complete("how far?") == "How far are the footsteps?"
+    dialogue.answered("How far are the footsteps?", "2 metres.")
+    assert dialogue.complete("and the other one?") == "How far is the alarm clock?"
+
+
+@pytest.mark.parametrize("label", load_labels(), ids=lambda label: label.key)
+def test_every_sound_can_be_followed_up(label) -> None:  # type: ignore[no-untyped-def]
+    verb = "are" if label.plural else "is"
+    assert (
+        completed("What do you hear?", f"I hear {label.article}.", "and where?") == f"Where {verb} the {label.spoken}?"
+    )
+
+
+def test_questions_of_the_training_set_are_hardly_ever_taken_for_follow_ups() -> None:
+    path = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
+    words = {"x": "the dog", "y": "the siren", "ax": "a dog", "dir": "front left", "m": "2", "t": "3"}
+    words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left"}
+    phrasings = [text.format(**words) for group in json.loads(path.read_text()).values() for text in group]
+    changed = {text: full for text in phrasings if (full := completed(*WHERE, text)) != text}
+    assert len(changed) <= 0.02 * len(phrasings), changed
+
+
+def test_only_the_answer_is_shown_of_what_is_written() -> None:
+    pieces = ["dog | 3", "0 |", THINK_END, "To your ", "left."]
+    text = AnswerText(think=True)
+    assert "".join(text.take(piece) for piece in pieces) == "To your left."
+    text = AnswerText(think=False)
+    assert "".join(text.take(piece) for piece in ("To your ", "left.")) == "To your left."

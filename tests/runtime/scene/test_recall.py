@@ -1,0 +1,180 @@
+"""Questions about the past: which are taken, what they mean, and that the answers are what is on disk."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.episodes import Place
+from earshot.runtime.scene.memory import SceneMemory
+from earshot.runtime.scene.recall import FROM_MEMORY, answer_recall, parse_recall
+from earshot.runtime.scene.timespans import duration_words, name_span
+
+NOW_S = datetime(2026, 5, 20, 14, 0, 0).timestamp()
+MINUTE = 60.0
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> SceneMemory:
+    """Half an hour: a dog on the left, an alarm behind, footsteps that go from behind to the right and still sound."""
+    clock_s = [NOW_S - 30 * MINUTE]
+    memory = SceneMemory(tmp_path / "m.sqlite", clock=lambda: clock_s[0])
+    memory.open()
+    session = memory.begin()
+    for label, minutes, length_s, places in (
+        ("dog", 25, 12.0, [Place(90.0, 0.0, 2.0)]),
+        ("clock_alarm", 6, 45.0, [Place(-175.0, 0.0, 1.0)]),
+        ("dog", 5, 3.0, [Place(85.0, 0.0, 4.0)]),
+        ("footsteps", 2, None, [Place(180.0, 0.0, 3.0, True), Place(-90.0, 0.0, 1.0)]),
+    ):
+        start_s = NOW_S - minutes * MINUTE
+        episode = memory.add(session, "appeared", start_s, label, places[0], 0.7)
+        for place in places[1:]:
+            memory.add(session, "moved", start_s + 10, label, place, 0.7, episode)
+        if length_s is not None:
+            memory.add(session, "ended", start_s + length_s, label, places[-1], 0.7, episode)
+    clock_s[0] = NOW_S
+    memory.heard(session)
+    return memory
+
+
+def ask(memory: SceneMemory, question: str) -> str:
+    recall = parse_recall(question, NOW_S)
+    assert recall is not None, f"taken for a question about now: {question}"
+    answer = answer_recall(recall, memory, NOW_S)
+    assert answer.startswith(FROM_MEMORY)
+    assert "\n" not in answer
+    return answer.removeprefix(FROM_MEMORY)
+
+
+def test_when_and_where_last(memory: SceneMemory) -> None:
+    answer = ask(memory, "When did the alarm clock last ring, and where?")
+    assert answer.startswith(
+        "the alarm clock last sounded at 13:54:00, 5 minutes ago, for 45 seconds, directly behind you"
+    )
+    assert "about 1 metre away" in answer
+    assert "13:55:00" in ask(memory, "when did you last hear a dog?"), "the latest of two"
+
+
+def test_a_phone_is_said_to_be_no_class_of_its_own(memory: SceneMemory) -> None:
+    answer = ask(memory, "when did the phone last ring, and where?")
+    assert "the alarm clock last sounded" in answer
+    assert "there is no class for 'phone'" in answer
+
+
+def test_what_happened_behind_me_is_what_was_there_at_any_moment(memory: SceneMemory) -> None:
+    answer = ask(memory, "what happened in the last ten minutes behind me?")
+    assert answer.startswith("2 times behind you (as you faced then) in the last ten minutes: ")
+    assert "an alarm clock at 13:54:00" in answer
+    assert "footsteps since 13:58:00" in answer
+    assert "then directly to your right" in answer
+    assert "front/back" in answer
+    assert "dog" not in answer
+
+
+def test_how_often_and_yes_or_no(memory: SceneMemory) -> None:
+    assert ask(memory, "How often did a dog bark in the last half hour?").startswith("2 times in the last half hour: ")
+    assert ask(memory, "Did a dog bark in the last 10 minutes?").startswith("yes, 1 time in the last 10 minutes: ")
+    assert ask(memory, "Did a cat meow in the last 10 minutes?").startswith("no, I remember no cat in the last")
+
+
+def test_an_answer_says_when_it_did_not_listen(memory: SceneMemory) -> None:
+    assert "I listened for only 30 minutes of that time" in ask(memory, "what happened in the last two hours?")
+    assert "I did not listen then" in ask(memory, "what happened yesterday?")
+    assert "only" not in ask(memory, "what happened in the last ten minutes?")
+
+
+def test_a_sound_that_is_not_known_is_not_guessed(memory: SceneMemory) -> None:
+    for question in (
+        "when did the doorbell last ring?",
+        "when did someone last whistle?",
+        "when did the kettle last boil?",
+    ):
+        assert "I do not know what" in ask(memory, question)
+    assert "did you mean" in ask(memory, "when did the helicoptr last come?")
+
+
+def test_what_goes_on_is_told_as_going_on_only_in_this_run(memory: SceneMemory) -> None:
+    assert "still do" in ask(memory, "when did you last hear footsteps?")
+    memory.begin()
+    assert "last sounded at 13:58:00" in ask(memory, "when did you last hear footsteps?")
+
+
+def test_a_long_list_is_cut_and_says_so(memory: SceneMemory) -> None:
+    for k in range(20):
+        memory.add(1, "appeared", NOW_S - 60 + k, "cat", Place(0.0, 0.0, 1.0), 0.5)
+    answer = ask(memory, "How many times did the cat meow today?")
+    assert answer.startswith("20 times today (the first 12 left out here")
+    assert answer.count("a cat ") == 8
+
+
+QUESTIONS_ABOUT_NOW = (
+    "What do you hear?",
+    "Where is the dog?",
+    "what happened in the last 5 seconds?",
+    "Which sound ends last?",
+    "What do you hear last?",
+    "How long does the siren last?",
+    "Is it behind me?",
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS_ABOUT_NOW)
+def test_questions_about_now_are_left_to_the_language_model(question: str) -> None:
+    assert parse_recall(question, NOW_S) is None
+
+
+def test_no_question_that_the_model_was_trained_on_is_taken_away_from_it() -> None:
+    path = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
+    words = {"x": "the dog", "y": "the siren", "ax": "a dog", "dir": "front left", "m": "2", "t": "3"}
+    words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left"}
+    phrasings = [phrasing for group in json.loads(path.read_text()).values() for phrasing in group]
+    assert len(phrasings) > 500
+    taken = [phrasing for phrasing in phrasings if parse_recall(phrasing.format(**words), NOW_S)]
+    assert taken == []
+
+
+@pytest.mark.parametrize("label", load_labels(), ids=lambda label: label.key)
+def test_every_class_can_be_asked_for_by_every_synonym(label) -> None:  # type: ignore[no-untyped-def]
+    for phrase in (label.spoken, *label.synonyms):
+        recall = parse_recall(f"when did you last hear the {phrase}?", NOW_S)
+        assert recall is not None
+        assert not recall.unknown
+        assert label.key in recall.keys, phrase
+
+
+@pytest.mark.parametrize(
+    ("words", "minutes"),
+    [
+        ("in the last ten minutes", 10),
+        ("over the past 2 hours", 120),
+        ("within the last half an hour", 30),
+        ("during the last hour", 60),
+        ("in the last forty-five minutes", 45),
+        ("since 13:20", 40),
+        ("since 1 pm", 60),
+        ("today", 14 * 60),
+        ("since 3 pm", 23 * 60),
+    ],
+)
+def test_spans_begin_where_they_say(words: str, minutes: float) -> None:
+    span, rest = name_span(f"what was there {words} behind me", NOW_S)
+    assert span is not None
+    assert NOW_S - span.since_s == minutes * MINUTE
+    assert span.until_s == NOW_S
+    assert " ".join(rest.split()) == "what was there behind me"
+
+
+def test_ago_is_taken_loosely_and_ends_in_the_past() -> None:
+    span, _ = name_span("what was there an hour ago", NOW_S)
+    assert span is not None
+    assert span.since_s < NOW_S - 60 * MINUTE < span.until_s < NOW_S
+
+
+def test_durations_are_spoken_without_needless_digits() -> None:
+    spoken = [duration_words(seconds) for seconds in (0.2, 1.4, 59, 130, 3600, 7200, 200_000)]
+    assert spoken == ["1 second", "1 second", "59 seconds", "2 minutes", "60 minutes", "2 hours", "2 days"]
