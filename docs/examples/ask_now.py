@@ -1,4 +1,5 @@
 """Hear a recording as if it were live, tell what happens, then ask. Usage: ask_now.py FILE QUESTION [BUNDLE]"""
+# ruff: noqa: T201
 
 import sys
 

@@ -1,4 +1,5 @@
 """Print an answer word by word, with its evidence; Ctrl-C cancels it. Usage: stream_answer.py FILE QUESTION [BUNDLE]"""
+# ruff: noqa: T201
 
 import sys
 

@@ -1,4 +1,5 @@
 """Print the scene in words once a second until the recording ends. Usage: watch_scene.py SOURCE [BUNDLE]"""
+# ruff: noqa: T201
 
 import sys
 

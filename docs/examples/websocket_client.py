@@ -1,4 +1,5 @@
 """Ask a running `earshot serve` over its WebSocket. Usage: websocket_client.py ws://127.0.0.1:8765/api/live QUESTION"""
+# ruff: noqa: T201
 
 import json
 import sys

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earshot.runtime.errors import UsageError
@@ -65,6 +65,7 @@ def test_a_place_that_cannot_be_written_is_one_line(home: Path) -> None:
         write_unit(unit_path(), "x")
 
 
+@settings(max_examples=40, deadline=None)
 @given(arguments=st.lists(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), max_size=20)))
 def test_every_argument_arrives_as_it_was(arguments: list[str]) -> None:
     assert list(command_of(unit_text(Service("/usr/bin/python3", tuple(arguments)))))[4:] == arguments

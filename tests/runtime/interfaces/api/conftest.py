@@ -49,7 +49,7 @@ class Served:
         return until(lambda: self.listener.frames >= before + 5)
 
 
-def until(condition: Callable[[], bool], limit_s: float = 20.0) -> bool:
+def until(condition: Callable[[], bool], limit_s: float = 60.0) -> bool:
     """Wait for something; False when it does not come."""
     end_s = time.monotonic() + limit_s
     while time.monotonic() < end_s:
@@ -62,7 +62,7 @@ def until(condition: Callable[[], bool], limit_s: float = 20.0) -> bool:
 def event(socket: ClientConnection, *names: str, id_: str | None = None) -> dict[str, Any]:
     """The next event of one of some names; others are passed over."""
     while True:
-        message = json.loads(socket.recv(timeout=20))
+        message = json.loads(socket.recv(timeout=60))
         assert set(message) == {"event", "data"}
         if message["event"] in names and (id_ is None or message["data"].get("id") == id_):
             return {"event": message["event"], **message["data"]}
@@ -91,11 +91,11 @@ def running(listener: Listener, settings: ApiSettings) -> Iterator[Served]:
     thread = threading.Thread(target=server.run, args=(lambda url: ready.set(),), name="server")
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield Served(server, listener)
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -109,5 +109,5 @@ def served(whole_bundle: Path) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.url, timeout=20) as client:
+    with httpx.Client(base_url=served.url, timeout=60) as client:
         yield client

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 from websockets.exceptions import InvalidStatus
@@ -62,6 +62,7 @@ def test_with_the_token_everything_works(guarded: Served) -> None:
         event(program, "snapshot")
 
 
+@settings(max_examples=40, deadline=None)
 @given(shown=st.text(max_size=40))
 def test_only_the_token_matches(shown: str) -> None:
     headers = Headers(raw=[(b"authorization", b"Bearer " + shown.strip().encode())])
@@ -143,6 +144,7 @@ def test_the_same_site_is_the_same_host_and_port() -> None:
     assert not same_site("file://a:1", "a:1")
 
 
+@settings(max_examples=40, deadline=None)
 @given(steps=st.lists(st.floats(0, 3), max_size=60), per_s=st.floats(0.1, 10), burst=st.floats(1, 20))
 def test_a_bucket_never_lets_through_more_than_burst_and_rate(steps: list[float], per_s: float, burst: float) -> None:
     now_s = [0.0]
