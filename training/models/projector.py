@@ -139,7 +139,7 @@ class DenseHybridProjector(nn.Module):
 
     def _objects(self, objects: torch.Tensor) -> torch.Tensor:
         objects = self.scale_object(objects)
-        parts = dict(zip(_SIZES, objects.split(list(_SIZES.values()), dim=1), strict=True))
+        parts = dict(zip(_SIZES, torch.split(objects, list(_SIZES.values()), dim=1), strict=True))
         halves = torch.cat((parts["first"], parts["second"]), dim=1)
         experts = (
             self.what(parts["what"]),

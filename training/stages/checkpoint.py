@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from earshot.runtime.errors import InputError
 
@@ -104,7 +104,7 @@ def load_weights(folder: Path, module: nn.Module, average: MovingAverage, update
     """
     try:
         module.load_state_dict(load_file(folder / "raw.safetensors"))
-        average.values: dict[str, Tensor] = load_file(folder / "model.safetensors")
+        average.values = load_file(folder / "model.safetensors")
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
     average.updates = updates

@@ -77,7 +77,8 @@ def _where(source: Mapping[str, Any], count: int, rng: np.random.Generator) -> F
     distance = math.log(point["distance_m"]) + rng.normal(0.0, LOG_DISTANCE_ERROR)
     row = np.concatenate([posterior, direction, [distance, LEVEL_SCALE * source["level_db"]]])
     noise = np.concatenate([np.zeros(36), rng.normal(0.0, 0.03, 3), [0.0, 0.0]])
-    return (row + noise + rng.normal(0.0, 0.01, (count, len(row)))).astype(np.float32)
+    rows: Float32 = (row + noise + rng.normal(0.0, 0.01, (count, len(row)))).astype(np.float32)
+    return rows
 
 
 def _lobe(azimuth_deg: float, sharpness: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import numpy as np
@@ -26,7 +27,7 @@ def test_every_source_is_an_object_in_order_of_onset_near_its_direction() -> Non
         labels = {int(row[:61].argmax()): row for row in rows}
         assert set(labels) == {class_id(source["label"]) for source in scene["sources"]}
         onsets = [next(s["onset_s"] for s in scene["sources"] if class_id(s["label"]) == label) for label in labels]
-        assert all(later > earlier - 0.1 for earlier, later in zip(onsets, onsets[1:], strict=False))
+        assert all(later > earlier - 0.1 for earlier, later in itertools.pairwise(onsets))
         for source in scene["sources"]:
             row, point = labels[class_id(source["label"])], source["trajectory"][0]
             assert angle_between_azimuths(lobe_azimuth_deg(row[247:283]), point["azimuth_deg"]) < 25.0
