@@ -107,7 +107,9 @@ class DenseHybridProjector(nn.Module):
         self.direction = _expert(_SIZES["posterior"] + _SIZES["first"] + _SIZES["second"], shape.direction)
         self.distance = _expert(_SIZES["far"] + _SIZES["first"] + _SIZES["second"] + _SIZES["amount"], shape.distance)
         self.joint = _expert(OBJECT_WIDTH, shape.joint)
-        self.object = _Mixer(OBJECT_WIDTH, shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape)
+        self.object = _Mixer(
+            OBJECT_WIDTH, shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape
+        )
 
     def forward(self, semantic: torch.Tensor, scene: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
         """Project moments and objects.

@@ -15,7 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from earshot.runtime.errors import EarshotError, InputError, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Train one stage of the curriculum: encoders, bank, language, alignment, sft.")
+app = typer.Typer(
+    no_args_is_help=True, help="Train one stage of the curriculum: encoders, bank, language, alignment, sft."
+)
 
 RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
 Minutes = Annotated[float, typer.Option(help="Wall time of the whole stage, over all resumed runs.", min=0.01)]

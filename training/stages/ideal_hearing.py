@@ -71,9 +71,7 @@ def _where(source: Mapping[str, Any], count: int, rng: np.random.Generator) -> F
     posterior = (1.0 - mirrored) * _lobe(azimuth_deg, sharpness) + mirrored * _lobe(180.0 - azimuth_deg, sharpness)
     azimuth = math.radians(azimuth_deg)
     level = math.cos(elevation)
-    direction = (1.0 - mirrored) * np.array(
-        [level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)]
-    )
+    direction = (1.0 - mirrored) * np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
     distance = math.log(point["distance_m"]) + rng.normal(0.0, LOG_DISTANCE_ERROR)
     row = np.concatenate([posterior, direction, [distance, LEVEL_SCALE * source["level_db"]]])
     noise = np.concatenate([np.zeros(36), rng.normal(0.0, 0.03, 3), [0.0, 0.0]])

@@ -32,7 +32,15 @@ def write_sparse_wav(path: Path, seconds: int, rate_hz: int = 16_000) -> None:
 def test_eight_hours_start_at_once_keep_memory_flat_and_can_be_stopped(whole_bundle: Path, tmp_path: Path) -> None:
     audio = tmp_path / "night.wav"
     write_sparse_wav(audio, EIGHT_HOURS_S)
-    command = [sys.executable, "-m", "earshot.runtime.interfaces.cli", "track", str(audio), "--bundle", str(whole_bundle)]
+    command = [
+        sys.executable,
+        "-m",
+        "earshot.runtime.interfaces.cli",
+        "track",
+        str(audio),
+        "--bundle",
+        str(whole_bundle),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         memory = {}
@@ -56,7 +64,15 @@ def test_a_promise_of_eight_hours_that_the_file_does_not_hold_is_refused(whole_b
     write_sparse_wav(audio, EIGHT_HOURS_S)
     with audio.open("r+b") as file:
         file.truncate(1_000_000)
-    command = [sys.executable, "-m", "earshot.runtime.interfaces.cli", "track", str(audio), "--bundle", str(whole_bundle)]
+    command = [
+        sys.executable,
+        "-m",
+        "earshot.runtime.interfaces.cli",
+        "track",
+        str(audio),
+        "--bundle",
+        str(whole_bundle),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
