@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from earshot.runtime.hearing.networks import INTERFACES
-from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_WIDTH
+from earshot.runtime.hearing.objects import OBJECT_WIDTH
+from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH
 
 OPSET = 17
 SLOTS = 4
@@ -95,18 +96,18 @@ def export_streaming(network: nn.Module, inputs: Mapping[str, Tensor], path: Pat
 
 
 def export_projector(network: nn.Module, path: Path) -> None:
-    """Write the projector as `projector.onnx`; the number of tokens stays free.
+    """Write the projector as `projector.onnx`; the numbers of moments and objects stay free.
 
     Parameters
     ----------
     network : nn.Module
-        Called with keywords `semantic` [N, 317], `scene` [N, 134], `slots` [N, 4, 106]; returns [N, hidden].
+        Called with keywords `semantic` [N, 317], `scene` [N, 134], `objects` [M, 299]; returns [N + M, hidden].
     path : Path
     """
     n = _PROJECTOR_EXAMPLE_TOKENS
-    example = (torch.zeros(n, SEMANTIC_WIDTH), torch.zeros(n, SCENE_WIDTH), torch.zeros(n, SLOTS, SLOT_WIDTH))
-    names = ["semantic", "scene", "slots"]
-    free = {name: {0: "tokens"} for name in [*names, "embeddings"]}
+    example = (torch.zeros(n, SEMANTIC_WIDTH), torch.zeros(n, SCENE_WIDTH), torch.zeros(n + 1, OBJECT_WIDTH))
+    names = ["semantic", "scene", "objects"]
+    free = {"semantic": {0: "moments"}, "scene": {0: "moments"}, "objects": {0: "objects"}, "embeddings": {0: "tokens"}}
     _export(_Projector(network).eval(), example, names, ["embeddings"], path, free)
 
 
@@ -134,9 +135,9 @@ class _Projector(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, semantic: Tensor, scene: Tensor, slots: Tensor) -> Tensor:
-        """Embeddings [N, hidden]."""
-        out: Tensor = self.network(semantic=semantic, scene=scene, slots=slots)
+    def forward(self, semantic: Tensor, scene: Tensor, objects: Tensor) -> Tensor:
+        """Embeddings [N + M, hidden]."""
+        out: Tensor = self.network(semantic=semantic, scene=scene, objects=objects)
         return out
 
 

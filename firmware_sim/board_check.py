@@ -73,7 +73,7 @@ def listen_for_real(
         for number, at_s in enumerate(questions_s):
             time.sleep(max(0.0, start_s + at_s - time.perf_counter()))
             tokens = hearing.window().tokens
-            answer = answerer.answer(QUESTIONS[number % len(QUESTIONS)], encoders.project(**tokens.as_dict()))
+            answer = answerer.answer(QUESTIONS[number % len(QUESTIONS)], encoders.project(tokens))
             heard.first_token_s.append(answer.first_token_s)
             heard.answer_s.append(answer.answer_s)
 

@@ -83,16 +83,17 @@ def main() -> None:
             hearing.process(chunk)
     time_stages(encoders, samples, marker)
     tokens = window_of_ten_seconds(hearing.window().tokens)
-    encoders.project(**tokens)
+    encoders.project(tokens)
     with marker.time("projector"):
-        embeddings = encoders.project(**tokens)
+        embeddings = encoders.project(tokens)
     written = count_answer(bundle, embeddings, marker) if with_language else None
     sys.stdout.write(json.dumps({"regions": marker.names, "answer": written}) + "\n")
 
 
-def window_of_ten_seconds(tokens: Tokens) -> dict[str, NDArray[np.float32]]:
+def window_of_ten_seconds(tokens: Tokens) -> Tokens:
     """25 tokens, what was heard repeated: the language model's work does not depend on what they say."""
-    return {name: np.resize(value, (MAX_TOKENS, *value.shape[1:])) for name, value in tokens.as_dict().items()}
+    parts = tokens.as_dict()
+    return Tokens(**{name: np.resize(value, (MAX_TOKENS, *value.shape[1:])) for name, value in parts.items()})
 
 
 def count_answer(bundle: Path, embeddings: NDArray[np.float32], marker: Marker) -> str:

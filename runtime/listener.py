@@ -460,7 +460,7 @@ class Listener:
 
 def _matter_now(encoders: Encoders, hearing: Hearing) -> Matter:
     window = hearing.window()
-    embeddings = encoders.project(**window.tokens.as_dict())
+    embeddings = encoders.project(window.tokens)
     audio_s = len(window.snapshots) * 0.1
     return Matter(embeddings, summarize(window.snapshots), audio_s, 0.0, window.end_s)
 
@@ -478,5 +478,5 @@ def _matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any]
             if longest_s is not None and audio_s > longest_s:
                 raise InputError(f"{source.name}: longer than {longest_s:g} s; send a shorter recording")
             snapshots += hearing.process(chunk)
-    embeddings = encoders.project(**hearing.window().tokens.as_dict())
+    embeddings = encoders.project(hearing.window().tokens)
     return Matter(embeddings, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)

@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BANDS
+from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
+from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
 from earshot.runtime.hearing.slots import EMPTY, SlotAllocator, SlotSettings
+from earshot.runtime.hearing.tokens import Tokens
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class HearingFrame:
-    """What the encoders heard in one encoder frame of 40 ms.
-
-    Attributes
-    ----------
-    time_s : float
-        End of the frame, seconds since stream start.
-    class_probability : ndarray, float32 [61]
-        Sigmoid of the class logits, 0 to 1.
-    semantic_embedding : ndarray, float32 [256]
-    slot_class : ndarray, int64 [4]
-        Class id held by each slot, -1 when empty. All slot arrays are zero for an empty slot.
-    slot_keep : ndarray, float32 [4]
-        0 where the class of the slot changed at this frame.
-    activity : ndarray, float32 [4]
-        Probability that the class of the slot sounds now, 0 to 1.
-    azimuth_posterior : ndarray, float32 [4, 36]
-        Probabilities of 10 degree bins, bin i centred at -175 + 10 i degrees (positive = left).
-    direction : ndarray, float32 [4, 3]
-        x front, y left, z up; the length is the certainty.
-    log_distance : ndarray, float32 [4]
-        Natural logarithm of metres.
-    scene_embedding : ndarray, float32 [128]
-    log_t60 : float
-        Natural logarithm of the reverberation time in seconds.
-    count_probability : ndarray, float32 [5]
-        Probability of 0 to 4 sources sounding.
-    """
-
-    time_s: float
-    class_probability: Float32
-    semantic_embedding: Float32
-    slot_class: NDArray[np.int64]
-    slot_keep: Float32
-    activity: Float32
-    azimuth_posterior: Float32
-    direction: Float32
-    log_distance: Float32
-    scene_embedding: Float32
-    log_t60: float
-    count_probability: Float32
 
 
 class Encoders:
@@ -109,23 +67,26 @@ class Encoders:
         """Width of the audio token embeddings, the hidden size of the language model."""
         return self.network("projector").width_of("embeddings")
 
-    def project(self, semantic: Float32, scene: Float32, slots: Float32) -> Float32:
-        """Audio token embeddings of pooled features.
+    def project(self, tokens: Tokens) -> Float32:
+        """Embeddings of a window for the language model.
 
         Parameters
         ----------
-        semantic : ndarray, float32 [N, 317]
-        scene : ndarray, float32 [N, 134]
-        slots : ndarray, float32 [N, 4, 106]
-            As `earshot.runtime.hearing.tokens` pools them; N is at most 25 in use (10 s).
+        tokens : Tokens
+            At most 25 in use (10 s).
 
         Returns
         -------
-        ndarray, float32 [N, hidden]
+        ndarray, float32 [N + M, hidden]
+            N moments of 0.8 s, then M - 1 objects and an end mark; nothing for no tokens.
         """
-        if len(semantic) == 0:
+        if len(tokens) == 0:
             return np.zeros((0, self.embedding_width), np.float32)
-        outputs, _ = self.network("projector").run({"semantic": semantic, "scene": scene, "slots": slots}, {})
+        return self.project_inputs(projector_inputs(tokens))
+
+    def project_inputs(self, inputs: ProjectorInputs) -> Float32:
+        """Embeddings of moments and objects, float32 [N + M, hidden]."""
+        outputs, _ = self.network("projector").run(inputs.as_dict(), {})
         embeddings: Float32 = outputs["embeddings"]
         return embeddings
 
@@ -204,6 +165,7 @@ def _frame(
         azimuth_posterior=where["slot_azimuth"][0] * held[:, None],
         direction=where["slot_direction"][0] * held[:, None],
         log_distance=where["slot_log_distance"][0] * held,
+        level_db=where["slot_level"][0] * held,
         scene_embedding=where["scene_embedding"][0],
         log_t60=float(where["room_log_t60"].reshape(-1)[0]),
         count_probability=softmax(where["count_logits"][0]),

@@ -28,13 +28,14 @@ INTERFACES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
                 "slot_azimuth",
                 "slot_direction",
                 "slot_log_distance",
+                "slot_level",
                 "scene_embedding",
                 "room_log_t60",
                 "count_logits",
             }
         ),
     ),
-    "projector": (frozenset({"semantic", "scene", "slots"}), frozenset({"embeddings"})),
+    "projector": (frozenset({"semantic", "scene", "objects"}), frozenset({"embeddings"})),
 }
 _DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 

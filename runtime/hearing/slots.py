@@ -32,11 +32,12 @@ class SlotSettings:
         Time constant of the exponential average of each class probability, seconds.
     on_threshold : float
         A class takes a slot when its average rises over this, 0 to 1.
-    lone_threshold : float
-        While no slot is taken, the most probable class takes one over this already: a sound whose kind is doubtful
-        still has a direction.
+    lone_total : float
+        While no slot is taken, the most probable class takes one when the averages of all classes add up to this: the
+        sum is the expected number of sounds, and a sound whose kind is doubtful still has a direction.
     off_threshold : float
-        A slot is given up when the average of its class stays under this, 0 to `on_threshold`.
+        A slot is given up when the average of its class stays under this, 0 to `on_threshold`. The most probable class
+        of a doubtful sound keeps its slot.
     hold_s : float
         ... for this long, seconds: a dog that barks every second keeps its slot.
     steal_margin : float
@@ -45,15 +46,16 @@ class SlotSettings:
 
     average_s: float = 0.25
     on_threshold: float = 0.35
-    lone_threshold: float = 0.18
+    lone_total: float = 0.3
     off_threshold: float = 0.12
     hold_s: float = 1.5
     steal_margin: float = 0.15
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.off_threshold <= self.lone_threshold <= self.on_threshold <= 1.0:
-            given = f"{self.off_threshold}, {self.lone_threshold} and {self.on_threshold}"
-            raise ValueError(f"thresholds {given} given, 0 <= off <= lone <= on <= 1 needed")
+        if not 0.0 <= self.off_threshold <= self.on_threshold <= 1.0:
+            raise ValueError(f"thresholds {self.off_threshold}, {self.on_threshold} given, 0 <= off <= on <= 1 needed")
+        if self.lone_total <= 0.0:
+            raise ValueError("lone_total must be positive")
         if self.average_s <= 0.0 or self.hold_s < 0.0 or self.steal_margin < 0.0:
             raise ValueError("average_s must be positive, hold_s and steal_margin not negative")
 
@@ -101,11 +103,11 @@ class SlotAllocator:
         averages = self._smooth(np.asarray(probabilities, np.float64))
         wanted = averages > self.settings.on_threshold
         strongest = averages.argmax(axis=1)
-        lone = averages.max(axis=1) > self.settings.lone_threshold
+        lone = averages.sum(axis=1) > self.settings.lone_total
         before = np.array([self._held], np.int64)
         classes = np.full((len(averages), SLOTS), EMPTY, np.int64)
         for frame, average in enumerate(averages):
-            self._release(average)
+            self._release(average, int(strongest[frame]) if lone[frame] else EMPTY)
             if wanted[frame].any():
                 self._take(average, np.flatnonzero(wanted[frame]))
             elif lone[frame] and all(label == EMPTY for label in self._held):
@@ -129,12 +131,12 @@ class SlotAllocator:
         self._average = average
         return averages
 
-    def _release(self, average: Float64) -> None:
-        """Free the slots whose class has been quiet for the hold time."""
+    def _release(self, average: Float64, doubtful: int) -> None:
+        """Free the slots whose class has been quiet for the hold time; `doubtful` is the likeliest kind of a sound."""
         for slot, label in enumerate(self._held):
             if label == EMPTY:
                 continue
-            quiet = average[label] < self.settings.off_threshold
+            quiet = average[label] < self.settings.off_threshold and label != doubtful
             self._quiet_frames[slot] = self._quiet_frames[slot] + 1 if quiet else 0
             if self._quiet_frames[slot] >= self._hold_frames:
                 self._held[slot] = EMPTY

@@ -1,4 +1,4 @@
-"""From encoder frames to the projector's inputs: one audio token per 400 ms (docs/architecture.md).
+"""From encoder frames to audio tokens, one per 400 ms (docs/architecture.md).
 
 The pure function pools whole clips for training; the stage pools a stream with it, token by token.
 """
@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earshot.runtime.hearing.encoders import HearingFrame
 from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS
 
 FRAMES_PER_TOKEN = 10
@@ -23,7 +23,15 @@ MAX_TOKENS = 25
 ACTIVITY_VALUES = FRAMES_PER_TOKEN // 2
 SEMANTIC_WIDTH = 256 + CLASSES
 SCENE_WIDTH = 128 + 1 + 5
-SLOT_WIDTH = CLASSES + ACTIVITY_VALUES + 36 + 3 + 1
+SLOT_WIDTH = CLASSES + ACTIVITY_VALUES + 36 + 3 + 1 + 1
+SLOT_LAYOUT = {
+    "label": slice(0, CLASSES),
+    "activity": slice(CLASSES, CLASSES + ACTIVITY_VALUES),
+    "where": slice(CLASSES + ACTIVITY_VALUES, SLOT_WIDTH),
+}
+"""Parts of a slot: one-hot class, activities, and where (azimuth posterior 36, direction 3, log distance 1, level 1)."""
+LEVEL_SCALE = 0.1
+"""Levels are kept in tens of decibels, of the size of the other inputs."""
 
 Float32 = NDArray[np.float32]
 ScalarT = TypeVar("ScalarT", bound=np.generic)
@@ -31,13 +39,13 @@ ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 @dataclass(frozen=True)
 class Tokens:
-    """Projector inputs of N audio tokens.
+    """Pooled encoder outputs of N audio tokens; `objects.projector_inputs` makes the projector's inputs of them.
 
     Attributes
     ----------
     semantic : ndarray, float32 [N, 317]
     scene : ndarray, float32 [N, 134]
-    slots : ndarray, float32 [N, 4, 106]
+    slots : ndarray, float32 [N, 4, 107]
     """
 
     semantic: Float32
@@ -48,8 +56,13 @@ class Tokens:
         return len(self.semantic)
 
     def as_dict(self) -> dict[str, Float32]:
-        """The arrays under the names of the projector's inputs."""
+        """The arrays by name."""
         return {"semantic": self.semantic, "scene": self.scene, "slots": self.slots}
+
+    def last(self, count: int) -> Tokens:
+        """The last `count` tokens; all when there are fewer."""
+        start = max(0, len(self) - max(0, count))
+        return Tokens(self.semantic[start:], self.scene[start:], self.slots[start:])
 
     @classmethod
     def join(cls, parts: Sequence[Tokens]) -> Tokens:
@@ -72,6 +85,7 @@ def pool_tokens(
     azimuth_posterior: ArrayLike,
     direction: ArrayLike,
     log_distance: ArrayLike,
+    level_db: ArrayLike,
     scene_embedding: ArrayLike,
     log_t60: ArrayLike,
     count_probability: ArrayLike,
@@ -91,6 +105,8 @@ def pool_tokens(
     direction : array [T, 4, 3]
     log_distance : array [T, 4]
         Natural logarithm of metres.
+    level_db : array [T, 4]
+        Level of what the slot owns of the mixture.
     scene_embedding : array [T, 128]
     log_t60 : array [T]
     count_probability : array [T, 5]
@@ -100,8 +116,8 @@ def pool_tokens(
     -------
     Tokens
         Semantic and scene parts are means. The slot part belongs to the class the slot held last within the
-        token: one-hot class, five means of activity over frame pairs, and means of the posterior, direction
-        and log distance over the frames in which it held that class.
+        token: one-hot class, five means of activity over frame pairs, and means of the posterior, direction,
+        log distance and level (in tens of dB) over the frames in which it held that class.
     """
     classes = _by_token(np.asarray(slot_class, np.int64))
     where = np.concatenate(
@@ -109,6 +125,7 @@ def pool_tokens(
             np.asarray(azimuth_posterior, np.float32),
             np.asarray(direction, np.float32),
             np.asarray(log_distance, np.float32)[..., None],
+            LEVEL_SCALE * np.asarray(level_db, np.float32)[..., None],
         ],
         axis=-1,
     )
@@ -174,6 +191,7 @@ def pool_frames(frames: Sequence[HearingFrame]) -> Tokens:
         azimuth_posterior=np.stack([f.azimuth_posterior for f in frames]),
         direction=np.stack([f.direction for f in frames]),
         log_distance=np.stack([f.log_distance for f in frames]),
+        level_db=np.stack([f.level_db for f in frames]),
         scene_embedding=np.stack([f.scene_embedding for f in frames]),
         log_t60=np.array([f.log_t60 for f in frames], np.float32),
         count_probability=np.stack([f.count_probability for f in frames]),
@@ -197,7 +215,7 @@ def _joined_means(*parts: ArrayLike) -> Float32:
 
 
 def _pool_slots(classes: NDArray[np.int64], activity: Float32, where: Float32) -> Float32:
-    """Slot parts from classes [N, 10, 4], activity [N, 10, 4] and where [N, 10, 4, 40]: [N, 4, 106]."""
+    """Slot parts from classes [N, 10, 4], activity [N, 10, 4] and where [N, 10, 4, 41]: [N, 4, 107]."""
     label = _last_held(classes)
     held = ((classes == label[:, None]) & (classes != EMPTY)).astype(np.float32)
     pooled = _zeros(len(classes), SLOTS, SLOT_WIDTH)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.geometry import angles_of
-from earshot.runtime.hearing.encoders import HearingFrame
 from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg, spread_deg
 from earshot.runtime.hearing.slots import EMPTY, SLOTS
 from earshot.runtime.labels import load_labels

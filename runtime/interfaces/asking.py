@@ -170,6 +170,6 @@ class Asker:
                 snapshots += hearing.process(chunk)
                 samples += chunk.samples.shape[1]
         snapshots += hearing.flush()
-        embeddings = self._encoders.project(**hearing.window().tokens.as_dict())
+        embeddings = self._encoders.project(hearing.window().tokens)
         sources = summarize(snapshots)
         return Heard(embeddings, sources, samples / SAMPLE_RATE_HZ, time.perf_counter() - start_s)

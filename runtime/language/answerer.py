@@ -44,7 +44,7 @@ class Answer:
     reasoning : str
         Evidence and steps; empty without reasoning.
     first_token_s : float
-        From the question to the first token written.
+        From the question to the first token of the answer; the reasoning comes before it.
     answer_s : float
         From the question to the end of the answer.
     prompt_tokens : int
@@ -130,7 +130,7 @@ class Answerer:
         CancelledError
             After `cancel()`.
         """
-        clock = _Clock(on_text)
+        clock = _Clock(on_text, think)
         prompt = build_prompt(question, choices, think)
         self.llm.reset_cancel()
         reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)
@@ -173,16 +173,18 @@ class Answerer:
 
 
 class _Clock:
-    """Passes text on and notes when the first came."""
+    """Passes text on and notes when the first of the answer came."""
 
-    def __init__(self, on_text: OnText | None) -> None:
+    def __init__(self, on_text: OnText | None, think: bool) -> None:
         self._on_text = on_text
+        self._thinking = think
         self._start_s = time.perf_counter()
         self._first_s: float | None = None
 
     def hear(self, text: str) -> None:
-        if self._first_s is None:
+        if not self._thinking and self._first_s is None:
             self._first_s = self.elapsed_s()
+        self._thinking = self._thinking and text != THINK_END
         if self._on_text is not None:
             self._on_text(text)
 

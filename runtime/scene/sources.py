@@ -15,6 +15,9 @@ from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.labels import load_labels
 
 MERGE_ANGLE_DEG = 30.0
+DOUBLE_ANGLE_DEG = 20.0
+DOUBLE_CONFIDENCE = 0.7
+_DOUBLE_OVERLAP = 0.3
 
 
 class SourceEstimate(BaseModel):
@@ -68,6 +71,16 @@ class _Life:
         angle = angle_between_azimuths(self.azimuth_deg, other.azimuth_deg)
         return self.class_id == other.class_id and angle <= MERGE_ANGLE_DEG
 
+    def doubles(self, other: _Life) -> bool:
+        """Whether this is the sound of `other` under a second, much less sure name: same direction, same time."""
+        overlap = min(self.offset_s, other.offset_s) - max(self.onset_s, other.onset_s)
+        shorter = min(self.offset_s - self.onset_s, other.offset_s - other.onset_s)
+        return (
+            self.confidence < DOUBLE_CONFIDENCE * other.confidence
+            and overlap > _DOUBLE_OVERLAP * shorter
+            and angle_between_azimuths(self.azimuth_deg, other.azimuth_deg) <= DOUBLE_ANGLE_DEG
+        )
+
     def joined_with(self, other: _Life) -> _Life:
         """Both lives as one: sums add up, the confidence is that of the surer one."""
         return _Life(
@@ -86,7 +99,8 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     """Sources of a clip (or of the last seconds) from the 10 Hz snapshots of its tracks.
 
     Direction and distance are means over the snapshots in which the track sounded, weighted with confidence.
-    Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one.
+    Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one. Of two classes
+    heard at one time within 20 degrees the much less sure one is left out: it is the same sound under another name.
 
     Parameters
     ----------
@@ -107,7 +121,7 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
             merged.append(life)
         else:
             merged[match] = merged[match].joined_with(life)
-    return [_estimate(life) for life in merged]
+    return [_estimate(life) for life in merged if not any(life.doubles(other) for other in merged)]
 
 
 def _track_id(track: TrackSnapshot) -> int:

@@ -82,7 +82,7 @@ def test_streamed_semantic_graph_equals_the_whole_clip(graphs: Path) -> None:
 @torch.no_grad()
 def test_projector_takes_any_number_of_tokens(graphs: Path, tokens: int) -> None:
     rng = np.random.default_rng(tokens)
-    shapes = {"semantic": (tokens, 317), "scene": (tokens, 134), "slots": (tokens, 4, 106)}
+    shapes = {"semantic": (tokens, 317), "scene": (tokens, 134), "objects": (tokens // 2 + 1, 299)}
     inputs = {name: rng.normal(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
     expected = make_projector(hidden=128)(**{k: torch.from_numpy(v) for k, v in inputs.items()})
     outputs, _ = open_network(graphs / "projector.onnx").run(inputs, {})

@@ -157,6 +157,7 @@ def _slot_outputs(build: GraphBuilder, side: str, level: str) -> None:
     vector = build.op("Mul", column, build.const([[[0.0, 2.0, 0.0]]]))
     build.op("Add", vector, build.const([[[1.0, 0.0, 0.2]]]), output="slot_direction")
     build.op("Mul", ones, build.op("Sub", build.const(1.0), level), output="slot_log_distance")
+    build.op("Mul", ones, build.op("Mul", build.const(10.0), level), output="slot_level")
 
 
 def _spatial_inputs(side_type: tuple[int, list[int]]) -> dict[str, Any]:
@@ -176,6 +177,7 @@ def _spatial_outputs(side_type: tuple[int, list[int]]) -> dict[str, Any]:
         "slot_azimuth": (FLOAT, [1, 4, 36]),
         "slot_direction": (FLOAT, [1, 4, 3]),
         "slot_log_distance": (FLOAT, [1, 4]),
+        "slot_level": (FLOAT, [1, 4]),
         "scene_embedding": (FLOAT, [1, 128]),
         "room_log_t60": (FLOAT, [1]),
         "count_logits": (FLOAT, [1, 5]),
@@ -184,18 +186,19 @@ def _spatial_outputs(side_type: tuple[int, list[int]]) -> dict[str, Any]:
 
 
 def projector_graph(rng: np.random.Generator, hidden: int) -> Any:
-    """One random layer over all pooled features, any number of tokens."""
+    """One random layer over moments and one over objects, any number of each."""
     build = GraphBuilder()
-    flat = build.op("Reshape", "slots", build.const([-1, 424], np.int64))
-    joined = build.op("Concat", "semantic", "scene", flat, axis=1)
-    layer = build.op("MatMul", joined, build.const(rng.normal(0, 0.05, (875, hidden))))
+    moments = build.op("Concat", "semantic", "scene", axis=1)
+    moments = build.op("MatMul", moments, build.const(rng.normal(0, 0.05, (451, hidden))))
+    objects = build.op("MatMul", "objects", build.const(rng.normal(0, 0.05, (299, hidden))))
+    layer = build.op("Concat", moments, objects, axis=0)
     build.op("Tanh", layer, output="embeddings")
     return build.model(
         "projector",
         {
             "semantic": (FLOAT, ["N", 317]),
             "scene": (FLOAT, ["N", 134]),
-            "slots": (FLOAT, ["N", 4, 106]),
+            "objects": (FLOAT, ["M", 299]),
         },
-        {"embeddings": (FLOAT, ["N", hidden])},
+        {"embeddings": (FLOAT, ["T", hidden])},
     )

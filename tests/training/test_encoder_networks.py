@@ -107,6 +107,6 @@ def test_what_is_heard_does_not_depend_on_which_ear(hearing: Hearing) -> None:
 def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:
     first, second = encode_clips(hearing, [noise(80_000), noise(64_000)])
     assert first.semantic.shape == (12, 317)
-    assert first.slots.shape == (12, 4, 106)
+    assert first.slots.shape == (12, 4, 107)
     assert second.scene.shape == (10, 134)
     assert np.isfinite(first.semantic).all()

@@ -97,7 +97,7 @@ def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "scenes.jsonl").read_text().splitlines()
     assert len(lines) == 4
     assert rows.dtype == np.float16
-    assert rows.shape[1:] == (4, 106)
+    assert rows.shape[1:] == (4, 107)
     assert len(rows) == sum(json.loads(line)["tokens"] for line in lines)
 
 
@@ -106,8 +106,8 @@ def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path) 
         minutes=10, batch=4, threads=1, remix=RemixSettings(frames=50), validation_batches=1, max_steps=2
     )
     run(data, tmp_path, settings)
-    first = (tmp_path / "progress.json").read_text()
+    first = (tmp_path / "state" / "state.json").read_text()
     run(data, tmp_path, replace(settings, max_steps=4))
-    progress = [json.loads(text) for text in (first, (tmp_path / "progress.json").read_text())]
+    progress = [json.loads(text) for text in (first, (tmp_path / "state" / "state.json").read_text())]
     assert [p["step"] for p in progress] == [2, 4]
-    assert {"model.safetensors", "raw.safetensors", "optimizer.safetensors"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"model.safetensors", "raw.safetensors", "state"} <= {p.name for p in tmp_path.iterdir()}

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.errors import UsageError
-from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.geometry import angle_between_azimuths, unit_vector
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.labels import by_key
@@ -29,6 +29,7 @@ TAIL_S = 0.5
 LEAD_S = 0.5
 # What a silent answer is worth: the mean error of a guess over the whole circle.
 CHANCE_AZIMUTH_ERROR_DEG = 90.0
+LEVEL_DEG = 45.0
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,12 @@ class Judged:
     """One single-source clip, judged."""
 
     truth_azimuth_deg: float
+    truth_elevation_deg: float
     azimuth_deg: float | None
     correct_class: bool
     distance_error_m: float | None
     t60_s: float
+    direction_error_deg: float = CHANCE_AZIMUTH_ERROR_DEG
 
 
 def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
@@ -113,10 +116,20 @@ def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
     point = source["trajectory"][0]
     t60 = float(clip.room.get("t60_s") or 0.0)
     if not heard:
-        return Judged(point["azimuth_deg"], None, False, None, t60)
+        return Judged(point["azimuth_deg"], point["elevation_deg"], None, False, None, t60)
     best = max(heard, key=lambda s: s.confidence)
     distance = None if point["distance_m"] is None else abs(best.distance_m - point["distance_m"])
-    return Judged(point["azimuth_deg"], best.azimuth_deg, best.label == by_key(source["label"]).name, distance, t60)
+    truth = unit_vector(point["azimuth_deg"], point["elevation_deg"])
+    cosine = float(np.clip(truth @ unit_vector(best.azimuth_deg, best.elevation_deg), -1.0, 1.0))
+    return Judged(
+        truth_azimuth_deg=point["azimuth_deg"],
+        truth_elevation_deg=point["elevation_deg"],
+        azimuth_deg=best.azimuth_deg,
+        correct_class=best.label == by_key(source["label"]).name,
+        distance_error_m=distance,
+        t60_s=t60,
+        direction_error_deg=float(np.rad2deg(np.arccos(cosine))),
+    )
 
 
 def summarize_single(judged: list[Judged]) -> dict[str, float]:
@@ -138,6 +151,7 @@ def summarize_single(judged: list[Judged]) -> dict[str, float]:
         "top1": float(np.mean([j.correct_class for j in judged])),
         "azimuth_mean_deg": float(np.mean(errors)),
         "azimuth_median_deg": float(np.median(errors)),
+        "direction_mean_deg": float(np.mean([j.direction_error_deg for j in judged])),
         "azimuth_over_20deg": float(np.mean(np.array(errors) > 20)),
         "lateral_mean_deg": float(np.mean(lateral)) if lateral else 90.0,
         "front_back_confusions": float(np.mean(flipped)) if flipped else 0.5,
@@ -188,7 +202,8 @@ def run_hearing(
     Returns
     -------
     dict
-        ``system``, ``single`` (all), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
+        ``system``, ``single`` (all), ``single_level`` (sources within 45 degrees of ear height: near the zenith an azimuth
+        means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
         ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
     shards = open_shards(data)
@@ -207,12 +222,14 @@ def run_hearing(
     for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
         counts += count_matches(clip, listen(clip.audio))
     hits, estimates, truths = (int(c) for c in counts)
+    level = [j for j in judged if abs(j.truth_elevation_deg) <= LEVEL_DEG]
     dry = [j for j in judged if j.t60_s < 0.3]
     if plots is not None:
         _draw(records, plots)
     return {
         "system": baseline or str(bundle),
         "single": summarize_single(judged),
+        "single_level": summarize_single(level) if level else None,
         "single_measured": summarize_single(measured) if measured else None,
         "single_dry": summarize_single(dry) if dry else None,
         "pairs": {

@@ -24,7 +24,7 @@ from rich.progress import track
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.hearing.tokens import SLOT_LAYOUT, Tokens
 from earshot.runtime.language.answerer import Answerer
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
@@ -103,7 +103,7 @@ def audio_tokens(encoders: Encoders, audio: NDArray[np.float32]) -> Tokens:
 def without_spatial(tokens: Tokens) -> Tokens:
     """Tokens whose directions, distances and scene part are zeroed; classes and activity stay."""
     slots = tokens.slots.copy()
-    slots[..., 66:] = 0
+    slots[..., SLOT_LAYOUT["where"]] = 0
     return Tokens(tokens.semantic, np.zeros_like(tokens.scene), slots)
 
 
@@ -129,7 +129,7 @@ class Examiner:
 
     def project(self, tokens: Tokens) -> NDArray[np.float32]:
         """Embeddings for the language model."""
-        return self._encoders.project(**tokens.as_dict())
+        return self._encoders.project(tokens)
 
     def right(self, question: Question, embeddings: NDArray[np.float32], mirrored: bool = False) -> bool:
         """Whether the bundle chooses the right option."""

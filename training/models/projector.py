@@ -1,8 +1,8 @@
-"""Dense hybrid projector: pooled encoder features to audio tokens of the language model's width.
+"""Dense hybrid projector: pooled encoder features to embeddings of the language model's width.
 
-After the projector of "The World is not Mono" (arXiv 2601.02954): a semantic expert, spatial experts (direction, distance,
-reverberation, count) and a joint expert that sees each slot whole, concatenated, normalised and mixed by an MLP. Matrix
-products and pointwise functions only, so that it exports and quantizes simply.
+After the projector of "The World is not Mono" (arXiv 2601.02954): semantic experts, spatial experts (direction, distance,
+reverberation, count) and a joint expert, concatenated, normalised and mixed by an MLP. Moments of time and sound objects
+have experts of their own. Matrix products and pointwise functions only, so that it exports and quantizes simply.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-EMBEDDING, CLASSES, SCENE_EMBEDDING, COUNTS, ACTIVITY, BINS = 256, 61, 128, 5, 5, 36
+EMBEDDING, CLASSES, SCENE_EMBEDDING, COUNTS, TIMELINE, BINS = 256, 61, 128, 5, 125, 36
 SEMANTIC_WIDTH = EMBEDDING + CLASSES
 SCENE_WIDTH = SCENE_EMBEDDING + 1 + COUNTS
-SLOTS, SLOT_WIDTH = 4, CLASSES + ACTIVITY + BINS + 3 + 1
-_ACTIVITY = slice(CLASSES, CLASSES + ACTIVITY)
-_DIRECTION = slice(CLASSES + ACTIVITY, SLOT_WIDTH - 1)
-_DISTANCE = slice(SLOT_WIDTH - 1, SLOT_WIDTH)
+# Parts of an object's row, as `earshot.runtime.hearing.objects` lays them out.
+_SIZES = {
+    "what": 2 * CLASSES, "when": TIMELINE, "posterior": BINS + 3, "far": 2, "first": 4, "second": 4, "amount": 3,
+}  # fmt: skip
+OBJECT_WIDTH = sum(_SIZES.values())
+# Squared size of variation below which an input is hardly scaled up, so that one that never varies adds no noise.
+_EPS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,25 @@ class ProjectorShape:
     ----------
     hidden : int
         Width of the language model.
-    semantic, direction, distance, reverberation, count : int
-        Output width of each expert over the whole token.
-    joint : int
-        Output width of the joint expert for each slot.
+    semantic, reverberation, count : int
+        Output width of each expert over a moment.
+    what, when, direction, distance, joint : int
+        Output width of each expert over an object.
     mixer : int
-        Hidden width of the MLP that mixes the experts.
+        Hidden width of the MLPs that mix the experts.
     output_rms : float
-        RMS of the embeddings at the start; that of the model's token embeddings.
+        RMS of the embeddings at the start; that of the model's token embeddings, a size it knows.
     """
 
     hidden: int = 256
-    semantic: int = 192
-    direction: int = 96
-    distance: int = 48
+    semantic: int = 160
     reverberation: int = 48
     count: int = 32
-    joint: int = 128
+    what: int = 128
+    when: int = 128
+    direction: int = 128
+    distance: int = 64
+    joint: int = 192
     mixer: int = 384
     output_rms: float = 0.02
 
@@ -57,8 +62,29 @@ def _expert(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), nn.GELU(), nn.Linear(outputs, outputs))
 
 
+class _Mixer(nn.Module):
+    """LayerNorm and MLP over the experts beside a straight linear path, then RMS normalisation with a gain per channel.
+
+    A language model normalises whatever it is given, so nothing holds back the size of embeddings that are learned beside
+    it: without the last normalisation they grew 600 times larger than those of words within 2,500 steps, each step then
+    changed them by next to nothing, and what they told about directions was never read.
+    """
+
+    def __init__(self, inputs: int, width: int, shape: ProjectorShape) -> None:
+        super().__init__()
+        self.straight = nn.Linear(inputs, shape.hidden)
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Sequential(nn.Linear(width, shape.mixer), nn.GELU(), nn.Linear(shape.mixer, shape.hidden))
+        self.gain = nn.Parameter(torch.full((shape.hidden,), shape.output_rms))
+
+    def forward(self, inputs: torch.Tensor, parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        mixed = (self.straight(inputs) + self.mix(self.norm(torch.cat(parts, dim=1)))).float()
+        out: torch.Tensor = mixed * torch.rsqrt(mixed.square().mean(dim=1, keepdim=True) + 1e-6) * self.gain
+        return out
+
+
 class DenseHybridProjector(nn.Module):
-    """Pooled features of `N` tokens to `N` embeddings; tokens are independent of each other.
+    """`N` moments and `M` objects to `N + M` embeddings, each independent of the others.
 
     Parameters
     ----------
@@ -69,30 +95,24 @@ class DenseHybridProjector(nn.Module):
     def __init__(self, shape: ProjectorShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or ProjectorShape()
+        # A bin of an azimuth posterior varies by a tenth of what an activity does: unscaled, directions are drowned.
+        self.scale_moment = nn.BatchNorm1d(SEMANTIC_WIDTH + SCENE_WIDTH, eps=_EPS, momentum=0.02, affine=False)
+        self.scale_object = nn.BatchNorm1d(OBJECT_WIDTH, eps=_EPS, momentum=0.02, affine=False)
         self.semantic = _expert(SEMANTIC_WIDTH, shape.semantic)
-        self.direction = _expert(SLOTS * (BINS + 3), shape.direction)
-        self.distance = _expert(SLOTS * (1 + ACTIVITY), shape.distance)
         self.reverberation = _expert(SCENE_EMBEDDING + 1, shape.reverberation)
-        self.count = _expert(SCENE_EMBEDDING + COUNTS + SLOTS * ACTIVITY, shape.count)
-        self.joint = _expert(SLOT_WIDTH, shape.joint)
-        width = (
-            shape.semantic + shape.direction + shape.distance + shape.reverberation + shape.count + SLOTS * shape.joint
+        self.count = _expert(SCENE_EMBEDDING + COUNTS, shape.count)
+        self.moment = _Mixer(SEMANTIC_WIDTH + SCENE_WIDTH, shape.semantic + shape.reverberation + shape.count, shape)
+        self.what = _expert(_SIZES["what"], shape.what)
+        self.when = _expert(_SIZES["when"] + _SIZES["amount"], shape.when)
+        self.direction = _expert(_SIZES["posterior"] + _SIZES["first"] + _SIZES["second"], shape.direction)
+        self.distance = _expert(_SIZES["far"] + _SIZES["first"] + _SIZES["second"] + _SIZES["amount"], shape.distance)
+        self.joint = _expert(OBJECT_WIDTH, shape.joint)
+        self.object = _Mixer(
+            OBJECT_WIDTH, shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape
         )
-        self.norm = nn.LayerNorm(width)
-        self.mix = nn.Sequential(nn.Linear(width, shape.mixer), nn.GELU(), nn.Linear(shape.mixer, shape.hidden))
-        self._scale_output(shape.output_rms)
 
-    def _scale_output(self, rms: float) -> None:
-        """Start at the RMS of token embeddings, so that a frozen model meets inputs of a size it knows."""
-        with torch.no_grad():
-            noise = torch.Generator().manual_seed(0)
-            width = self.norm.normalized_shape[0]
-            spread = self.mix(torch.randn(256, width, generator=noise)).square().mean().sqrt()
-            for parameter in self.mix[2].parameters():
-                parameter.mul_(rms / float(spread))
-
-    def forward(self, semantic: torch.Tensor, scene: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        """Project tokens.
+    def forward(self, semantic: torch.Tensor, scene: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
+        """Project moments and objects.
 
         Parameters
         ----------
@@ -100,28 +120,37 @@ class DenseHybridProjector(nn.Module):
             Mean semantic embedding, mean class probabilities.
         scene : tensor [N, 134]
             Mean scene embedding, log T60, count probabilities.
-        slots : tensor [N, 4, 106]
-            Class one-hot, 5 activities, azimuth posterior, direction, log distance of every slot; zero when empty.
+        objects : tensor [M, 299]
+            As `earshot.runtime.hearing.objects.ProjectorInputs` says.
 
         Returns
         -------
-        tensor [N, hidden]
+        tensor [N + M, hidden]
+            Moments first.
         """
-        embedding, room, counts = (
-            scene[:, :SCENE_EMBEDDING],
-            scene[:, : SCENE_EMBEDDING + 1],
-            scene[:, SCENE_EMBEDDING + 1 :],
+        return torch.cat((self._moments(semantic, scene), self._objects(objects)))
+
+    def _moments(self, semantic: torch.Tensor, scene: torch.Tensor) -> torch.Tensor:
+        inputs = self.scale_moment(torch.cat((semantic, scene), dim=1))
+        semantic, scene = inputs[:, :SEMANTIC_WIDTH], inputs[:, SEMANTIC_WIDTH:]
+        embedding, counts = scene[:, :SCENE_EMBEDDING], scene[:, SCENE_EMBEDDING + 1 :]
+        room = scene[:, : SCENE_EMBEDDING + 1]
+        count = self.count(torch.cat((embedding, counts), dim=1))
+        out: torch.Tensor = self.moment(inputs, (self.semantic(semantic), self.reverberation(room), count))
+        return out
+
+    def _objects(self, objects: torch.Tensor) -> torch.Tensor:
+        objects = self.scale_object(objects)
+        parts = dict(zip(_SIZES, torch.split(objects, list(_SIZES.values()), dim=1), strict=True))
+        halves = torch.cat((parts["first"], parts["second"]), dim=1)
+        experts = (
+            self.what(parts["what"]),
+            self.when(torch.cat((parts["when"], parts["amount"]), dim=1)),
+            self.direction(torch.cat((parts["posterior"], halves), dim=1)),
+            self.distance(torch.cat((parts["far"], halves, parts["amount"]), dim=1)),
+            self.joint(objects),
         )
-        activity = slots[:, :, _ACTIVITY].flatten(1)
-        parts = (
-            self.semantic(semantic),
-            self.direction(slots[:, :, _DIRECTION].flatten(1)),
-            self.distance(torch.cat((slots[:, :, _DISTANCE].flatten(1), activity), dim=1)),
-            self.reverberation(room),
-            self.count(torch.cat((embedding, counts, activity), dim=1)),
-            self.joint(slots).flatten(1),
-        )
-        out: torch.Tensor = self.mix(self.norm(torch.cat(parts, dim=1)))
+        out: torch.Tensor = self.object(objects, experts)
         return out
 
 

@@ -19,7 +19,7 @@ class SemanticConfig:
     classes: int = 61
     widths: tuple[int, int, int] = (32, 64, 96)
     hidden: int = 256
-    dropout: float = 0.2
+    dropout: float = 0.3
 
 
 @dataclass
@@ -48,7 +48,7 @@ class SemanticEncoder(nn.Module):
         """Whole clips: features [B, 8, T, 64]."""
         keys = self.trunk(features[:, LEVEL_CHANNELS])
         pooled = nn.functional.silu(self.reduce(keys.permute(0, 2, 1, 3).flatten(2)))
-        embedding, _ = self.gru(pooled)
+        embedding, _ = self.gru(self.dropout(pooled))
         return SemanticOutput(self.classify(self.dropout(embedding)), embedding, keys)
 
     def initial_state(self) -> State:

@@ -28,6 +28,7 @@ class SpatialConfig:
     widths: tuple[int, int, int] = (48, 64, 96)
     key: int = 64
     query_hidden: int = 192
+    deep: int = 320
     scene_hidden: int = 128
     semantic_hidden: int = 256
     semantic_width: int = 96
@@ -36,16 +37,45 @@ class SpatialConfig:
 
 @dataclass
 class SpatialOutput:
-    """Per query [B, Q, T, ...] and per scene [B, T, ...] outputs, all before any activation."""
+    """Per query [B, Q, T, ...] and per scene [B, T, ...] outputs, all before any activation; `level` in dB."""
 
     activity: Tensor
     azimuth: Tensor
     direction: Tensor
     log_distance: Tensor
     mask: Tensor
+    level: Tensor
     scene: Tensor
     log_t60: Tensor
     count: Tensor
+
+
+class _Residual(nn.Module):
+    """x + MLP(LayerNorm(x)); the last layer starts small, so that a new block changes little."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.wide = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, width)
+        nn.init.normal_(self.narrow.weight, std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.narrow(nn.functional.silu(self.wide(self.norm(x))))
+        return out
+
+
+def residual_mlp(width: int, hidden: int) -> nn.Module:
+    """A pointwise block that deepens a query: what it makes of all bands together is where front and back differ."""
+    return _Residual(width, hidden)
+
+
+def masked_level_db(share: Tensor, features: Tensor) -> Tensor:
+    """Level of what a query owns, dB: share [B, Q, T, 8] of the band powers of features [B, 8, T, 64] -> [B, Q, T]."""
+    power = 0.5 * (10.0 ** features[:, 0].float() + 10.0 ** features[:, 4].float())
+    batch, time, _ = power.shape
+    groups = power.reshape(batch, time, 8, 8).sum(-1)
+    return 10.0 * torch.log10((share.float() * groups[:, None]).sum(-1) + 1e-6)
 
 
 class SpatialEncoder(nn.Module):
@@ -62,7 +92,9 @@ class SpatialEncoder(nn.Module):
         self.mask_bias = nn.Parameter(torch.zeros(8))
         self.pool_cells = nn.Linear(width, config.query_hidden * 8, bias=False)
         self.pool_query = nn.Linear(8 + config.key, config.query_hidden)
+        self.deepen = residual_mlp(config.query_hidden, config.deep)
         self.gru = nn.GRU(config.query_hidden, config.query_hidden, batch_first=True)
+        self.think = residual_mlp(config.query_hidden, config.deep)
         self.heads = nn.Linear(config.query_hidden, 1 + AZIMUTH_BINS + 3 + 1)
         self.scene_pool = nn.Linear(width * 8, config.scene_hidden)
         self.scene_gru = nn.GRU(config.scene_hidden, config.scene_hidden, batch_first=True)
@@ -82,8 +114,7 @@ class SpatialEncoder(nn.Module):
         batch, _, time, _ = cells.shape
         count = queries.shape[1]
         pooled, mask = self.ask(cells, embedding, keys, queries)
-        hidden, _ = self.gru(pooled.reshape(batch * count, time, -1))
-        slots = self.heads(hidden).reshape(batch, count, time, -1)
+        slots = self.locate(pooled.reshape(batch * count, time, -1)).reshape(batch, count, time, -1)
         scene, rest = self.describe(cells)
         return SpatialOutput(
             slots[..., 0],
@@ -91,10 +122,17 @@ class SpatialEncoder(nn.Module):
             slots[..., 37:40],
             slots[..., 40],
             mask,
+            masked_level_db(torch.sigmoid(mask), features),
             scene,
             rest[..., 0],
             rest[..., 1:],
         )
+
+    def locate(self, pooled: Tensor) -> Tensor:
+        """Head outputs [N, T, 41] of what queries heard [N, T, hidden], their memory empty at the start."""
+        hidden, _ = self.gru(self.deepen(pooled))
+        out: Tensor = self.heads(self.think(hidden))
+        return out
 
     def ask(self, cells: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """What each query [B, Q] hears per frame [B, Q, T, hidden], before any memory, and its mask [B, Q, T, 8]."""
@@ -142,8 +180,8 @@ class SpatialEncoder(nn.Module):
         mask = torch.sigmoid(query @ key + self.mask_bias)  # [Q, 8]
         pooled = mask @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([mask, query], dim=-1))
         pooled = nn.functional.silu(pooled)
-        hidden = gru_step(self.gru, pooled, state["slots"] * slot_keep[0, :, None])
-        slots = self.heads(hidden)[None]
+        hidden = gru_step(self.gru, self.deepen(pooled), state["slots"] * slot_keep[0, :, None])
+        slots = self.heads(self.think(hidden))[None]
         scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
         scene = gru_step(self.scene_gru, scene_in, state["scene"])
         rest = self.scene_heads(scene)
@@ -152,6 +190,7 @@ class SpatialEncoder(nn.Module):
             "slot_azimuth": torch.softmax(slots[..., 1:37], dim=-1),
             "slot_direction": slots[..., 37:40],
             "slot_log_distance": slots[..., 40],
+            "slot_level": masked_level_db(mask[None, :, None], features)[..., 0],
             "scene_embedding": scene,
             "room_log_t60": rest[..., 0],
             "count_logits": rest[..., 1:],

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from earshot.runtime.hearing.objects import ProjectorInputs
+from earshot.training.models.projector import OBJECT_WIDTH, SCENE_WIDTH, SEMANTIC_WIDTH
+
 if TYPE_CHECKING:
     from earshot.training.stages.examples import Example
 
@@ -25,9 +28,9 @@ class SplicedBatch:
         Tokens; 0 at audio positions and behind the end.
     weights : float tensor [B, T]
         Weight of predicting the token at this position; 0 at audio positions.
-    audio_at : int64 tensor [N]
-        Flat positions (row * T + column) of the audio tokens of all rows, in order.
-    semantic, scene, slots : float tensors [N, 317], [N, 134], [N, 4, 106]
+    audio_at : int64 tensor [N + M]
+        Flat positions (row * T + column) of the moments of all rows, then of the objects of all rows.
+    semantic, scene, objects : float tensors [N, 317], [N, 134], [M, 299]
         Inputs of the projector.
     tokens : int
         Positions that are not padding.
@@ -38,38 +41,42 @@ class SplicedBatch:
     audio_at: torch.Tensor
     semantic: torch.Tensor
     scene: torch.Tensor
-    slots: torch.Tensor
+    objects: torch.Tensor
     tokens: int
 
 
 def collate_spliced(examples: Sequence[Example]) -> SplicedBatch:
-    """Lay out prefix, room for the audio tokens, and suffix of every example; examples without audio have no room."""
+    """Lay out prefix, room for the audio embeddings, and suffix of every example; examples without audio have no room."""
     longest = max(example.length for example in examples)
     ids = torch.zeros(len(examples), longest, dtype=torch.int64)
     weights = torch.zeros(len(examples), longest)
-    audio_at: list[int] = []
-    parts: list[tuple[Any, Any, Any]] = []
+    moments_at: list[int] = []
+    objects_at: list[int] = []
+    parts: list[ProjectorInputs] = []
     for row, example in enumerate(examples):
         start = len(example.prefix)
-        count = 0 if example.audio is None else len(example.audio[0])
+        count = 0 if example.audio is None else len(example.audio)
         ids[row, :start] = torch.from_numpy(example.prefix)
         ids[row, start + count : example.length] = torch.from_numpy(example.suffix)
         weights[row, start + count : example.length] = torch.from_numpy(example.weights)
         if example.audio is not None:
-            audio_at.extend(range(row * longest + start, row * longest + start + count))
+            at = range(row * longest + start, row * longest + start + count)
+            moments_at.extend(at[: len(example.audio.semantic)])
+            objects_at.extend(at[len(example.audio.semantic) :])
             parts.append(example.audio)
-    semantic, scene, slots = (torch.from_numpy(_stacked(parts, index)) for index in range(3))
+    semantic, scene, objects = (torch.from_numpy(_stacked(parts, name)) for name in _WIDTHS)
     tokens = sum(example.length for example in examples)
-    return SplicedBatch(ids, weights, torch.tensor(audio_at, dtype=torch.int64), semantic, scene, slots, tokens)
+    at_all = torch.tensor(moments_at + objects_at, dtype=torch.int64)
+    return SplicedBatch(ids, weights, at_all, semantic, scene, objects, tokens)
 
 
-_EMPTY = ((0, 317), (0, 134), (0, 4, 106))
+_WIDTHS = {"semantic": SEMANTIC_WIDTH, "scene": SCENE_WIDTH, "objects": OBJECT_WIDTH}
 
 
-def _stacked(parts: Sequence[tuple[Any, Any, Any]], index: int) -> Any:
+def _stacked(parts: Sequence[ProjectorInputs], name: str) -> Any:
     if not parts:
-        return np.zeros(_EMPTY[index], dtype=np.float32)
-    return np.concatenate([part[index] for part in parts]).astype(np.float32)
+        return np.zeros((0, _WIDTHS[name]), dtype=np.float32)
+    return np.concatenate([getattr(part, name) for part in parts]).astype(np.float32)
 
 
 def spliced_embeddings(model: Any, projector: torch.nn.Module, batch: SplicedBatch) -> torch.Tensor:
@@ -77,6 +84,6 @@ def spliced_embeddings(model: Any, projector: torch.nn.Module, batch: SplicedBat
     embeddings = model.get_input_embeddings()(batch.ids)
     if len(batch.audio_at) == 0:
         return torch.as_tensor(embeddings)
-    audio = projector(batch.semantic, batch.scene, batch.slots).to(embeddings.dtype)
+    audio = projector(batch.semantic, batch.scene, batch.objects).to(embeddings.dtype)
     flat = embeddings.flatten(0, 1).index_copy(0, batch.audio_at, audio)
     return torch.as_tensor(flat.view_as(embeddings))

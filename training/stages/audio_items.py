@@ -13,11 +13,14 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import Balancer, Item
-from earshot.training.stages.bank_reader import FeatureBank, permute_slots
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
+from earshot.training.stages.ideal_hearing import ideal_inputs
 from earshot.training.stages.language import weighted_loss
 
 
@@ -35,6 +38,8 @@ class AudioMix:
         Share of items that are answered without evidence.
     replay_share : float
         Share of text items without audio, so that reasoning is not forgotten.
+    ideal_share : float
+        Share of items about described scenes as good ears would hear them (see `ideal_hearing`).
     evidence_weight, replay_evidence_weight : float
         Weight of evidence lines with audio, and in replayed text.
     seed : int
@@ -46,6 +51,7 @@ class AudioMix:
     per_scene: int = 2
     no_think_share: float = 0.25
     replay_share: float = 0.1
+    ideal_share: float = 0.25
     evidence_weight: float = 1.0
     replay_evidence_weight: float = 0.1
     seed: int = 0
@@ -78,14 +84,25 @@ class AudioBatches:
         rng = random.Random(f"{mix.seed}-{number}")
         noise = np.random.default_rng([mix.seed, number])
         replay = item_stream(mix.seed * 1_000_003 + 500_000_000 + number)
+        ideal = self._ideal_items(random.Random(f"ideal-{mix.seed}-{number}"), noise)
         for index, item in self._audio_items(rng):
             if rng.random() < mix.replay_share:
                 yield encode_item(self._tokenizer, next(replay), mix.replay_evidence_weight)
                 continue
             think = rng.random() >= mix.no_think_share
-            example = encode_item(self._tokenizer, item, mix.evidence_weight, think)
-            semantic, scene, slots = self._bank.audio(index)
-            yield replace(example, audio=(semantic, scene, permute_slots(slots, noise)))
+            if rng.random() < mix.ideal_share:
+                item, audio = next(ideal)
+            else:
+                audio = self._bank.audio(index)
+            yield replace(encode_item(self._tokenizer, item, mix.evidence_weight, think), audio=audio)
+
+    def _ideal_items(self, rng: random.Random, noise: np.random.Generator) -> Iterator[tuple[Item, ProjectorInputs]]:
+        balancer = Balancer()
+        while True:
+            scene = sample_scene(rng)
+            audio = ideal_inputs(scene, noise)
+            for item in generate_items(scene, rng, self._mix.per_scene, balancer):
+                yield item, audio
 
     def _audio_items(self, rng: random.Random) -> Iterator[tuple[int, Item]]:
         balancer = Balancer()

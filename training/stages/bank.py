@@ -22,6 +22,7 @@ from torch import Tensor
 from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
+from earshot.training.models.spatial import masked_level_db
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
 from earshot.training.synthesis.scenes import Scene, fully_known, restrict
 
@@ -146,7 +147,12 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
     for row, length in enumerate(frames):
         classes, _ = allocate(probability[row, :length].numpy())
         slots = _ask_slots(
-            model, cells[row, :, :length], semantic.embedding[row, :length], semantic.keys[row, :, :length], classes
+            model,
+            features[row, :, :length],
+            cells[row, :, :length],
+            semantic.embedding[row, :length],
+            semantic.keys[row, :, :length],
+            classes,
         )
         out.append(
             pool_tokens(
@@ -157,6 +163,7 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
                 azimuth_posterior=torch.softmax(slots[..., 1:37], -1).numpy(),
                 direction=slots[..., 37:40].numpy(),
                 log_distance=slots[..., 40].numpy(),
+                level_db=slots[..., 41].numpy(),
                 scene_embedding=scene[row, :length].numpy(),
                 log_t60=rest[row, :length, 0].numpy(),
                 count_probability=torch.softmax(rest[row, :length, 1:], -1).numpy(),
@@ -172,20 +179,24 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
     return out
 
 
-def _ask_slots(model: Hearing, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]) -> Tensor:
-    """Head outputs [T, 4, 41] of the slots; each stretch of one class in one slot starts with empty memory."""
+def _ask_slots(
+    model: Hearing, features: Tensor, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]
+) -> Tensor:
+    """Head outputs and levels [T, 4, 42] of the slots; each stretch of one class in one slot starts with empty memory."""
     frames = len(classes)
-    out = torch.zeros(frames, SLOTS, 41)
+    out = torch.zeros(frames, SLOTS, 42)
     stretches = [s for slot in range(SLOTS) for s in _stretches(classes[:, slot], slot)]
     if not stretches:
         return out
     wanted = sorted({label for _, _, _, label in stretches})
-    pooled, _ = model.spatial.ask(cells[None], embedding[None], keys[None], torch.tensor([wanted]))
+    pooled, mask = model.spatial.ask(cells[None], embedding[None], keys[None], torch.tensor([wanted]))
+    level = masked_level_db(torch.sigmoid(mask), features[None])[0]
     pieces = [pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]
     packed = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
-    heads = model.spatial.heads(model.spatial.gru(packed)[0])
-    for (slot, begin, end, _), values in zip(stretches, heads, strict=True):
-        out[begin:end, slot] = values[: end - begin]
+    heads = model.spatial.locate(packed)
+    for (slot, begin, end, label), values in zip(stretches, heads, strict=True):
+        out[begin:end, slot, :41] = values[: end - begin]
+        out[begin:end, slot, 41] = level[wanted.index(label), begin:end]
     return out
 
 

@@ -1,7 +1,7 @@
 """Reads a feature bank: pooled encoder features of rendered scenes, one row per audio token, next to the scenes' truth.
 
 Layout of the directory: `scenes.jsonl` (scene JSON with `bank_row`, the first row, and `tokens`, the number of rows),
-`semantic.npy [R, 317]`, `scene.npy [R, 134]`, `slots.npy [R, 4, 106]`, float16.
+`semantic.npy [R, 317]`, `scene.npy [R, 134]`, `slots.npy [R, 4, 107]`, float16.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
+from earshot.runtime.hearing.tokens import Tokens
 
-Array = npt.NDArray[np.float32]
-WIDTHS = {"semantic": (317,), "scene": (134,), "slots": (4, 106)}
+WIDTHS = {"semantic": (317,), "scene": (134,), "slots": (4, 107)}
 
 
 class FeatureBank:
@@ -59,12 +59,12 @@ class FeatureBank:
                     f"scene {scene['id']} of {self.directory} lies outside the {rows} rows of the bank: make it again"
                 )
 
-    def audio(self, index: int) -> tuple[Array, Array, Array]:
-        """Features of one scene: semantic [n, 317], scene [n, 134], slots [n, 4, 106], float32."""
+    def audio(self, index: int) -> ProjectorInputs:
+        """What the projector sees of one scene."""
         scene = self.scenes[index]
         rows = slice(scene["bank_row"], scene["bank_row"] + scene["tokens"])
-        semantic, room, slots = (np.asarray(self._rows[name][rows], dtype=np.float32) for name in WIDTHS)
-        return semantic, room, slots
+        parts = (np.asarray(self._rows[name][rows], dtype=np.float32) for name in WIDTHS)
+        return projector_inputs(Tokens(*parts))
 
 
 def _open(path: Path, width: tuple[int, ...]) -> Any:
@@ -74,8 +74,3 @@ def _open(path: Path, width: tuple[int, ...]) -> Any:
     if array.shape[1:] != width:
         raise InputError(f"{path} has rows of shape {array.shape[1:]}, not {width}: it was made by other encoders")
     return array
-
-
-def permute_slots(slots: Array, rng: np.random.Generator) -> Array:
-    """The same slots in another order: which slot holds a sound means nothing, and a model must not think it does."""
-    return np.ascontiguousarray(slots[:, rng.permutation(slots.shape[1])])

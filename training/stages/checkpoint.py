@@ -1,14 +1,18 @@
-"""Checkpoints without pickle: weights, moving averages and optimiser moments as safetensors, progress as JSON."""
+"""Checkpoints without pickle, of every stage: optimiser moments as safetensors, progress as JSON, in `state/`.
+
+Each file is replaced as a whole and the progress is written last, so that a kill leaves the old checkpoint or the new.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from earshot.runtime.errors import InputError
 
@@ -38,75 +42,76 @@ class MovingAverage:
         module.load_state_dict({name: self.values[name].to(state[name].dtype) for name in state})
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Optimiser moments as a flat dictionary, numbered in parameter order."""
-    tensors = {}
-    for index, moments in optimizer.state_dict()["state"].items():
-        for name, value in moments.items():
-            tensors[f"{index}.{name}"] = torch.as_tensor(value).detach().clone().contiguous()
-    return tensors
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Inverse of :func:`optimizer_tensors`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    packed = optimizer.state_dict()
-    optimizer.load_state_dict({**packed, "state": state})
-
-
-def save(
-    folder: Path,
-    module: nn.Module,
-    average: MovingAverage | None,
-    optimizer: torch.optim.Optimizer | None,
-    progress: dict[str, Any],
+def save_state(
+    folder: Path, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], progress: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint; each file is replaced at once, progress last, so that a kill leaves the old one or the new.
-
-    ``model.safetensors`` holds the averaged weights when there is an average (they are what ships).
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    raw = {name: value.detach().contiguous().clone() for name, value in module.state_dict().items()}
-    shipped = {name: value.contiguous() for name, value in average.values.items()} if average else raw
-    _replace(folder / "model.safetensors", shipped)
-    _replace(folder / "raw.safetensors", raw)
-    if optimizer is not None:
-        _replace(folder / "optimizer.safetensors", optimizer_tensors(optimizer))
-    partial = folder / "progress.json.partial"
-    partial.write_text(json.dumps(progress, indent=1), encoding="utf-8")
-    partial.replace(folder / "progress.json")
+    """Write the optimiser's moments, by parameter name, and the progress of a run into `folder`/state."""
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    moments = {
+        f"{name}/{key}": torch.as_tensor(value).detach().clone().contiguous()
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+    if moments:
+        replace_file(state / "optimizer.safetensors", lambda path: save_file(moments, path))
+    text = json.dumps(dict(progress), indent=1)
+    replace_file(state / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _replace(path: Path, tensors: dict[str, Tensor]) -> None:
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.replace(path)
+def has_state(folder: Path) -> bool:
+    """Whether `folder` holds the state of a run."""
+    return (folder / "state" / "state.json").is_file()
 
 
-def load(
-    folder: Path,
-    module: nn.Module,
-    average: MovingAverage | None = None,
-    optimizer: torch.optim.Optimizer | None = None,
+def load_state(
+    folder: Path, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
 ) -> dict[str, Any]:
-    """Restore a checkpoint for going on with training; returns its progress.
+    """Restore the optimiser from `folder`/state; returns the progress.
 
     Raises
     ------
     InputError
-        There is no checkpoint, or it does not fit the network.
+        There is no state, or it belongs to other networks.
     """
     try:
-        progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-        module.load_state_dict(load_file(folder / "raw.safetensors"))
-        if average is not None:
-            average.values = load_file(folder / "model.safetensors")
-            average.updates = int(progress.get("step", 0))
-        if optimizer is not None and (folder / "optimizer.safetensors").exists():
-            restore_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
-    except (OSError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+        progress: dict[str, Any] = json.loads((folder / "state" / "state.json").read_text(encoding="utf-8"))
+        moments = folder / "state" / "optimizer.safetensors"
+        for full_name, value in (load_file(moments) if moments.exists() else {}).items():
+            name, key = full_name.rsplit("/", 1)
+            optimizer.state[parameters[name]][key] = value
+    except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
     return progress
+
+
+def save_weights(folder: Path, module: nn.Module, average: MovingAverage) -> None:
+    """Write the averaged weights, which ship, as `model.safetensors` and those that training goes on with as `raw`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = {name: value.detach().contiguous().clone() for name, value in module.state_dict().items()}
+    shipped = {name: value.contiguous() for name, value in average.values.items()}
+    replace_file(folder / "model.safetensors", lambda path: save_file(shipped, path))
+    replace_file(folder / "raw.safetensors", lambda path: save_file(raw, path))
+
+
+def load_weights(folder: Path, module: nn.Module, average: MovingAverage, updates: int) -> None:
+    """Inverse of `save_weights`; the average has seen `updates` steps.
+
+    Raises
+    ------
+    InputError
+        The files are missing or do not fit the network.
+    """
+    try:
+        module.load_state_dict(load_file(folder / "raw.safetensors"))
+        average.values = load_file(folder / "model.safetensors")
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
+    average.updates = updates
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file beside its place and move it there at once."""
+    part = path.with_name(path.name + ".part")
+    write(part)
+    part.replace(path)

@@ -15,7 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from earshot.runtime.errors import EarshotError, InputError, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Train one stage of the curriculum: encoders, language, alignment, sft.")
+app = typer.Typer(
+    no_args_is_help=True, help="Train one stage of the curriculum: encoders, bank, language, alignment, sft."
+)
 
 RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
 Minutes = Annotated[float, typer.Option(help="Wall time of the whole stage, over all resumed runs.", min=0.01)]
@@ -43,6 +45,26 @@ def encoders(
     settings = stage.EncoderSettings(minutes=minutes, threads=threads, seed=seed)
     stage.run(data, run / "encoders", settings)
     typer.echo(json.dumps({"stage": "encoders", "run": str(run / "encoders")}))
+
+
+@app.command()
+def bank(
+    data: Annotated[Path, typer.Option("--data", help="Folder of stem shards.")],
+    run: RunDir = Path("runs/nano"),
+    mixtures: Annotated[int, typer.Option(min=1, help="Mixtures per rendered scene.")] = 1,
+    threads: Threads = 1,
+) -> None:
+    """Let the trained encoders hear mixtures of all scenes, for the language stages."""
+    from earshot.training.models.load import load_hearing
+    from earshot.training.stages.bank import BankSettings, build_bank
+
+    _prepare(threads)
+    if not (run / "encoders" / "model.safetensors").is_file():
+        _fail(InputError(f"no encoders at {run / 'encoders'}: run `earshot train encoders` first"))
+    if not data.is_dir():
+        _fail(InputError(f"no stem shards at {data}: make them with `earshot synth stems` first"))
+    scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures))
+    typer.echo(json.dumps({"stage": "bank", "run": str(run / "bank"), "scenes": scenes}))
 
 
 @app.command()
@@ -100,6 +122,10 @@ def sft(
     learning_rate: Annotated[float, typer.Option(min=1e-6)] = 5e-4,
     no_think_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")] = 0.25,
     evidence_weight: Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")] = 1.0,
+    replay_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Text items without audio.")] = 0.05,
+    ideal_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
+    ] = 0.5,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
@@ -108,7 +134,12 @@ def sft(
 
     _prepare(threads)
     loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate)
-    mix = AudioMix(no_think_share=no_think_share, evidence_weight=evidence_weight)
+    mix = AudioMix(
+        no_think_share=no_think_share,
+        evidence_weight=evidence_weight,
+        replay_share=replay_share,
+        ideal_share=ideal_share,
+    )
     settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
     aligned = None if fresh else run / "alignment"
     _follow("sft", _readable(stage.run(run / "sft", aligned, bank, settings, resume)))

@@ -20,7 +20,7 @@ from earshot.training.models.hearing import Hearing
 from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
-from earshot.training.stages.precision import choose_bfloat16
+from earshot.training.stages.precision import autocast, faster_precision
 from earshot.training.stages.remix import Batch, Remixer, RemixSettings
 
 console = Console(stderr=True)
@@ -72,15 +72,16 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     average = checkpoint.MovingAverage(model, settings.average_decay)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     progress = {"step": 0, "seconds": 0.0}
-    if (out / "progress.json").exists():
-        saved = checkpoint.load(out, model, average, optimizer)
+    if checkpoint.has_state(out):
+        saved = checkpoint.load_state(out, optimizer, dict(model.named_parameters()))
         progress = {key: saved[key] for key in progress}
+        checkpoint.load_weights(out, model, average, int(progress["step"]))
         console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
     remixer = Remixer(data / "train", settings.remix)
     batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
-    half = _choose_precision(model, next(batches), settings)
+    precision = _choose_precision(model, next(batches), settings)
     validation = _validation_batches(data / "validation", settings)
-    loop = _Loop(model, average, optimizer, settings, out, half)
+    loop = _Loop(model, average, optimizer, settings, out, precision)
     loop.run(batches, validation, progress)
 
 
@@ -94,10 +95,10 @@ class _Loop:
         optimizer: torch.optim.Optimizer,
         settings: EncoderSettings,
         out: Path,
-        half: bool,
+        precision: str,
     ) -> None:
         self._model, self._average, self._optimizer = model, average, optimizer
-        self._settings, self._out, self._half = settings, out, half
+        self._settings, self._out, self._precision = settings, out, precision
 
     def run(self, batches: Iterator[Batch], validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
         """Train until the minutes are used."""
@@ -127,7 +128,7 @@ class _Loop:
 
     def _step(self, batch: Batch) -> dict[str, float]:
         self._model.train()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._half):
+        with autocast(self._precision):
             semantic, spatial = self._model(batch.audio, batch.queries)
         loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights)
         self._optimizer.zero_grad(set_to_none=True)
@@ -138,8 +139,10 @@ class _Loop:
         return {"loss": float(loss.detach()), "norm": float(norm), **{k: float(v.detach()) for k, v in parts.items()}}
 
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
-        config = {"settings": asdict(self._settings), "bfloat16": self._half}
-        checkpoint.save(self._out, self._model, self._average, self._optimizer, {**progress, **config})
+        config = {"settings": asdict(self._settings), "precision": self._precision}
+        checkpoint.save_weights(self._out, self._model, self._average)
+        parameters = dict(self._model.named_parameters())
+        checkpoint.save_state(self._out, self._optimizer, parameters, {**progress, **config})
         shipped = Hearing()
         self._average.copy_to(shipped)
         shipped.eval()
@@ -160,17 +163,17 @@ class _Loop:
             writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
 
 
-def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -> bool:
+def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -> str:
     small = Batch(**{k: v[:8] for k, v in vars(batch).items()})
 
     def step() -> Tensor:
         semantic, spatial = model(small.audio, small.queries)
         return hearing_loss(semantic, spatial, small, settings.weights)[0]
 
-    half, full_s, half_s = choose_bfloat16(step)
+    precision, seconds = faster_precision(step, repeats=2)
     model.zero_grad(set_to_none=True)
-    console.print(f"float32 {full_s:.2f} s, bfloat16 {half_s:.2f} s per small step: using {'bf16' if half else 'fp32'}")
-    return half
+    console.print(f"fp32 {seconds['fp32']:.2f} s, bf16 {seconds['bf16']:.2f} s per small step: using {precision}")
+    return precision
 
 
 def _validation_batches(folder: Path, settings: EncoderSettings) -> dict[str, list[Batch]]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 
+from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.language.prompt import NOTHING_HEARD, THINK_END, build_completion, build_prompt
 from earshot.training.questions.items import Item
 
@@ -24,19 +25,19 @@ class Example:
         Tokens before and after the audio embeddings; the suffix holds question and completion.
     weights : float array
         Weight in the loss of every token of the suffix; 0 for the question.
-    audio : float arrays, optional
-        What the projector turns into audio tokens (see `training.stages.bank_reader`).
+    audio : ProjectorInputs, optional
+        What the projector turns into embeddings (see `training.stages.bank_reader`).
     """
 
     prefix: npt.NDArray[np.int64]
     suffix: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
-    audio: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+    audio: ProjectorInputs | None = None
 
     @property
     def length(self) -> int:
         """Positions in all, audio included."""
-        return len(self.prefix) + len(self.suffix) + (0 if self.audio is None else len(self.audio[0]))
+        return len(self.prefix) + len(self.suffix) + (0 if self.audio is None else len(self.audio))
 
 
 def split_think(think: str) -> tuple[str, str]:

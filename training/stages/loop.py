@@ -7,18 +7,18 @@ stopped and resumed makes the same steps as one that was not.
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+
+from earshot.training.stages import checkpoint
+from earshot.training.stages.precision import autocast, faster_precision
 
 LOGGER = logging.getLogger(__name__)
 
@@ -80,27 +80,6 @@ def learning_rate_at(progress: Progress, settings: LoopSettings) -> float:
     return settings.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * progress.share(settings)))
 
 
-def autocast(precision: str) -> AbstractContextManager[Any]:
-    """Context in which the forward pass runs: bf16 on the CPU, or nothing."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
-def faster_precision(loss_of: LossFunction, batch: Any, repeats: int = 3) -> str:
-    """Time forward and backward in both precisions on this machine; bf16 is emulated (and slow) on some CPUs."""
-    seconds = {}
-    for precision in ("fp32", "bf16"):
-        times = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            with autocast(precision):
-                loss, _ = loss_of(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            times.append(time.perf_counter() - start)
-        seconds[precision] = min(times)
-    LOGGER.info("precision: fp32 %.2f s, bf16 %.2f s a step", seconds["fp32"], seconds["bf16"])
-    return min(seconds, key=lambda name: seconds[name])
-
-
 class Loop:
     """One stage of training.
 
@@ -157,7 +136,9 @@ class Loop:
     def _precision(self) -> str:
         if self.settings.precision != "auto":
             return self.settings.precision
-        precision = faster_precision(self.loss_of, self.batch_at(self.progress.step))
+        batch = self.batch_at(self.progress.step)
+        precision, seconds = faster_precision(lambda: self.loss_of(batch)[0])
+        LOGGER.info("precision: fp32 %(fp32).2f s, bf16 %(bf16).2f s a step", seconds)
         self.optimizer.zero_grad()
         return precision
 
@@ -189,28 +170,15 @@ class Loop:
     def save(self) -> None:
         """Write weights, optimizer state and position; each file is replaced as a whole."""
         self.save_weights()
-        state = self.directory / "state"
-        state.mkdir(parents=True, exist_ok=True)
-        tensors = {}
-        for name, parameter in self.parameters.items():
-            entry = self.optimizer.state.get(parameter, {})
-            tensors.update({f"{name}/{key}": value.detach().clone() for key, value in entry.items()})
-        if tensors:
-            _replace(state / "optimizer.safetensors", lambda path: save_file(tensors, path))
-        text = json.dumps({**asdict(self.progress), "settings": asdict(self.settings)}, indent=1)
-        _replace(state / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
+        progress = {**asdict(self.progress), "settings": asdict(self.settings)}
+        checkpoint.save_state(self.directory, self.optimizer, self.parameters, progress)
 
     def restore(self) -> bool:
         """Read optimizer state and position of a checkpoint; False if there is none. Weights are the caller's."""
-        path = self.directory / "state" / "state.json"
-        if not path.is_file():
+        if not checkpoint.has_state(self.directory):
             return False
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = checkpoint.load_state(self.directory, self.optimizer, self.parameters)
         self.progress = Progress(record["step"], record["elapsed_s"])
-        tensors = load_file(self.directory / "state" / "optimizer.safetensors")
-        for full_name, value in tensors.items():
-            name, key = full_name.rsplit("/", 1)
-            self.optimizer.state[self.parameters[name]][key] = value
         return True
 
 
@@ -220,12 +188,6 @@ def _decay_groups(parameters: dict[str, torch.nn.Parameter], weight_decay: float
     others = [parameter for parameter in parameters.values() if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    write(part)
-    part.replace(path)
 
 
 def append_csv(path: Path, record: dict[str, float]) -> None:

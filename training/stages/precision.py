@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def time_step(step: Callable[[], Tensor], enabled: bool, repeats: int = 2) -> float:
-    """Median-free quick timing of a forward and backward pass, seconds (one warm-up run is not counted)."""
-    best = float("inf")
-    for number in range(repeats + 1):
-        begin = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            loss = step()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if number:
-            best = min(best, time.perf_counter() - begin)
-    return best
+def autocast(precision: str) -> AbstractContextManager[Any]:
+    """Context in which the forward pass runs: bf16 on the CPU, or nothing for fp32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def choose_bfloat16(step: Callable[[], Tensor]) -> tuple[bool, float, float]:
-    """Time one training step in float32 and bfloat16 autocast.
+def faster_precision(loss: Callable[[], Tensor], repeats: int = 3) -> tuple[str, dict[str, float]]:
+    """Time a forward and backward pass in both precisions on this machine.
 
     Parameters
     ----------
-    step : callable
-        Runs the forward pass on a small batch and returns the loss.
+    loss : callable
+        Runs the forward pass on a small batch and returns the loss; gradients are left for the caller to clear.
+    repeats : int
+        Passes per precision; the fastest counts.
 
     Returns
     -------
-    (bool, float, float)
-        Whether bfloat16 is faster; seconds in float32 and in bfloat16.
+    (str, dict)
+        `bf16` or `fp32`; seconds of each.
     """
-    full = time_step(step, enabled=False, repeats=1)
-    half = time_step(step, enabled=True, repeats=1)
-    return half < 0.9 * full, full, half
+    seconds = {precision: min(_pass_s(loss, precision) for _ in range(repeats)) for precision in ("fp32", "bf16")}
+    return min(seconds, key=lambda name: seconds[name]), seconds
+
+
+def _pass_s(loss: Callable[[], Tensor], precision: str) -> float:
+    start = time.perf_counter()
+    with autocast(precision):
+        value = loss()
+    value.backward()  # type: ignore[no-untyped-call]
+    return time.perf_counter() - start

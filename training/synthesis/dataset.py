@@ -45,18 +45,19 @@ from earshot.training.synthesis.scenes import (
 
 FloatArray = NDArray[np.float32]
 MASK_BANDS = 8
-VARIATIONS = 3
 
 
 @dataclass(frozen=True)
 class DataFolders:
     """Where recordings are; every part may be absent (then sounds and heads are synthesised by rule).
 
-    ``root`` holds ``events/``, ``hrtf/``, ``brir/`` and ``ambient/``; ``cache`` keeps heads resampled.
+    ``root`` holds ``events/``, ``hrtf/``, ``brir/`` and ``ambient/``; ``cache`` keeps heads resampled; every measured
+    training head is also used in ``variations`` of itself (none in the other split).
     """
 
     root: Path | None
     cache: Path | None = None
+    variations: int = 3
 
 
 def build_world(folders: DataFolders, split: Split) -> World:
@@ -72,7 +73,7 @@ def build_world(folders: DataFolders, split: Split) -> World:
     if not heads:
         raise InputError(f"{root / 'hrtf'}: no SOFA file for split {split!r}")
     if split == "train":
-        heads += _varied(heads)
+        heads += _varied(heads, folders.variations)
     measured = load_measured(root / "brir") if (root / "brir").is_dir() else []
     return World(
         events,
@@ -82,10 +83,10 @@ def build_world(folders: DataFolders, split: Split) -> World:
     )
 
 
-def _varied(heads: tuple[Head, ...]) -> tuple[Head, ...]:
-    """Three variations of every head, the same ones in every process."""
+def _varied(heads: tuple[Head, ...], variations: int) -> tuple[Head, ...]:
+    """Variations of every head, the same ones in every process."""
     rng = np.random.default_rng(20261121)
-    return tuple(varied_head(head, rng) for _ in range(VARIATIONS) for head in heads)
+    return tuple(varied_head(head, rng) for _ in range(variations) for head in heads)
 
 
 def _procedural_seeds(split: Split) -> range:

@@ -85,7 +85,7 @@ def ask_all(
     console: Console,
 ) -> list[Answer]:
     """Put the questions to the model and print question, answer, truth and time."""
-    embeddings = encoders.project(**window.tokens.as_dict())
+    embeddings = encoders.project(window.tokens)
     answers = []
     for question in questions:
         answer = answerer.answer(question.text, embeddings, question.choices)

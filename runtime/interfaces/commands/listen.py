@@ -247,7 +247,7 @@ class Conversation:
 
     def _ask_model(self, question: str, window: HearingWindow) -> Answer:
         """Let the language model answer; its text is told while it comes."""
-        embeddings = self._encoders.project(**window.tokens.as_dict())
+        embeddings = self._encoders.project(window.tokens)
         text = AnswerText(self._think)
 
         def on_text(piece: str) -> None:

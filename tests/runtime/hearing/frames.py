@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.geometry import angle_between_azimuths, unit_vector
-from earshot.runtime.hearing.encoders import HearingFrame
+from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.posterior import bin_centres_deg
 
 
@@ -42,6 +42,7 @@ def frame(number: int, slots: Sequence[Heard | None]) -> HearingFrame:
         "azimuth_posterior": np.zeros((4, 36), np.float32),
         "direction": np.zeros((4, 3), np.float32),
         "log_distance": np.zeros(4, np.float32),
+        "level_db": np.zeros(4, np.float32),
     }
     for slot, heard in enumerate(slots):
         if heard is None:

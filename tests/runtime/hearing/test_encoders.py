@@ -9,8 +9,10 @@ import onnx
 import pytest
 
 from earshot.runtime.errors import BundleError
-from earshot.runtime.hearing.encoders import Encoders, EncoderStream, HearingFrame
+from earshot.runtime.hearing.encoders import Encoders, EncoderStream
 from earshot.runtime.hearing.features import features_of
+from earshot.runtime.hearing.frame import HearingFrame
+from earshot.runtime.hearing.tokens import Tokens
 from tests.runtime.hearing.sounds import bursts, noise
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS, write_tiny_networks
 
@@ -70,13 +72,13 @@ def test_reset_equals_a_fresh_stream_and_state_matters(encoders: Encoders) -> No
 
 def test_projector_takes_any_number_of_tokens_also_none(encoders: Encoders) -> None:
     rng = np.random.default_rng(0)
-    shapes = (317,), (134,), (4, 106)
-    arrays = [rng.standard_normal((25, *shape)).astype(np.float32) for shape in shapes]
-    together = encoders.project(*arrays)
-    assert together.shape == (25, encoders.embedding_width)
-    one = encoders.project(*(array[:1] for array in arrays))
-    np.testing.assert_allclose(one, together[:1], atol=1e-5)
-    assert encoders.project(*(array[:0] for array in arrays)).shape == (0, encoders.embedding_width)
+    shapes = (317,), (134,), (4, 107)
+    silent = [rng.standard_normal((25, *shape)).astype(np.float32) for shape in shapes[:2]] + [np.zeros((25, 4, 107))]
+    together = encoders.project(Tokens(*silent))
+    assert together.shape == (13 + 1, encoders.embedding_width)
+    two = encoders.project(Tokens(*(array[:2] for array in silent)))
+    np.testing.assert_allclose(two[0], together[0], atol=1e-5)
+    assert encoders.project(Tokens(*(array[:0] for array in silent))).shape == (0, encoders.embedding_width)
 
 
 def test_constructing_cannot_fail_and_using_before_loading_says_so() -> None:

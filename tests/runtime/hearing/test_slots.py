@@ -101,7 +101,7 @@ def test_reset_equals_a_fresh_allocator() -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    with pytest.raises(ValueError, match="0 <= off <= lone <= on <= 1"):
+    with pytest.raises(ValueError, match="0 <= off <= on <= 1"):
         SlotSettings(on_threshold=0.1, off_threshold=0.4)
 
 
@@ -119,3 +119,12 @@ def test_a_doubtful_sound_gets_a_slot_only_while_no_other_has_one() -> None:
     with_another[:, 3] = 0.9
     beside, _ = allocate(with_another)
     assert 7 not in beside[-1]
+
+
+def test_a_sound_of_no_sure_kind_has_a_direction_too_and_keeps_its_slot() -> None:
+    doubtful = np.full((250, 61), 0.012)
+    doubtful[:, 7] = 0.06
+    classes, _ = allocate(doubtful)
+    assert (classes[25:, 0] == 7).all()
+    faint = np.full((100, 61), 0.003)
+    assert (allocate(faint)[0] == EMPTY).all()

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.runtime.hearing.encoders import Encoders, HearingFrame
+from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import features_of
+from earshot.runtime.hearing.frame import HearingFrame
+from earshot.runtime.hearing.objects import projector_inputs
 from earshot.runtime.hearing.tokens import TokenPooler, TokenRing, Tokens, pool_frames
 from tests.runtime.hearing.sounds import bursts
 
@@ -32,6 +34,7 @@ def random_frames(count: int, seed: int = 0, label: int = 5) -> list[HearingFram
             azimuth_posterior=values(4, 36),
             direction=values(4, 3),
             log_distance=values(4),
+            level_db=values(4) - 40.0,
             scene_embedding=values(128),
             log_t60=float(values(1)[0]),
             count_probability=values(5),
@@ -52,10 +55,10 @@ def test_semantic_and_scene_parts_are_means_in_the_order_of_the_contract() -> No
     np.testing.assert_allclose(tokens.scene[0, 129:], np.mean([f.count_probability for f in frames], 0), rtol=1e-5)
 
 
-def test_slot_part_is_one_hot_five_pair_activities_posterior_direction_distance() -> None:
+def test_slot_part_is_one_hot_five_pair_activities_posterior_direction_distance_level() -> None:
     frames = random_frames(10)
     slot = pool_frames(frames).slots[0, 0]
-    assert slot.shape == (106,)
+    assert slot.shape == (107,)
     assert slot[:61].argmax() == 5
     assert slot[:61].sum() == 1.0
     pairs = [np.mean([f.activity[0] for f in frames[i : i + 2]]) for i in range(0, 10, 2)]
@@ -63,6 +66,7 @@ def test_slot_part_is_one_hot_five_pair_activities_posterior_direction_distance(
     np.testing.assert_allclose(slot[66:102], np.mean([f.azimuth_posterior[0] for f in frames], 0), rtol=1e-5)
     np.testing.assert_allclose(slot[102:105], np.mean([f.direction[0] for f in frames], 0), rtol=1e-5)
     assert slot[105] == pytest.approx(np.mean([f.log_distance[0] for f in frames]), rel=1e-5)
+    assert slot[106] == pytest.approx(0.1 * np.mean([f.level_db[0] for f in frames]), rel=1e-5)
 
 
 def test_empty_slots_are_all_zero() -> None:
@@ -108,7 +112,7 @@ def test_the_ring_keeps_the_last_ten_seconds() -> None:
     np.testing.assert_array_equal(ring.tokens().semantic, pool_frames(frames[50:]).semantic)
     ring.reset()
     assert len(ring.tokens()) == 0
-    assert ring.tokens().slots.shape == (0, 4, 106)
+    assert ring.tokens().slots.shape == (0, 4, 107)
 
 
 def test_real_streams_pool_without_surprises(encoders: Encoders) -> None:
@@ -116,4 +120,6 @@ def test_real_streams_pool_without_surprises(encoders: Encoders) -> None:
     tokens = pool_frames([stream.step(features) for features in features_of(bursts())])
     assert len(tokens) == 17
     assert all(np.isfinite(values).all() for values in tokens.as_dict().values())
-    assert encoders.project(**tokens.as_dict()).shape == (17, encoders.embedding_width)
+    inputs = projector_inputs(tokens)
+    assert len(inputs.semantic) == 9
+    assert encoders.project(tokens).shape == (len(inputs), encoders.embedding_width)

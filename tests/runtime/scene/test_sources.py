@@ -63,3 +63,18 @@ def test_a_long_pause_at_the_end_does_not_stretch_a_source() -> None:
 
 def test_silence_has_no_sources() -> None:
     assert summarize(track(SILENCE)) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        (Heard(4, azimuth_deg=50.0, probability=0.4), 1),
+        (Heard(4, azimuth_deg=50.0, probability=0.8), 2),
+        (Heard(4, azimuth_deg=-50.0, probability=0.4), 2),
+    ],
+    ids=["the same sound under a second name", "two sure sounds in one place", "an unsure sound elsewhere"],
+)
+def test_one_sound_under_two_names_is_one_source(second: Heard, expected: int) -> None:
+    sources = summarize(track([[Heard(10, azimuth_deg=40.0), second]] * 25))
+    assert len(sources) == expected
+    assert load_labels()[10].name in {source.label for source in sources}

@@ -14,10 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.prompt import SPECIAL_TOKENS
 from earshot.training.models.llm import NANO, TINY, build_llm, load_llm, save_llm
-from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, load_projector, save_projector
+from earshot.training.models.projector import (
+    OBJECT_WIDTH,
+    DenseHybridProjector,
+    ProjectorShape,
+    load_projector,
+    save_projector,
+)
 from earshot.training.models.splice import collate_spliced, spliced_embeddings
 from earshot.training.models.tokenizer import item_text, load_tokenizer, save_tokenizer, train_tokenizer
 from earshot.training.questions.generate import item_stream
@@ -82,45 +89,50 @@ def test_tokenizer_and_models_come_back_from_disk(tmp_path: Path, tokenizer: Tok
 
 def test_nano_is_as_small_as_designed() -> None:
     assert sum(p.numel() for p in build_llm(NANO).parameters()) < 6e6
-    assert 0.5e6 < sum(p.numel() for p in DenseHybridProjector().parameters()) < 1e6
+    assert 0.5e6 < sum(p.numel() for p in DenseHybridProjector().parameters()) < 1.2e6
 
 
-def audio_of(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def audio_of(moments: int, objects: int = 3, seed: int = 0) -> ProjectorInputs:
     rng = np.random.default_rng(seed)
-    shapes = ((count, 317), (count, 134), (count, 4, 106))
-    semantic, scene, slots = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
-    return semantic, scene, slots
+    shapes = ((moments, 317), (moments, 134), (objects, OBJECT_WIDTH))
+    return ProjectorInputs(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
+
+
+def project(projector: DenseHybridProjector, audio: ProjectorInputs) -> torch.Tensor:
+    return projector(**{name: torch.from_numpy(part) for name, part in audio.as_dict().items()})
 
 
 def test_projector_starts_at_the_size_of_token_embeddings() -> None:
     projector = DenseHybridProjector(ProjectorShape(output_rms=0.02))
-    out = projector(*(torch.from_numpy(part) for part in audio_of(200)))
-    assert out.shape == (200, 256)
-    assert 0.01 < float(out.detach().square().mean().sqrt()) < 0.04
+    out = project(projector, audio_of(200, 100)).detach()
+    assert out.shape == (300, 256)
+    for part in (out[:200], out[200:]):
+        assert 0.01 < float(part.square().mean().sqrt()) < 0.04
 
 
 def test_projector_tokens_do_not_see_each_other() -> None:
-    projector = DenseHybridProjector()
-    parts = [torch.from_numpy(part) for part in audio_of(5)]
-    alone = projector(*(part[2:3] for part in parts))
-    assert torch.allclose(projector(*parts)[2:3], alone, atol=1e-6)
+    projector = DenseHybridProjector().eval()
+    audio = audio_of(5, 4)
+    alone = project(projector, ProjectorInputs(audio.semantic[2:3], audio.scene[2:3], audio.objects[1:2]))
+    together = project(projector, audio)
+    assert torch.allclose(together[[2, 5 + 1]], alone, atol=1e-6)
 
 
 def example_of(length: int, audio: int, seed: int) -> Example:
     ids = np.random.default_rng(seed).integers(9, TINY.vocab, length)
     weights = np.concatenate([np.zeros(length // 2), np.ones(length - length // 2)]).astype(np.float32)
-    return Example(np.array([1, 3]), ids, weights, audio_of(audio, seed) if audio else None)
+    return Example(np.array([1, 3]), ids, weights, audio_of(audio, 1 + audio // 2, seed) if audio else None)
 
 
 def test_audio_is_spliced_between_prefix_and_suffix() -> None:
-    model, projector = build_llm(TINY), DenseHybridProjector(ProjectorShape(hidden=TINY.hidden))
+    model, projector = build_llm(TINY), DenseHybridProjector(ProjectorShape(hidden=TINY.hidden)).eval()
     examples = [example_of(10, 4, 1), example_of(7, 0, 2), example_of(12, 6, 3)]
     mixed = spliced_embeddings(model, projector, collate_spliced(examples))
     table = model.get_input_embeddings().weight
     for row, example in enumerate(examples):
         parts = [table[torch.from_numpy(example.prefix)]]
         if example.audio is not None:
-            parts.append(projector(*(torch.from_numpy(part) for part in example.audio)))
+            parts.append(project(projector, example.audio))
         parts.append(table[torch.from_numpy(example.suffix)])
         assert torch.allclose(mixed[row, : example.length], torch.cat(parts), atol=1e-6)
 

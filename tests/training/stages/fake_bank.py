@@ -35,7 +35,7 @@ def make_fake_bank(directory: Path, scenes: int = 40, seed: int = 0) -> Path:
 
 
 def _slots(scene: dict[str, Any], count: int) -> np.ndarray:
-    slots = np.zeros((count, 4, 106))
+    slots = np.zeros((count, 4, 107))
     for index, source in enumerate(scene["sources"]):
         point = source["trajectory"][0]
         active = range(int(source["onset_s"] / 0.4), min(count, int(source["offset_s"] / 0.4) + 1))
@@ -48,4 +48,5 @@ def _slots(scene: dict[str, Any], count: int) -> np.ndarray:
             slot[66 + int((point["azimuth_deg"] + 180) // 10) % 36] = 1.0
             slot[102:105] = level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)
             slot[105] = math.log(point["distance_m"])
+            slot[106] = 0.1 * source["level_db"]
     return slots

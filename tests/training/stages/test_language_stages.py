@@ -21,7 +21,7 @@ from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.questions.generate import item_stream
 from earshot.training.stages import alignment, language, sft
 from earshot.training.stages.audio_items import AudioBatches, AudioMix
-from earshot.training.stages.bank_reader import FeatureBank, permute_slots
+from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
 from earshot.training.stages.examples import collate_text, encode_item, gold_prompt, split_think
 from earshot.training.stages.loop import LoopSettings, Progress, learning_rate_at
@@ -165,14 +165,6 @@ def test_audio_batches_mix_replay_and_no_think(tokenizer: Tokenizer, bank: Path)
         replayed += int((ids[:, 2] == end).sum())
     assert 0.05 < replayed / rows < 0.16
     assert 0.68 < with_think / rows < 0.88
-
-
-def test_permuting_slots_keeps_their_content() -> None:
-    slots = np.random.default_rng(0).normal(size=(7, 4, 106)).astype(np.float32)
-    moved = permute_slots(slots, np.random.default_rng(1))
-    assert np.allclose(np.sort(moved, axis=1), np.sort(slots, axis=1))
-    order = [int(np.where((slots[0] == moved[0, slot]).all(axis=1))[0][0]) for slot in range(4)]
-    assert np.array_equal(moved, slots[:, order])
 
 
 def test_a_bank_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:

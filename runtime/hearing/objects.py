@@ -1,0 +1,116 @@
+"""From audio tokens to what the projector sees: what sounded through time, and one row for each sound object.
+
+A slot of the spatial network holds one class; all that was heard of a class within the window makes one object, with its
+times, directions and distances side by side. What belongs together is then in one embedding, and the language model need
+not find out which parts of which moments belong to the same sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.runtime.hearing.slots import CLASSES
+from earshot.runtime.hearing.tokens import ACTIVITY_VALUES, MAX_TOKENS, SLOT_LAYOUT, Tokens
+
+Float32 = NDArray[np.float32]
+
+TOKENS_PER_MOMENT = 2
+"""Two tokens of 400 ms are one moment of 0.8 s."""
+MAX_OBJECTS = 8
+TIMELINE = MAX_TOKENS * ACTIVITY_VALUES
+"""Activity values of 80 ms over the longest window."""
+_WHERE = 36 + 3 + 1 + 1
+OBJECT_WIDTH = 2 * CLASSES + TIMELINE + _WHERE + 2 * (3 + 1) + 3
+_SOUNDING = 0.5
+
+
+@dataclass(frozen=True)
+class ProjectorInputs:
+    """What the projector turns into embeddings: N moments, then M objects.
+
+    Attributes
+    ----------
+    semantic : ndarray, float32 [N, 317]
+    scene : ndarray, float32 [N, 134]
+        Means over 0.8 s.
+    objects : ndarray, float32 [M, 299]
+        In order of onset: class one-hot 61, mean class probabilities while it sounded 61, its activity in 125 steps of 80 ms
+        from the start of the window, azimuth posterior 36, direction 3, log distance 1 and level (tens of dB) 1 averaged
+        by activity, direction and log distance of its first and its second half 2 x 4, then total activity, peak level and
+        length of the window. The last row is zero: it says that there are no more.
+    """
+
+    semantic: Float32
+    scene: Float32
+    objects: Float32
+
+    def as_dict(self) -> dict[str, Float32]:
+        """The arrays under the names of the projector's inputs."""
+        return {"semantic": self.semantic, "scene": self.scene, "objects": self.objects}
+
+    def __len__(self) -> int:
+        return len(self.semantic) + len(self.objects)
+
+
+def projector_inputs(tokens: Tokens) -> ProjectorInputs:
+    """Gather the tokens of a window (at most 25) into moments and objects."""
+    return ProjectorInputs(_moments(tokens.semantic), _moments(tokens.scene), gather_objects(tokens))
+
+
+def gather_objects(tokens: Tokens) -> Float32:
+    """Rows of the sound objects in a window, in order of onset, and a last row of zeros: float32 [M, 299].
+
+    Of more than 8 classes those that sounded least are left out.
+    """
+    held = tokens.slots[..., SLOT_LAYOUT["label"]]
+    classes = np.flatnonzero(held.any(axis=(0, 1)))
+    rows = [_object(tokens, int(label), held[..., label] > 0) for label in classes]
+    rows = sorted(rows, key=_total_activity, reverse=True)[:MAX_OBJECTS]
+    rows.sort(key=_onset)
+    return np.stack([*rows, np.zeros(OBJECT_WIDTH, np.float32)]).astype(np.float32)
+
+
+def _object(tokens: Tokens, label: int, held: NDArray[np.bool_]) -> Float32:
+    """One row from the cells [tokens, slots] that held the class."""
+    at = np.flatnonzero(held.any(axis=1))
+    cells = tokens.slots[at, held[at].argmax(axis=1)]
+    activity = np.clip(cells[:, SLOT_LAYOUT["activity"]], 0.0, 1.0)
+    weight = activity.mean(axis=1) + 1e-3
+    timeline = np.zeros((MAX_TOKENS, ACTIVITY_VALUES), np.float32)
+    timeline[at] = activity
+    one_hot = np.zeros(CLASSES, np.float32)
+    one_hot[label] = 1.0
+    where = cells[:, SLOT_LAYOUT["where"]]
+    passed = np.cumsum(weight) / weight.sum()
+    first, second = (_average(where[:, 36:40], part) for part in (weight * (passed <= 0.5), weight * (passed > 0.5)))
+    heard_as = _average(tokens.semantic[at, -CLASSES:], weight)
+    rest = [weight.sum() / 10.0, where[:, -1].max(), len(tokens) / MAX_TOKENS]
+    parts = (one_hot, heard_as, timeline.ravel(), _average(where, weight), first, second, rest)
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _average(values: Float32, weight: Float32) -> Float32:
+    """Weighted mean over rows; zeros when nothing weighs."""
+    mean: Float32 = weight @ values / max(float(weight.sum()), 1e-6)
+    return mean
+
+
+def _total_activity(row: Float32) -> float:
+    return float(row[-3])
+
+
+def _onset(row: Float32) -> int:
+    """First step of 80 ms in which the object sounds; the strongest one if it never does surely."""
+    timeline = row[2 * CLASSES : 2 * CLASSES + TIMELINE]
+    sure = timeline >= _SOUNDING
+    return int(sure.argmax() if sure.any() else timeline.argmax())
+
+
+def _moments(rows: Float32) -> Float32:
+    """Means of neighbouring tokens [n, width] -> [ceil(n / 2), width]."""
+    count = -(-len(rows) // TOKENS_PER_MOMENT)
+    means = [rows[i * TOKENS_PER_MOMENT : (i + 1) * TOKENS_PER_MOMENT].mean(axis=0) for i in range(count)]
+    return np.stack(means).astype(np.float32) if means else np.zeros((0, rows.shape[1]), np.float32)
