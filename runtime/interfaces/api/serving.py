@@ -20,6 +20,7 @@ from earshot.runtime.listener import Listener
 _BACKLOG = 1024
 _GRACE_S = 3
 _LOOK_S = 0.5
+_START_STEP_S = 0.01
 _STRANGERS = ("Invalid UTF-8 sequence", "ASGI callable returned without completing handshake")
 
 
@@ -90,6 +91,8 @@ class ApiServer:
         assert self._socket is not None, "bind() first"
 
         async def ready() -> None:
+            while self._server is None or not self._server.started:  # until then the address refuses
+                await asyncio.sleep(_START_STEP_S)
             on_ready(self.url)
 
         app = make_app(self._listener, self.hub, self._settings, (ready, self._end_with_source, self._feed))

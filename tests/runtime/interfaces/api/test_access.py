@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
+from earshot.runtime.audio.source import ArraySource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.api.access import SUBPROTOCOL, TOKEN_PROTOCOL, same_site, token_matches
 from earshot.runtime.interfaces.api.rates import Rates, TokenBucket
 from earshot.runtime.interfaces.api.serving import ApiServer
 from earshot.runtime.interfaces.api.settings import ApiSettings, is_loopback
 from earshot.runtime.listener import Listener
+from tests.runtime.hearing.sounds import noise
 from tests.runtime.interfaces.api.conftest import TOKEN, Served, event, serving
 
 QUESTION = {"question": "Where?"}
@@ -87,8 +90,8 @@ def test_a_page_of_another_site_may_not_use_it(origin: str, served: Served) -> N
 
 def test_its_own_page_may(served: Served) -> None:
     assert httpx.post(f"{served.url}/api/ask", json=QUESTION, headers={"Origin": served.url}).status_code == 200
-    with served.connect(origin=served.url) as socket:
-        event(socket, "snapshot")
+    with served.connect(origin=served.url) as own:
+        event(own, "snapshot")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""])
@@ -135,6 +138,23 @@ def test_only_loopback_needs_no_token(host: str, local: bool) -> None:
 def test_an_address_in_use_is_said_before_anything_is_loaded(served: Served) -> None:
     with pytest.raises(UsageError, match=f":{served.port}: cannot listen there"):
         ApiServer(Listener("missing.wav"), ApiSettings(port=served.port)).bind()
+
+
+def test_ready_means_that_connections_are_taken(whole_bundle: Path) -> None:
+    """It was said before the address listened; whoever connected at once was refused."""
+    listener = Listener(ArraySource(noise(1.0)), bundle=whole_bundle)
+    server = ApiServer(listener, ApiSettings(port=0))
+    server.bind()
+    statuses = []
+
+    def ready(url: str) -> None:
+        with socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))) as link:
+            statuses.append(link.getpeername()[0])
+        server.stop()
+
+    with listener:
+        server.run(ready)
+    assert statuses == ["127.0.0.1"]
 
 
 def test_the_same_site_is_the_same_host_and_port() -> None:
