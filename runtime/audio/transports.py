@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any, Protocol
 
 from earshot.runtime.audio.endpoint import Endpoint
@@ -70,8 +71,20 @@ def transport_for(endpoint: Endpoint) -> Transport:
     return SerialLine(endpoint)
 
 
+def _read_ready(readable: socket.socket | int, read: Callable[[int], bytes], timeout_s: float) -> bytes | None:
+    """What came within the time: nothing yet is ``b""``, a closed or unplugged other end None."""
+    try:
+        if not select.select([readable], [], [], timeout_s)[0]:
+            return b""
+        return read(READ_BYTES) or None
+    except BlockingIOError:
+        return b""
+    except (OSError, ValueError):
+        return None
+
+
 class _Socketed:
-    """Common part of what reads from a file descriptor."""
+    """Common part of the transports that hold a socket."""
 
     datagrams = False
 
@@ -82,16 +95,7 @@ class _Socketed:
     def read(self, timeout_s: float) -> bytes | None:
         """See `Transport`."""
         sock = self._socket
-        if sock is None:
-            return None
-        try:
-            if not select.select([sock], [], [], timeout_s)[0]:
-                return b""
-            return sock.recv(READ_BYTES) or None
-        except BlockingIOError:
-            return b""
-        except (OSError, ValueError):
-            return None
+        return None if sock is None else _read_ready(sock, sock.recv, timeout_s)
 
     def take_intruder(self) -> str | None:
         """See `Transport`."""
@@ -236,16 +240,7 @@ class SerialLine:
     def read(self, timeout_s: float) -> bytes | None:
         """See `Transport`."""
         line = self._line
-        if line is None:
-            return None
-        try:
-            if not select.select([line], [], [], timeout_s)[0]:
-                return b""
-            return os.read(line, READ_BYTES) or None
-        except BlockingIOError:
-            return b""
-        except (OSError, ValueError):  # the other end was closed or unplugged
-            return None
+        return None if line is None else _read_ready(line, partial(os.read, line), timeout_s)
 
     def take_intruder(self) -> str | None:
         """See `Transport`."""
