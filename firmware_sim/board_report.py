@@ -56,7 +56,7 @@ def workload_of(document: Mapping[str, Any], asking: Asking, seed: int = 0) -> W
         first_s, answer_s = _estimated_s(document, "first_token"), _estimated_s(document, "answer")
     else:
         hearing = draw_times_s(document["hearing"], TURNS, seed)
-        first_s, answer_s = float(document["first_token_new_audio_s"]), float(document["answer_s"])
+        first_s, answer_s = float(document["first_token_s"]), float(document["answer_s"])
     ends_s = 60 * asking.minutes
     questions = np.arange(asking.every_s / 2, ends_s, asking.every_s) if asking.every_s > 0 and answer_s > 0 else ()
     return Workload(

@@ -61,9 +61,8 @@ class Profile:
     load_s, cold_start_s : float
         Verifying and loading the encoders up to the first heard frame; the same since the process began.
     llm_load_s, first_token_s, answer_s : float
-        Loading the language model; medians over the questions, each from the question on.
-    first_token_new_audio_s : float
-        Of the first question alone: the others find the same audio in the model's cache, live ones never do.
+        Loading the language model; medians over the questions, each from the question on and about sound that the model
+        has not seen, as it always is when listening live. The first token is that of the answer, after the reasoning.
     peak_memory_mb : float
         Resident memory, high-water mark of the process.
     """
@@ -79,7 +78,6 @@ class Profile:
     cold_start_s: float
     llm_load_s: float
     first_token_s: float
-    first_token_new_audio_s: float
     answer_s: float
     peak_memory_mb: float
 
@@ -226,6 +224,5 @@ def _time_answers(
     return {
         "llm_load_s": round(llm_load_s, 4),
         "first_token_s": round(float(np.median([a.first_token_s for a in answers])), 4),
-        "first_token_new_audio_s": round(answers[0].first_token_s, 4),
         "answer_s": round(float(np.median([a.answer_s for a in answers])), 4),
     }

@@ -284,6 +284,6 @@ def sweep_threads(open_encoders: OpenEncoders, samples: Samples, count: int) -> 
         "threads": count,
         "hearing": vars(run.hearing),
         "realtime_factor": run.realtime_factor,
-        "first_token_s": run.first_token_new_audio_s,
+        "first_token_s": run.first_token_s,
         "answer_s": run.answer_s,
     }

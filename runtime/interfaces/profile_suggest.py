@@ -49,7 +49,7 @@ def suggest(document: Mapping[str, Any], flags: frozenset[str]) -> Suggestion:
     hop_ms, why_hop = suggest_hop(document["hop_sweep"])
     threads, why_threads = suggest_threads(document["threads"], int(document["machine"]["cores"]))
     encoders, why_encoders = suggest_encoders(document.get("alternatives"), flags)
-    why_language = judge_language(float(document["first_token_new_audio_s"]), float(document["answer_s"]))
+    why_language = judge_language(float(document["first_token_s"]), float(document["answer_s"]))
     return Suggestion(hop_ms, threads, encoders, (why_hop, why_threads, why_encoders, why_language))
 
 

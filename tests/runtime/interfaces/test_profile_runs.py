@@ -171,7 +171,7 @@ def test_number_formats_are_advised_by_measurement_else_by_the_processor() -> No
 
 
 def test_a_slow_language_model_is_called_slow(written: dict[str, Any]) -> None:
-    slow = {**written["document"], "first_token_new_audio_s": 4.0}
+    slow = {**written["document"], "first_token_s": 4.0}
     assert "--llm-quant" in suggest(slow, frozenset()).why[-1]
 
 
