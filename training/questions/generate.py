@@ -67,7 +67,7 @@ def make_item(
     identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
     # The option is named before its letter is looked up: two small steps instead of one large.
     conclusion = (f"{CONCLUSION} {draft.answer}",) if form == "choice" else ()
-    think = think_text(view, (*draft.steps, *conclusion))
+    think = think_text(view, (*draft.steps_for(choices), *conclusion))
     return Item(
         identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth
     )

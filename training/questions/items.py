@@ -48,11 +48,13 @@ class Draft:
     wrong : tuple of str
         The three other options; empty for other forms.
     steps : tuple of str
-        At most two lines of reasoning that follow the evidence.
+        Lines of reasoning that follow the evidence.
     truth : mapping
         Exact values for scoring.
     balance : Balance, optional
         None where the options are exchangeable by construction.
+    check : callable, optional
+        Shown options -> a step that goes through them one by one.
     """
 
     ask: str
@@ -62,6 +64,13 @@ class Draft:
     steps: tuple[str, ...] = ()
     truth: Mapping[str, Any] = field(default_factory=dict)
     balance: Balance | None = None
+    check: Callable[[Sequence[str]], str] | None = None
+
+    def steps_for(self, options: Sequence[str] | None) -> tuple[str, ...]:
+        """The steps, with the one that goes through the options in the order in which they are shown."""
+        if self.check is None or options is None:
+            return self.steps
+        return (*self.steps, self.check(options))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ Each function drafts one question from what can be heard, or returns None where 
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, sound_choice, task
 from earshot.training.questions.options import direction_options, grid_options
-from earshot.training.questions.think import named, not_heard
+from earshot.training.questions.think import heard_or_none, named, not_heard, read_off
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 ABSENT_SHARE = 0.12
@@ -31,7 +32,8 @@ def what(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     if not view.heard:
         return None
     source = rng.choice(view.heard)
-    return Draft("what.choice", {}, f"the {source.name}", sound_choice(view, source, rng), truth=truth)
+    wrong = sound_choice(view, source, rng)
+    return Draft("what.choice", {}, f"the {source.name}", wrong, truth=truth, check=partial(heard_or_none, view))
 
 
 @task("missing", "L1", "choice")
@@ -41,7 +43,8 @@ def missing(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         return None
     absent = view.absent(rng)[0]
     wrong = tuple(f"the {source.name}" for source in view.heard)
-    return Draft("missing.choice", {}, absent.definite, wrong, (not_heard(absent.spoken),), {"label": absent.key})
+    check = partial(heard_or_none, view)
+    return Draft("missing.choice", {}, absent.definite, wrong, truth={"label": absent.key}, check=check)
 
 
 @task("presence", "L1", "yesno")
@@ -67,7 +70,7 @@ def at(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     sector = sector_of(azimuth_deg, 8.0)
     in_degrees = sector is None or coin(rng)
     place = side_words(azimuth_deg) if sector is None or in_degrees else SECTORS[sector]
-    steps = () if in_degrees else (f"{source.name} {named(azimuth_deg)}",)
+    steps = (read_off(source, "azimuth_deg") if in_degrees else f"{source.name} {named(azimuth_deg)}",)
     ask = "at.degrees" if in_degrees else "at.sector"
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "open":
@@ -107,14 +110,15 @@ def where(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     steps: tuple[str, ...] = (f"{source.name} {named(source.azimuth_deg)}",)
     slots = {"x": source.label}
     if form == "number":
-        return Draft("where.number", slots, side_words(source.azimuth_deg), (), (), truth)
+        step = read_off(source, "azimuth_deg")
+        return Draft("where.number", slots, side_words(source.azimuth_deg), (), (step,), truth)
     if form == "open":
         return Draft("where.open", slots, answers.where(source, rng), (), (), truth)
     options = direction_options(source.azimuth_deg, rng)
     if options is None:
         return None
     if options[0] not in SECTORS:
-        steps = ()
+        steps = (read_off(source, "azimuth_deg"),)
     balance = Balance("where.choice", str(round(source.azimuth_deg / 45) % 8), 8)
     return Draft("where.choice", slots, options[0], options[1:], steps, truth, balance)
 
@@ -152,14 +156,15 @@ def height(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     degrees = source.elevation_deg
     truth = {"label": source.key, "elevation_deg": source.exact[1]}
     slots = {"x": source.label}
+    steps = (read_off(source, "elevation_deg"),)
     if form == "number":
         sense = "degrees up" if degrees > 0 else "degrees down"
-        return Draft("height.number", slots, f"{abs(degrees)} {sense}" if degrees else "level", (), (), truth)
+        return Draft("height.number", slots, f"{abs(degrees)} {sense}" if degrees else "level", (), steps, truth)
     if form == "yesno":
         return _height_yesno(source, truth, rng)
     level = 0 if degrees <= -20 else 1 if abs(degrees) <= 10 else 2 if 20 <= degrees <= 40 else 3
     text, wrong = HEIGHTS[level], HEIGHTS[:level] + HEIGHTS[level + 1 :]
-    return Draft("height.choice", slots, text, wrong, (), truth, Balance("height.choice", text, 4))
+    return Draft("height.choice", slots, text, wrong, steps, truth, Balance("height.choice", text, 4))
 
 
 def _height_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> Draft | None:
@@ -176,7 +181,8 @@ def _height_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> D
         else "at ear height"
     )
     text = answers.yes_no(yes, source.label, place)
-    return Draft(ask, {"x": source.label}, text, (), (), {**truth, "yes": yes}, Balance(ask, str(yes), 2))
+    steps = (read_off(source, "elevation_deg"),)
+    return Draft(ask, {"x": source.label}, text, (), steps, {**truth, "yes": yes}, Balance(ask, str(yes), 2))
 
 
 @task("distance", "L1", "choice", "yesno", "number", "open")
@@ -190,8 +196,9 @@ def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     metres = source.distance_m
     truth = {"label": source.key, "distance_m": source.exact[2]}
     slots: dict[str, Any] = {"x": source.label}
+    read = read_off(source, "distance_m")
     if form == "number":
-        return Draft("distance.number", slots, f"{metres} metres", (), (), truth)
+        return Draft("distance.number", slots, f"{metres} metres", (), (read,), truth)
     if form == "open":
         return Draft("distance.number", slots, answers.how_far(source, rng), (), (), truth)
     if form == "yesno":
@@ -200,7 +207,7 @@ def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
             return None
         yes = metres < limit_m
         text = answers.yes_no(yes, source.label, f"about {metres} metres away")
-        steps = (f"{metres} {'<' if yes else '>'} {limit_m:.0f}",)
+        steps = (f"{read} {'<' if yes else '>'} {limit_m:.0f}",)
         balance = Balance(f"distance.yesno:{limit_m}", str(yes), 2)
         return Draft(
             "distance.yesno", {**slots, "m": f"{limit_m:.0f}"}, text, (), steps, {**truth, "yes": yes}, balance
@@ -210,7 +217,7 @@ def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         return None
     options = grid_options(index, [f"{m:g} metres" for m in DISTANCES_M], rng)
     return Draft(
-        "distance.choice", slots, options[0], options[1:], (), truth, Balance("distance.choice", str(index), 8)
+        "distance.choice", slots, options[0], options[1:], (read,), truth, Balance("distance.choice", str(index), 8)
     )
 
 
@@ -231,7 +238,8 @@ def when(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     lasting = coin(rng)
     value_s = source.duration_s if lasting else source.onset_s
     ask = f"{'lasts' if lasting else 'starts'}.{form}"
-    steps = (f"{source.offset_s} - {source.onset_s} = {source.duration_s}",) if lasting else ()
+    lasted = f"{source.name} {source.offset_s} - {source.onset_s} = {source.duration_s}"
+    steps = (lasted if lasting else read_off(source, "onset_s"),)
     if form == "number":
         return Draft(ask, slots, f"{value_s} seconds", (), steps, truth)
     grid = range(1, 7) if lasting else range(6)
@@ -250,7 +258,9 @@ def _heard_at(source: Heard, view: SceneView, truth: dict[str, Any], rng: random
     balance = Balance(f"heard_at:{second}", str(yes), 2)
     span = f"from {source.onset_s} to {source.offset_s} seconds"
     text = f"{'Yes' if yes else 'No'}, it sounds {span}."
-    return Draft("heard_at.yesno", {"x": source.label, "t": str(second)}, text, (), (), {**truth, "yes": yes}, balance)
+    steps = (f"{source.name} {source.onset_s}-{source.offset_s}",)
+    slots = {"x": source.label, "t": str(second)}
+    return Draft("heard_at.yesno", slots, text, (), steps, {**truth, "yes": yes}, balance)
 
 
 @task("count", "L1", "choice", "number")

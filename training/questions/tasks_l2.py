@@ -15,7 +15,7 @@ from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
 from earshot.training.questions.options import SECTOR_MARGIN_DEG, degree_options
 from earshot.training.questions.tasks_l1 import COUNT_WORDS, PLACES
-from earshot.training.questions.think import compare, listing, not_heard
+from earshot.training.questions.think import compare, listing, not_heard, read_off
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 ABOUT_THE_SAME = "about the same"
@@ -217,7 +217,7 @@ def apart(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     change = wrap_int(goal.azimuth_deg - start.azimuth_deg)
     if not 20 <= abs(change) <= 160:
         return None
-    steps = (difference(goal, start),)
+    steps = (read_off(start, "azimuth_deg"), difference(goal, start))
     slots = {"x": goal.label, "y": start.label}
     truth = {"labels": [goal.key, start.key], "change_deg": wrap_int(round(goal.exact[0] - start.exact[0]))}
     if form == "number":

@@ -17,7 +17,7 @@ from earshot.training.questions.tasks_l2 import (
     flip_front_back,
     flip_left_right,
 )
-from earshot.training.questions.think import listing, named, not_heard, plus
+from earshot.training.questions.think import listing, named, not_heard, plus, read_off
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 TURNS_DEG = (30, 45, 60, 90, 120, 135, 150, 180)
@@ -36,7 +36,7 @@ def turn(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     after = wrap_int(source.azimuth_deg + change)
     way = "" if angle == 180 else " left" if to_left else " right"
     slots = {"x": source.label, "turn": "around" if angle == 180 else f"{angle} degrees{way}"}
-    steps: tuple[str, ...] = (f"turn{way} {angle}: {plus(source.azimuth_deg, change)}",)
+    steps = (read_off(source, "azimuth_deg"), f"turn{way} {angle}: {plus(source.azimuth_deg, change)}")
     exact_deg = source.exact[0] + change
     truth = {"label": source.key, "azimuth_deg": 180.0 - (180.0 - exact_deg) % 360.0}
     return _after_turn("turn", form, after, slots, steps, truth, source, rng)
@@ -51,9 +51,10 @@ def face(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     goal, other = pair
     after = wrap_int(other.azimuth_deg - goal.azimuth_deg)
     slots = {"x": goal.label, "y": other.label}
+    steps = (read_off(goal, "azimuth_deg"), difference(other, goal))
     exact_deg = other.exact[0] - goal.exact[0]
     truth = {"label": other.key, "azimuth_deg": 180.0 - (180.0 - exact_deg) % 360.0}
-    return _after_turn("face", form, after, slots, (difference(other, goal),), truth, other, rng)
+    return _after_turn("face", form, after, slots, steps, truth, other, rng)
 
 
 def _after_turn(
@@ -84,6 +85,7 @@ def turn_to(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if not 20 <= abs(degrees) <= 160:
         return None
+    steps = (read_off(source, "azimuth_deg"),)
     if form == "yesno":
         left = coin(rng)
         yes = (degrees > 0) == left
@@ -91,13 +93,13 @@ def turn_to(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         slots = {"x": source.label, "way": "left" if left else "right"}
         text = f"{'Yes' if yes else 'No'}, turn {side}."
         balance = Balance(f"turn_to.yesno:{left}", str(yes), 2)
-        return Draft("turn_to.yesno", slots, text, (), (), {**truth, "yes": yes}, balance)
+        return Draft("turn_to.yesno", slots, text, (), steps, {**truth, "yes": yes}, balance)
     if form == "number":
-        return Draft("turn_to.ask", {"x": source.label}, side_words(degrees), (), (), truth)
+        return Draft("turn_to.ask", {"x": source.label}, side_words(degrees), (), steps, truth)
     options = degree_options(degrees, rng) if abs(degrees) % 90 else tuple(map(side_words, mirrored(degrees)))
     if len(set(options)) < 4 or any("straight" in option for option in options):
         return None
-    return Draft("turn_to.ask", {"x": source.label}, options[0], options[1:], (), truth)
+    return Draft("turn_to.ask", {"x": source.label}, options[0], options[1:], steps, truth)
 
 
 def _after_walk(goal: Heard, other: Heard, walked_m: float) -> tuple[int, float]:
@@ -260,7 +262,7 @@ def turn_front(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         return None
     way = "" if angle == 180 else " left" if to_left else " right"
     slots = {"turn": "around" if angle == 180 else f"{angle} degrees{way}"}
-    steps = (f"turn{way} {angle}: " + ", ".join(f"{s.name} {after[s.key]}" for s in view.heard),)
+    steps = (f"turn{way} {angle}: " + ", ".join(f"{s.name} {plus(s.azimuth_deg, change)}" for s in view.heard),)
     truth = {"label": ordered[0].key}
     wrong = sound_choice(view, ordered[0], rng, ordered)
     return Draft("turn_front.ask", slots, f"the {ordered[0].name}", wrong, steps, truth)

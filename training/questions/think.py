@@ -50,6 +50,17 @@ def listing(word: str, sources: Sequence[Heard], attribute: str) -> str:
     return f"{word}: " + ", ".join(f"{s.name} {getattr(s, attribute)}" for s in sources)
 
 
+def read_off(source: Heard, attribute: str) -> str:
+    """A value copied from the evidence before anything is done with it: `dog -35`."""
+    return f"{source.name} {getattr(source, attribute)}"
+
+
+def heard_or_none(view: SceneView, options: Sequence[str]) -> str:
+    """Which of the options are heard, in their order: `dog heard, rain none`."""
+    names = {f"the {source.name}" for source in view.heard}
+    return ", ".join(f"{option.removeprefix('the ')} {'heard' if option in names else 'none'}" for option in options)
+
+
 def not_heard(name: str) -> str:
     """The step that says a sound asked about is not in the evidence."""
     return f"{name}: none"

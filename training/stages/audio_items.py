@@ -15,13 +15,14 @@ from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
-from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
 from earshot.training.stages.ideal_hearing import ideal_inputs
 from earshot.training.stages.language import weighted_loss
+from earshot.training.stages.text_items import text_examples
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class AudioMix:
     no_think_share : float
         Share of items that are answered without evidence.
     replay_share : float
-        Share of text items without audio, so that reasoning is not forgotten.
+        Share of text without audio (questions with written evidence, drills), from which reasoning is learned.
     ideal_share : float
         Share of items about described scenes as good ears would hear them (see `ideal_hearing`).
     evidence_weight, replay_evidence_weight : float
@@ -53,7 +54,7 @@ class AudioMix:
     replay_share: float = 0.1
     ideal_share: float = 0.25
     evidence_weight: float = 1.0
-    replay_evidence_weight: float = 0.1
+    replay_evidence_weight: float = 0.02
     seed: int = 0
 
 
@@ -83,11 +84,11 @@ class AudioBatches:
         mix = self._mix
         rng = random.Random(f"{mix.seed}-{number}")
         noise = np.random.default_rng([mix.seed, number])
-        replay = item_stream(mix.seed * 1_000_003 + 500_000_000 + number)
+        replay = text_examples(self._tokenizer, mix.seed * 1_000_003 + 500_000_000 + number, mix.replay_evidence_weight)
         ideal = self._ideal_items(random.Random(f"ideal-{mix.seed}-{number}"), noise)
         for index, item in self._audio_items(rng):
             if rng.random() < mix.replay_share:
-                yield encode_item(self._tokenizer, next(replay), mix.replay_evidence_weight)
+                yield next(replay)
                 continue
             think = rng.random() >= mix.no_think_share
             if rng.random() < mix.ideal_share:

@@ -11,8 +11,10 @@ import torch
 from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
-from earshot.runtime.language.prompt import NOTHING_HEARD, THINK_END, build_completion, build_prompt
+from earshot.runtime.language.prompt import AUDIO_END, NOTHING_HEARD, THINK_END, build_completion, build_prompt
 from earshot.training.questions.items import Item
+
+DRILL_QUESTION = "practice"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,48 @@ def encode_item(tokenizer: Tokenizer, item: Item, evidence_weight: float, think:
         weights.extend([weight] * len(tokens))
     prefix = tokenizer.encode(prompt.prefix).ids
     return Example(np.asarray(prefix), np.asarray(ids), np.asarray(weights, dtype=np.float32))
+
+
+def encode_chain(tokenizer: Tokenizer, items: Sequence[Item], evidence_weight: float, longest: int) -> Example:
+    """Questions about one scene in a row, the evidence written once: more steps to learn for each token that is read.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The model's.
+    items : sequence of Item
+        Items of one scene.
+    evidence_weight : float
+        Weight of the evidence lines.
+    longest : int
+        Positions at most; items that do not fit are left out.
+    """
+    chain = encode_item(tokenizer, items[0], evidence_weight)
+    ids, weights = [chain.suffix], [chain.weights]
+    length = chain.length
+    for item in items[1:]:
+        suffix = build_prompt(item.question, item.choices).suffix.removeprefix(AUDIO_END)
+        completion = f"{split_think(item.think)[1]}{build_completion(item.answer, '').lstrip()}"
+        asked, answered = (np.asarray(tokenizer.encode(text).ids) for text in (suffix, completion))
+        length += len(asked) + len(answered)
+        if length > longest:
+            break
+        ids += [asked, answered]
+        weights += [np.zeros(len(asked), np.float32), np.ones(len(answered), np.float32)]
+    return Example(chain.prefix, np.concatenate(ids), np.concatenate(weights).astype(np.float32))
+
+
+def encode_drill(tokenizer: Tokenizer, lines: Sequence[tuple[str, str]]) -> Example:
+    """A page of small steps (see `training.questions.drills`); only what follows from what is given counts."""
+    prompt = build_prompt(DRILL_QUESTION)
+    parts = [
+        (prompt.suffix, 0.0),
+        *((text, w) for left, right in lines for text, w in ((left, 0.0), (f"{right}\n", 1.0))),
+    ]
+    tokens = [np.asarray(tokenizer.encode(text).ids) for text, _ in parts]
+    weights = [np.full(len(ids), weight, np.float32) for ids, (_, weight) in zip(tokens, parts, strict=True)]
+    prefix = np.asarray(tokenizer.encode(prompt.prefix).ids)
+    return Example(prefix, np.concatenate(tokens), np.concatenate(weights))
 
 
 def gold_prompt(item: Item) -> tuple[str, str]:

@@ -24,8 +24,9 @@ from earshot.training.models.llm import NANO, LlmShape, build_llm, load_llm, sav
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from earshot.training.questions.generate import item_stream
 from earshot.training.questions.items import Item
-from earshot.training.stages.examples import TextBatch, collate_text, encode_item, gold_prompt
+from earshot.training.stages.examples import TextBatch, collate_text, gold_prompt
 from earshot.training.stages.loop import Loop, LoopSettings, append_csv
+from earshot.training.stages.text_items import text_examples
 
 LOGGER = logging.getLogger(__name__)
 
@@ -74,9 +75,8 @@ class TextBatches:
 
     def _make_chunk(self, number: int) -> list[TextBatch]:
         settings = self._settings
-        stream = item_stream(settings.seed * 1_000_003 + number + 1)
-        items = itertools.islice(stream, settings.batch_items * settings.chunk_batches)
-        examples = [encode_item(self._tokenizer, item, settings.evidence_weight) for item in items]
+        stream = text_examples(self._tokenizer, settings.seed * 1_000_003 + number + 1, settings.evidence_weight)
+        examples = list(itertools.islice(stream, settings.batch_items * settings.chunk_batches))
         examples.sort(key=lambda example: example.length)
         size = settings.batch_items
         batches = [collate_text(examples[start : start + size]) for start in range(0, len(examples), size)]

@@ -41,9 +41,21 @@ def test_special_tokens_come_first_in_the_order_of_the_prompt(tokenizer: Tokeniz
     assert tokenizer.get_vocab_size() == NANO.vocab
 
 
-def test_digits_never_merge(tokenizer: Tokenizer) -> None:
-    assert not [token for token in tokenizer.get_vocab() if re.search(r"\d\d|\d\.|\.\d", token)]
-    assert [token.strip("Ġ") for token in tokenizer.encode(" 135").tokens] == ["1", "3", "5"]
+def test_only_angles_have_neighbouring_digits(tokenizer: Tokenizer) -> None:
+    numbers = {token.strip("Ġ") for token in tokenizer.get_vocab() if re.search(r"\d\d|\d\.|\.\d", token)}
+    assert {str(angle) for angle in range(10, 365, 5)} <= numbers
+    assert all(number.isdigit() for number in numbers)
+
+
+@pytest.mark.parametrize("angle", ["135", "-170", "360", "5", "-40"])
+def test_an_angle_is_one_token_behind_its_sign(tokenizer: Tokenizer, angle: str) -> None:
+    for text in (f" {angle}", f"turn left {angle.lstrip('-')}"):
+        assert tokenizer.encode(text).tokens[-1].strip("Ġ") == angle.lstrip("-")
+
+
+def test_other_numbers_are_read_digit_by_digit(tokenizer: Tokenizer) -> None:
+    tokens = [token.strip("Ġ") for token in tokenizer.encode(" 37 8.1-9.3 -44").tokens]
+    assert tokens == [*"37", *"8.1-9.3", "-", *"44"]
 
 
 def test_labels_are_short(tokenizer: Tokenizer) -> None:

@@ -52,7 +52,7 @@ def test_questions_are_in_the_form_the_prompt_wants() -> None:
         assert "{" not in item.question and "{" not in item.answer
 
 
-def test_evidence_states_the_scene_then_at_most_two_steps_then_the_option() -> None:
+def test_evidence_states_the_scene_then_at_most_three_steps_then_the_option() -> None:
     rng = random.Random(5)
     for _ in range(200):
         scene = sample_scene(rng)
@@ -61,7 +61,7 @@ def test_evidence_states_the_scene_then_at_most_two_steps_then_the_option() -> N
             assert sorted(e.label for e in evidence) == sorted(h.name for h in view_scene(scene).heard)
             assert [e.onset_s for e in evidence] == sorted(e.onset_s for e in evidence)
             conclusions = int(item.form == "choice")
-            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 2 + conclusions
+            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 3 + conclusions
             assert not conclusions or item.think.endswith(f"so {item.answer[3:]}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +19,23 @@ from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import THINK_END
 from earshot.training.models.llm import TINY, build_llm, save_llm
 from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
-from earshot.training.questions.generate import item_stream
+from earshot.training.questions.drills import drill
+from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages import alignment, language, sft
 from earshot.training.stages.audio_items import AudioBatches, AudioMix
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
-from earshot.training.stages.examples import collate_text, encode_item, gold_prompt, split_think
+from earshot.training.stages.examples import (
+    collate_text,
+    encode_chain,
+    encode_drill,
+    encode_item,
+    gold_prompt,
+    split_think,
+)
 from earshot.training.stages.loop import LoopSettings, Progress, learning_rate_at
+from earshot.training.stages.text_items import LONGEST, text_examples
 from tests.training.stages.fake_bank import make_fake_bank
 
 QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
@@ -84,6 +95,34 @@ def test_padding_carries_no_loss(tokenizer: Tokenizer) -> None:
     batch = collate_text(examples)
     for row, example in enumerate(examples):
         assert batch.weights[row, example.length :].sum() == 0 and batch.ids[row, example.length :].sum() == 0
+
+
+def test_a_chain_writes_the_evidence_once_and_answers_every_question(tokenizer: Tokenizer) -> None:
+    items = generate_items(sample_scene(random.Random(5)), random.Random(5), 6)
+    chain = encode_chain(tokenizer, items, 0.0, 2000)
+    learned = tokenizer.decode(chain.suffix[chain.weights == 1.0].tolist(), skip_special_tokens=False)
+    assert learned == "".join(f"{split_think(item.think)[1]}{THINK_END}{item.answer}<eos>" for item in items)
+    text = tokenizer.decode(chain.suffix.tolist(), skip_special_tokens=False)
+    assert text.count(split_think(items[0].think)[0]) == 1 and all(item.question in text for item in items)
+
+
+def test_a_chain_ends_before_it_is_too_long(tokenizer: Tokenizer) -> None:
+    items = generate_items(sample_scene(random.Random(5)), random.Random(5), 6)
+    assert encode_chain(tokenizer, items, 0.0, 2000).length > 300 >= encode_chain(tokenizer, items, 0.0, 300).length
+
+
+def test_a_drill_asks_only_for_what_follows(tokenizer: Tokenizer) -> None:
+    lines = drill(random.Random(2))
+    example = encode_drill(tokenizer, lines)
+    learned = tokenizer.decode(example.suffix[example.weights == 1.0].tolist(), skip_special_tokens=False)
+    assert learned == "".join(f"{right}\n" for _, right in lines)
+
+
+def test_text_examples_are_a_function_of_the_seed(tokenizer: Tokenizer) -> None:
+    first, again, other = (list(itertools.islice(text_examples(tokenizer, seed, 0.02), 12)) for seed in (1, 1, 2))
+    assert all(np.array_equal(a.suffix, b.suffix) for a, b in zip(first, again, strict=True))
+    assert any(len(a.suffix) != len(b.suffix) for a, b in zip(first, other, strict=True))
+    assert max(example.length for example in first) <= LONGEST
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -1,0 +1,46 @@
+"""Endless text to learn reasoning from: questions about abstract scenes whose evidence is written out, and drills."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from tokenizers import Tokenizer
+
+from earshot.training.questions.drills import drill
+from earshot.training.questions.generate import generate_items
+from earshot.training.questions.items import Balancer
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.stages.examples import Example, encode_chain, encode_drill, encode_item
+
+DRILL_SHARE = 0.2
+CHAIN_SHARE = 0.6
+"""Share of scenes about which several questions are asked in a row; of the others one is asked, as at run time."""
+CHAIN_ITEMS = 6
+LONGEST = 480
+
+
+def text_examples(tokenizer: Tokenizer, seed: int, evidence_weight: float) -> Iterator[Example]:
+    """Examples without audio; the same seed gives the same stream.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The model's.
+    seed : int
+        Seed of scenes, questions and drills.
+    evidence_weight : float
+        Weight of evidence lines, which nothing tells here.
+    """
+    rng = random.Random(seed)
+    balancer = Balancer()
+    while True:
+        if rng.random() < DRILL_SHARE:
+            yield encode_drill(tokenizer, drill(rng))
+            continue
+        chained = rng.random() < CHAIN_SHARE
+        items = generate_items(sample_scene(rng), rng, CHAIN_ITEMS if chained else 1, balancer)
+        if items and chained:
+            yield encode_chain(tokenizer, items, evidence_weight, LONGEST)
+        elif items:
+            yield encode_item(tokenizer, items[0], evidence_weight)
