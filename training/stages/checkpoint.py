@@ -6,9 +6,9 @@ Each file is replaced as a whole and the progress is written last, so that a kil
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -42,8 +42,16 @@ class MovingAverage:
         module.load_state_dict({name: self.values[name].to(state[name].dtype) for name in state})
 
 
+class HasState(Protocol):
+    """An optimiser, or several that look like one."""
+
+    @property
+    def state(self) -> MutableMapping[torch.Tensor, Any]:
+        """Moments by parameter."""
+
+
 def save_state(
-    folder: Path, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], progress: Mapping[str, Any]
+    folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Parameter], progress: Mapping[str, Any]
 ) -> None:
     """Write the optimiser's moments, by parameter name, and the progress of a run into `folder`/state."""
     state = folder / "state"
@@ -64,9 +72,7 @@ def has_state(folder: Path) -> bool:
     return (folder / "state" / "state.json").is_file()
 
 
-def load_state(
-    folder: Path, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, Any]:
+def load_state(folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Parameter]) -> dict[str, Any]:
     """Restore the optimiser from `folder`/state; returns the progress.
 
     Raises

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from earshot.training.stages import checkpoint
+from earshot.training.stages.optimizer import MuonAdamW
 from earshot.training.stages.precision import autocast, faster_precision
 
 LOGGER = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class LoopSettings:
     steps : int, optional
         End after this many steps instead (exactly reproducible).
     learning_rate, weight_decay, clip : float
-        AdamW; the norm at which gradients are clipped.
+        Of the optimiser; the norm at which gradients are clipped.
     warmup_steps : int
         Steps of linear rise.
     checkpoint_s : float
@@ -110,7 +111,7 @@ class Loop:
         self.directory = directory
         self.settings = settings
         self.progress = Progress()
-        self.optimizer = torch.optim.AdamW(_decay_groups(parameters, settings.weight_decay), betas=(0.9, 0.95))
+        self.optimizer = MuonAdamW(parameters, settings.learning_rate, settings.weight_decay)
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields a record per `log_steps` steps (also written to `log.csv`)."""
@@ -180,14 +181,6 @@ class Loop:
         record = checkpoint.load_state(self.directory, self.optimizer, self.parameters)
         self.progress = Progress(record["step"], record["elapsed_s"])
         return True
-
-
-def _decay_groups(parameters: dict[str, torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, norms and biases do not."""
-    matrices = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
-    others = [parameter for parameter in parameters.values() if parameter.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
 
 
 def append_csv(path: Path, record: dict[str, float]) -> None:
