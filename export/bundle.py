@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +40,8 @@ class BundleFacts:
         What is licensed -> licence and note.
     accuracy, speed : mapping
         Measured figures, the unit in the name.
+    targets : sequence of mapping
+        Rows of the table of all boards for the model card, texts by heading.
     tools : mapping, optional
         Tool -> version; those installed when left out.
     """
@@ -49,6 +51,7 @@ class BundleFacts:
     licences: Mapping[str, str]
     accuracy: Mapping[str, float] = field(default_factory=dict)
     speed: Mapping[str, float] = field(default_factory=dict)
+    targets: Sequence[Mapping[str, str]] = ()
     tools: Mapping[str, str] | None = None
 
 

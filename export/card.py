@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from earshot.export.bundle import BundleFacts
+from earshot.export.choose import QuantReport
+from earshot.export.gate import METRICS
 from earshot.export.gguf_llm import GgufReport
-from earshot.export.quantize import QuantReport
 
 _WHAT = """An Earshot bundle: hears two ears at 16 kHz, says what sounds where, and answers questions
 about the last 10 seconds."""
@@ -16,7 +17,14 @@ with. Not for safety-critical use."""
 _NOT_MEASURED = "Not measured at export."
 
 
-def model_card(facts: BundleFacts, llm: GgufReport, encoders: Sequence[QuantReport]) -> str:
+def model_card(
+    facts: BundleFacts,
+    llm: GgufReport,
+    encoders: Sequence[QuantReport],
+    reference: Mapping[str, float] | None = None,
+    figures: Mapping[str, float] | None = None,
+    scenes: int = 0,
+) -> str:
     """Text of the model card.
 
     Parameters
@@ -27,6 +35,10 @@ def model_card(facts: BundleFacts, llm: GgufReport, encoders: Sequence[QuantRepo
         What the language model's file holds.
     encoders : sequence of QuantReport
         What became of each encoder.
+    reference, figures : mapping of float, optional
+        The gate's figures of the float model and of this bundle.
+    scenes : int
+        How many scenes the gate heard.
 
     Returns
     -------
@@ -37,15 +49,19 @@ def model_card(facts: BundleFacts, llm: GgufReport, encoders: Sequence[QuantRepo
         f"# {facts.name} {facts.version}",
         _WHAT,
         "## Parts",
-        _table(("part", "format", "note"), [*map(_encoder_row, encoders), _llm_row(llm)]),
+        table(("part", "format", "note"), [*map(_encoder_row, encoders), _llm_row(llm)]),
         "## Accuracy",
         _figures(facts.accuracy),
         "## Speed",
         _figures(facts.speed),
+        "## Targets",
+        _targets(facts.targets),
+        "## Gate",
+        _gate(reference or {}, figures or {}, scenes),
         "## Limits",
         _LIMITS,
         "## Licences",
-        _table(("what", "licence"), sorted(facts.licences.items())),
+        table(("what", "licence"), sorted(facts.licences.items())),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -57,6 +73,26 @@ def _encoder_row(report: QuantReport) -> tuple[str, str, str]:
     return f"{report.graph}.onnx", report.kept, note
 
 
+def _targets(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of `earshot export --all-targets`, as it was measured then."""
+    if not rows:
+        return _NOT_MEASURED
+    return table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+def _gate(reference: Mapping[str, float], figures: Mapping[str, float], scenes: int) -> str:
+    """What the float model can do and what this bundle can, on the same scenes."""
+    if not figures:
+        return _NOT_MEASURED
+    rows = [
+        (name, f"{reference[name]:.3f}", f"{figures[name]:.3f}", f"{METRICS[name].allowed:.3f}")
+        for name in METRICS
+        if name in figures
+    ]
+    head = (f"{scenes} scenes", "float32 and F16", "this bundle", "loss allowed")
+    return table(head, rows)
+
+
 def _llm_row(llm: GgufReport) -> tuple[str, str, str]:
     types = ", ".join(f"{count} {name}" for name, count in llm.tensor_types.items())
     note = f"{llm.architecture}, hidden {llm.hidden}, context {llm.context}; tensors: {types}"
@@ -66,9 +102,10 @@ def _llm_row(llm: GgufReport) -> tuple[str, str, str]:
 def _figures(figures: Mapping[str, float]) -> str:
     if not figures:
         return _NOT_MEASURED
-    return _table(("figure", "value"), [(name, f"{value:.4g}") for name, value in sorted(figures.items())])
+    return table(("figure", "value"), [(name, f"{value:.4g}") for name, value in sorted(figures.items())])
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines)

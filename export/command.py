@@ -6,22 +6,30 @@ import json
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from earshot.export.all_targets import Row, all_targets, markdown
 from earshot.export.bundle import BundleFacts
+from earshot.export.choose import QuantReport
+from earshot.export.gate_scenes import GateScene
+from earshot.export.gate_scenes import gate_scenes as gate_scenes_of
 from earshot.export.gguf_llm import QUANTIZATIONS
 from earshot.export.networks import load_networks
-from earshot.export.pipeline import TARGETS, ExportReport, ExportSettings, export_bundle
+from earshot.export.pipeline import MADE_PAIRS, MADE_SINGLES, ExportReport, ExportSettings, export_bundle
 from earshot.export.probe import probe_audio
-from earshot.runtime.errors import InputError
+from earshot.export.targets import RECIPES, Encoding
+from earshot.runtime.errors import InputError, UsageError
 
 app = typer.Typer(add_completion=False)
 
 Quantization = Enum("Quantization", {name: name for name in QUANTIZATIONS}, type=str)  # type: ignore[misc]
-Target = Enum("Target", {name: name for name in TARGETS}, type=str)  # type: ignore[misc]
+Target = Enum("Target", {name: name for name in RECIPES}, type=str)  # type: ignore[misc]
+EncoderFormat = Enum("EncoderFormat", {name: name for name in get_args(Encoding)}, type=str)  # type: ignore[misc]
+
+GATE_SCENES = 120
 
 UNKNOWN_LICENCE = {"weights": "not stated; ask whoever trained them"}
 
@@ -34,34 +42,81 @@ class FactsFile(BaseModel):
     accuracy: dict[str, float] = Field(default_factory=dict)
     speed: dict[str, float] = Field(default_factory=dict)
     licences: dict[str, str] = Field(default_factory=dict)
+    targets: list[dict[str, str]] = Field(default_factory=list)
 
 
 @app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Directory that a training stage wrote.")],
-    out: Annotated[Path, typer.Option(help="Bundle directory to write.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Bundle directory to write; with --all-targets a folder of them.")
+    ] = None,
     llm_quant: Annotated[Quantization, typer.Option(help="Format of the language model.")] = Quantization("Q8_0"),
     target: Annotated[Target, typer.Option(help="Board: decides what the encoders become.")] = Target("x86"),
+    encoders: Annotated[
+        EncoderFormat, typer.Option(help="Format of the encoders; auto: the faster one that passes the gate.")
+    ] = EncoderFormat("auto"),
+    all_boards: Annotated[
+        bool, typer.Option("--all-targets", help="Every board; prints a table (the bundles are kept with --out).")
+    ] = False,
+    table: Annotated[
+        Path | None, typer.Option(help="With --all-targets: write the table here, and beside it as .json.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = "nano",
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
     facts: Annotated[
-        Path | None, typer.Option(help="JSON with accuracy, speed and licences for the model card.")
+        Path | None, typer.Option(help="JSON with accuracy, speed, targets and licences for the model card.")
     ] = None,
     probe: Annotated[
-        list[Path] | None, typer.Option(help="Binaural recording to judge graphs on; may be repeated.")
+        list[Path] | None, typer.Option(help="Binaural recording to compare graphs on; may be repeated.")
     ] = None,
+    gate_data: Annotated[
+        Path | None, typer.Option(help="Rendered stems (shard-*) for the accuracy gate; made sounds without.")
+    ] = None,
+    gate_scenes: Annotated[int, typer.Option(help="Scenes of the gate from --gate-data.", min=3)] = GATE_SCENES,
     loader: Annotated[str, typer.Option(help="Who reads the checkpoint (group earshot.networks).")] = "default",
 ) -> None:
     """Turn a trained model into a bundle: ONNX encoders, GGUF language model, manifest, model card."""
+    _check_use(out, all_boards, table)
     stated = read_facts(facts)
+    scenes = read_scenes(gate_data, gate_scenes)
     networks = load_networks(checkpoint, loader)
-    described = BundleFacts(name, version, stated.licences or UNKNOWN_LICENCE, stated.accuracy, stated.speed)
-    settings = ExportSettings(llm_quant.value, target.value)
+    described = BundleFacts(
+        name, version, stated.licences or UNKNOWN_LICENCE, stated.accuracy, stated.speed, stated.targets
+    )
+    settings = ExportSettings(llm_quant.value, target.value, encoders.value, scenes)
     try:
-        report = export_bundle(networks, out, described, probe_audio(probe or ()), settings, _say)
+        if all_boards:
+            rows = all_targets(networks, probe_audio(probe or ()), described, settings, out, _say)
+            _tell_all(rows, table)
+        elif out is not None:
+            report = export_bundle(networks, out, described, probe_audio(probe or ()), settings, _say)
+            _tell(report, out)
     except ValueError as error:
         raise InputError(f"{checkpoint}: cannot be exported: {error}") from error
-    _tell(report, out)
+
+
+def _check_use(out: Path | None, all_boards: bool, table: Path | None) -> None:
+    """What must be known before minutes are spent."""
+    if out is None and not all_boards:
+        raise UsageError("--out is missing: give the bundle directory to write")
+    if table is not None and not all_boards:
+        raise UsageError(f"--table {table}: only with --all-targets")
+    if table is not None and not table.absolute().parent.is_dir():
+        raise UsageError(f"--table {table}: there is no folder {table.absolute().parent}")
+
+
+def read_scenes(folder: Path | None, count: int) -> list[GateScene]:
+    """Scenes of the gate: two thirds with one source, one third with two.
+
+    Raises
+    ------
+    InputError
+        When the folder holds no rendered stems.
+    """
+    if folder is None:
+        return gate_scenes_of(None, MADE_SINGLES, MADE_PAIRS)
+    return gate_scenes_of(folder, count - count // 3, count // 3)
 
 
 def read_facts(path: Path | None) -> FactsFile:
@@ -91,9 +146,10 @@ def _say(text: str) -> None:
 def _tell(report: ExportReport, out: Path) -> None:
     """A table for people, then one JSON document as the last line."""
     for encoder in report.encoders:
-        times = f"{encoder.float_ms:.3f} ms float, {encoder.int8_ms:.3f} ms int8, {encoder.snr_db:.1f} dB"
-        typer.echo(f"{encoder.graph:10} {encoder.kept:8} {encoder.reason} ({times})")
+        typer.echo(f"{encoder.graph:10} {encoder.kept:8} {encoder.reason}{_costs(encoder)}")
     typer.echo(f"{'llm':10} {report.llm.quantization:8} logits follow the network by {report.llm_correlation:.5f}")
+    for name, value in report.figures.items():
+        typer.echo(f"{name:20} {value:8.3f}   float {report.reference[name]:8.3f}")
     size_bytes = sum(entry.size for entry in report.manifest.files.values())
     typer.echo(f"{out}: {size_bytes / 1e6:.1f} MB")
     document = {
@@ -103,7 +159,31 @@ def _tell(report: ExportReport, out: Path) -> None:
         "llm": {"quantization": report.llm.quantization, "tensor_types": report.llm.tensor_types},
         "graph_error": report.graph_error,
         "llm_correlation": report.llm_correlation,
+        "gate": {"reference": report.reference, "figures": report.figures},
     }
+    typer.echo(json.dumps(document))
+
+
+def _costs(encoder: QuantReport) -> str:
+    if not encoder.unit:
+        return ""
+    costs = (
+        f"{cost:.3f}" if encoder.unit == "ms" else f"{cost:.0f}" for cost in (encoder.float_cost, encoder.int8_cost)
+    )
+    return " ({} {unit} float, {} {unit} int8)".format(*costs, unit=encoder.unit)
+
+
+def _tell_all(rows: list[Row], table: Path | None) -> None:
+    """The table of all boards, into a file as well, then one JSON document as the last line."""
+    text = markdown(rows)
+    document = {"targets": [row.texts() for row in rows], "rows": [row.as_dict() for row in rows]}
+    typer.echo(text)
+    if table is not None:
+        try:
+            table.write_text(text, "utf-8")
+            table.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        except OSError as error:
+            raise UsageError(f"--table {table}: cannot be written ({error.strerror})") from error
     typer.echo(json.dumps(document))
 
 

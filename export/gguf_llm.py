@@ -8,9 +8,10 @@ the network it came from.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -127,7 +128,7 @@ def write_gguf(
     )
 
 
-def requantize(source: Path, target: Path, quantization: str) -> None:
+def requantize(source: Path, target: Path, quantization: str, keep: Sequence[str] = ()) -> None:
     """Make a smaller GGUF file with llama.cpp's quantizer.
 
     Parameters
@@ -138,6 +139,8 @@ def requantize(source: Path, target: Path, quantization: str) -> None:
         File to write.
     quantization : str
         Name in llama.cpp's list, for example "Q4_K_M".
+    keep : sequence of str
+        Layers that stay F16, as `layers_of` names them.
 
     Raises
     ------
@@ -152,8 +155,19 @@ def requantize(source: Path, target: Path, quantization: str) -> None:
     params = lib.llama_model_quantize_default_params()
     params.ftype = int(_FILE_TYPES[quantization])
     params.nthread = 1
+    overrides = (lib.llama_model_tensor_override * (len(keep) + 1))()  # a null pattern ends it
+    for override, layer in zip(overrides, keep, strict=False):
+        override.pattern, override.type = f"^{re.escape(layer)}[.]".encode(), int(GgmlType.F16)
+    if keep:
+        params.tt_overrides = overrides
     if lib.llama_model_quantize(str(source).encode(), str(target).encode(), params) != 0:
         raise ValueError(f"llama.cpp could not quantize {source.name} to {quantization}")
+
+
+def layers_of(path: Path) -> list[str]:
+    """Parts of a language model that hold matrices: `token_embd`, `blk.0`, ..., in the order of the file."""
+    matrices = (t.name.removesuffix(".weight") for t in gguf.GGUFReader(path).tensors if len(t.shape) > 1)
+    return list(dict.fromkeys(re.sub(r"^(blk[.][0-9]+)[.].*", r"\1", name) for name in matrices))
 
 
 def tensor_types(path: Path) -> dict[str, int]:

@@ -1,10 +1,13 @@
-"""From the networks of a checkpoint to a verified bundle: export, compare, quantize, describe, write."""
+"""From the networks of a checkpoint to verified bundles: export, compare, quantize, gate, describe, write.
+
+What does not depend on the board is made once (`Exporter.prepare`); a bundle for each board then costs what differs.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +16,41 @@ from numpy.typing import NDArray
 
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
-from earshot.export.gguf_llm import GgufReport, write_gguf
+from earshot.export.choose import SEARCH_SCENES, Choice, Chooser, Gate, QuantReport
+from earshot.export.gate import (
+    METRICS,
+    Figures,
+    Limits,
+    costliest_layer,
+    describe_loss,
+    failed,
+    hear,
+    load_encoders,
+    losses,
+    score_answers,
+)
+from earshot.export.gate_scenes import GateScene, gate_scenes
+from earshot.export.gguf_llm import GgufReport, layers_of, requantize, write_gguf
+from earshot.export.meters import meter_for
 from earshot.export.networks import Networks
 from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
 from earshot.export.parity import check_graph, check_language
 from earshot.export.probe import encoder_steps
-from earshot.export.quantize import Policy, QuantReport, quantize_graph
+from earshot.export.quantize import Steps
+from earshot.export.targets import RECIPES, Encoding
 from earshot.runtime.bundle.manifest import LLM_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME, Manifest
 
-TARGETS: dict[str, Policy] = {
-    "x86": "auto",
-    "rk3588": "float",
-    "pi5": "float",
-    "pi4": "float",
-    "zero2w": "float",
-}
-"""Board -> what the encoders become. Dynamic int8 costs 1.75 times the instructions of float32 on cores
-without dot-product instructions (Pi 4, Zero 2 W) and gains nothing on those with them; only x86 is worth a
-try."""
-
 Say = Callable[[str], None]
+
+EXACT = ("F32", "F16")
+"""Formats of the language model that are compared with nothing: they are the yardstick."""
+MADE_SINGLES, MADE_PAIRS = 12, 6
 _PROBE_VECTORS = 10
 _PARITY_STEPS = 60
+
+
+def _made_scenes() -> tuple[GateScene, ...]:
+    return tuple(gate_scenes(None, MADE_SINGLES, MADE_PAIRS))
 
 
 @dataclass(frozen=True)
@@ -46,11 +62,20 @@ class ExportSettings:
     llm_quantization : str
         One of `gguf_llm.QUANTIZATIONS`.
     target : str
-        One of `TARGETS`.
+        Key of `RECIPES`.
+    encoding : "auto", "float32" or "int8"
+        Of the encoders.
+    scenes : sequence of GateScene
+        What the gates hear.
+    limits : mapping of Metric
+        How much worse than float a bundle may be.
     """
 
     llm_quantization: str = "Q8_0"
     target: str = "x86"
+    encoding: Encoding = "auto"
+    scenes: Sequence[GateScene] = field(default_factory=_made_scenes)
+    limits: Limits = field(default_factory=lambda: METRICS)
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,8 @@ class ExportReport:
         Largest relative difference between the encoders and their float graphs.
     llm_correlation : float
         Of next-token logits, GGUF against network.
+    reference, figures : dict of float
+        The gate's figures of the float model and of the bundle.
     """
 
     manifest: Manifest
@@ -73,6 +100,153 @@ class ExportReport:
     llm: GgufReport
     graph_error: float
     llm_correlation: float
+    reference: Figures
+    figures: Figures
+
+
+class Exporter:
+    """Makes bundles of one checkpoint.
+
+    Parameters
+    ----------
+    networks : Networks
+    scratch : Path
+        Empty folder.
+    audio : ndarray, float32 [2, samples]
+        16 kHz; what graphs are compared and timed on, see `probe.probe_audio`.
+    settings : ExportSettings
+        `target` is not looked at.
+    say : callable
+        Told what is going on.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        scratch: Path,
+        audio: NDArray[np.float32],
+        settings: ExportSettings,
+        say: Say = lambda text: None,
+    ) -> None:
+        self._networks, self._scratch, self._audio = networks, scratch, audio
+        self._settings, self._say = settings, say
+        self._floats, self._yardstick = scratch / "float", scratch / "yardstick"
+        self._float: Figures | None = None
+
+    def prepare(self, name: str) -> None:
+        """Everything that is the same for all boards: float graphs, language model, what the float model can do.
+
+        Raises
+        ------
+        ValueError
+            When a network does not fit the contract, or a file is not its network.
+        """
+        self._say("encoders")
+        self._steps, self._graph_error = self._encoders()
+        export_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
+        self._say(f"language model ({self._settings.llm_quantization})")
+        self._llm, self._correlation = self._language(name)
+        self._say(f"gate ({len(self._settings.scenes)} scenes)")
+        self._gate = Gate(self._floats, self._settings.scenes, self._settings.limits)
+        answers = score_answers(self._yardstick, self._gate.float_encoders, self._gate.float_heard)
+        self.reference = {**self._gate.reference, **answers}
+
+    def bundle(self, board: str, directory: Path, facts: BundleFacts) -> ExportReport:
+        """Make the bundle of a board.
+
+        Parameters
+        ----------
+        board : str
+            Key of `RECIPES`.
+        directory : Path
+            Only touched when every gate is passed.
+        facts : BundleFacts
+
+        Raises
+        ------
+        ValueError
+            When a gate is not passed.
+        """
+        self._say(f"{board}: encoders")
+        with tempfile.TemporaryDirectory(dir=self._scratch) as name:
+            chooser = Chooser(self._floats, Path(name), RECIPES[board], self._settings.encoding)
+            choice = chooser.choose(self._steps, self._gate, meter_for(board, self._steps, self._audio))
+            self._say(f"{board}: answers")
+            figures = {**choice.figures, **self._answers(chooser.chosen, choice)}
+            card = model_card(facts, self._llm, choice.reports, self.reference, figures, len(self._settings.scenes))
+            graphs = {graph: chooser.chosen / graph for graph in (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)}
+            manifest = write_bundle(directory, graphs, self._llm, card, facts)
+        llm = replace(self._llm, path=directory / LLM_NAME)
+        return ExportReport(
+            manifest, choice.reports, llm, self._graph_error, self._correlation, self.reference, figures
+        )
+
+    def _encoders(self) -> tuple[dict[str, Steps], float]:
+        """Write both float graphs; returns what they are fed with, and the worst parity error."""
+        semantic, spatial = self._floats / SEMANTIC_NAME, self._floats / SPATIAL_NAME
+        export_semantic(self._networks.semantic, semantic)
+        export_spatial(self._networks.spatial, spatial)
+        semantic_steps, spatial_steps = encoder_steps(semantic, self._audio)
+        if not semantic_steps:
+            raise ValueError("the probe audio is shorter than one frame of 40 ms")
+        error = max(
+            check_graph(self._networks.semantic, semantic, semantic_steps[:_PARITY_STEPS]),
+            check_graph(self._networks.spatial, spatial, spatial_steps[:_PARITY_STEPS]),
+        )
+        return {"semantic": semantic_steps, "spatial": spatial_steps}, error
+
+    def _language(self, name: str) -> tuple[GgufReport, float]:
+        """Write the language model, and in F16 beside it what its answers are compared with."""
+        llm: Any = self._networks.llm.eval()
+        tokenizer, quantization = self._networks.tokenizer_path, self._settings.llm_quantization
+        report = write_gguf(llm, tokenizer, self._scratch / LLM_NAME, quantization, name)
+        exact = quantization if quantization in EXACT else "F16"
+        write_gguf(llm, tokenizer, self._yardstick / LLM_NAME, exact, name)
+        spread = float(llm.get_input_embeddings().weight.detach().std())
+        vectors = np.random.default_rng(0).normal(0, spread, (_PROBE_VECTORS, report.hidden)).astype(np.float32)
+        return report, check_language(llm, tokenizer, report.path, quantization, vectors)
+
+    def _answers(self, chosen: Path, choice: Choice) -> Figures:
+        """Answers of the bundle, or ValueError when too many became wrong."""
+        all_float = all(report.kept == "float32" for report in choice.reports)
+        found = self._float_answers() if all_float else self._answers_of(chosen)
+        loss = losses(self.reference, found)
+        if failed(loss, self._settings.limits):
+            said = describe_loss("answers", loss["answers"], self._settings.limits)
+            raise ValueError(f"{self._blamed(all_float)}: {said}; try --llm-quant F16 or --encoders float32")
+        return found
+
+    def _blamed(self, all_float: bool) -> str:
+        """Which parts are smaller than they were, and the layer of the language model that costs most."""
+        quantization = self._settings.llm_quantization
+        if quantization in EXACT:
+            return "int8 encoders"
+        heard = self._gate.float_heard[:SEARCH_SCENES]
+        encoders, trial = self._gate.float_encoders, self._scratch / "without"
+        trial.mkdir(exist_ok=True)
+        exact = score_answers(self._yardstick, encoders, heard)
+
+        def loss_without(layer: str) -> float:
+            requantize(self._yardstick / LLM_NAME, trial / LLM_NAME, quantization, (layer,))
+            return losses(exact, score_answers(trial, encoders, heard))["answers"]
+
+        layer, rest = costliest_layer(layers_of(self._yardstick / LLM_NAME), loss_without)
+        parts = quantization if all_float else f"int8 encoders and {quantization}"
+        return (
+            f"{parts} (of the language model {layer} costs most: {rest:.3f} is lost without it on {len(heard)} scenes)"
+        )
+
+    def _float_answers(self) -> Figures:
+        """Answers of the smaller language model to what the float encoders hear: the same for all boards."""
+        if self._settings.llm_quantization in EXACT:
+            return {name: self.reference[name] for name in ("answers",) if name in self.reference}
+        if self._float is None:
+            self._float = score_answers(self._scratch, self._gate.float_encoders, self._gate.float_heard)
+        return self._float
+
+    def _answers_of(self, chosen: Path) -> Figures:
+        encoders = load_encoders(chosen)
+        return score_answers(self._scratch, encoders, hear(encoders, self._settings.scenes))
 
 
 def export_bundle(
@@ -80,69 +254,18 @@ def export_bundle(
     directory: Path,
     facts: BundleFacts,
     audio: NDArray[np.float32],
-    settings: ExportSettings = ExportSettings(),
+    settings: ExportSettings | None = None,
     say: Say = lambda text: None,
 ) -> ExportReport:
-    """Make a bundle of trained networks.
-
-    Parameters
-    ----------
-    networks : Networks
-    directory : Path
-        Bundle to write; only touched when every gate is passed.
-    facts : BundleFacts
-    audio : ndarray, float32 [2, samples]
-        16 kHz; what graphs are judged on, see `probe.probe_audio`.
-    settings : ExportSettings
-    say : callable
-        Told what is going on.
-
-    Returns
-    -------
-    ExportReport
+    """Make one bundle of trained networks; see `Exporter`.
 
     Raises
     ------
     ValueError
-        When a network does not fit the contract or a gate is not passed.
+        When a network does not fit the contract or a gate is not passed; then `directory` is not touched.
     """
+    settings = settings or ExportSettings()
     with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        say("encoders")
-        error, encoders = _encoders(networks, scratch, audio, TARGETS[settings.target])
-        export_projector(networks.projector, scratch / PROJECTOR_NAME)
-        say(f"language model ({settings.llm_quantization})")
-        llm, correlation = _language(networks, scratch, settings.llm_quantization, facts.name)
-        say("bundle")
-        graphs = {graph: scratch / graph for graph in (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)}
-        manifest = write_bundle(directory, graphs, llm, model_card(facts, llm, encoders), facts)
-    return ExportReport(manifest, encoders, replace(llm, path=directory / LLM_NAME), error, correlation)
-
-
-def _encoders(
-    networks: Networks, scratch: Path, audio: NDArray[np.float32], policy: Policy
-) -> tuple[float, tuple[QuantReport, ...]]:
-    """Write both encoder graphs; returns the worst parity error and what became of each."""
-    semantic, spatial = scratch / SEMANTIC_NAME, scratch / SPATIAL_NAME
-    export_semantic(networks.semantic, semantic)
-    export_spatial(networks.spatial, spatial)
-    semantic_steps, spatial_steps = encoder_steps(semantic, audio)
-    if not semantic_steps:
-        raise ValueError("the probe audio is shorter than one frame of 40 ms")
-    error = max(
-        check_graph(networks.semantic, semantic, semantic_steps[:_PARITY_STEPS]),
-        check_graph(networks.spatial, spatial, spatial_steps[:_PARITY_STEPS]),
-    )
-    reports = (
-        quantize_graph(semantic, semantic_steps, policy),
-        quantize_graph(spatial, spatial_steps, policy),
-    )
-    return error, reports
-
-
-def _language(networks: Networks, scratch: Path, quantization: str, name: str) -> tuple[GgufReport, float]:
-    llm: Any = networks.llm.eval()
-    report = write_gguf(llm, networks.tokenizer_path, scratch / "llm.gguf", quantization, name)
-    spread = float(llm.get_input_embeddings().weight.detach().std())
-    vectors = np.random.default_rng(0).normal(0, spread, (_PROBE_VECTORS, report.hidden)).astype(np.float32)
-    return report, check_language(llm, networks.tokenizer_path, report.path, quantization, vectors)
+        exporter = Exporter(networks, Path(name), audio, settings, say)
+        exporter.prepare(facts.name)
+        return exporter.bundle(settings.target, directory, facts)

@@ -110,26 +110,32 @@ class Workload:
         It should be done so long after it came.
     queue_hops : int
         Pieces that wait at most; then the oldest is dropped.
-    prefill_s, decode_s : float
-        An answer takes these one after the other on `threads` cores, seconds.
+    prefill_s, decode_s : float or sequence of float
+        An answer takes these one after the other on `threads` cores, seconds; a sequence by turns, as above.
     threads : int
     questions_s : sequence of float
         When questions come.
+    wake_s : float or sequence of float
+        A thread that waits for sound runs so long after it came, seconds; by turns, as above.
+    sound_s : float
+        No more pieces come after this, seconds.
     """
 
     hop_s: float
     hearing_s: float | Sequence[float]
     deadline_s: float
     queue_hops: int = 25
-    prefill_s: float = 0.0
-    decode_s: float = 0.0
+    prefill_s: float | Sequence[float] = 0.0
+    decode_s: float | Sequence[float] = 0.0
     threads: int = 1
     questions_s: Sequence[float] = ()
+    wake_s: float | Sequence[float] = 0.0
+    sound_s: float = math.inf
 
-    @property
-    def turns_s(self) -> Sequence[float]:
-        """`hearing_s` as a sequence."""
-        return self.hearing_s if isinstance(self.hearing_s, Sequence) else (self.hearing_s,)
+
+def turns(times_s: float | Sequence[float]) -> Sequence[float]:
+    """Times of a workload as a sequence, to be taken in turn, again and again."""
+    return times_s if isinstance(times_s, Sequence) else (times_s,)
 
 
 @dataclass
@@ -190,7 +196,8 @@ def simulate_board(board: Board, work: Workload, duration_s: float, battery_wh: 
     """
     if board.cores < 1 or work.threads < 1 or work.queue_hops < 1:
         raise UsageError("a board needs at least one core, one thread and room for one hop")
-    if not (work.hop_s > 0 and work.turns_s and min(work.turns_s) >= 0 and work.deadline_s > 0 and duration_s > 0):
+    times_s = [turns(times) for times in (work.hearing_s, work.prefill_s, work.decode_s, work.wake_s)]
+    if not (all(times_s) and min(map(min, times_s)) >= 0 and min(work.hop_s, work.deadline_s, duration_s) > 0):
         raise UsageError("times of a workload must be positive")
     run = _Run(board, work)
     run.env.run(until=duration_s)
@@ -219,12 +226,13 @@ class _Run:
         self._model_free = simpy.Resource(self.env, capacity=1)  # one thread owns the language model
         self.env.process(self._sound())
         self.env.process(self._hearing())
+        prefills_s, decodes_s = itertools.cycle(turns(work.prefill_s)), itertools.cycle(turns(work.decode_s))
         for at_s in work.questions_s:
-            self.env.process(self._question(at_s))
+            self.env.process(self._question(at_s, next(prefills_s), next(decodes_s)))
 
     def _sound(self) -> Generator[Any, Any, None]:
         number = 0
-        while True:
+        while (number + 1) * self._work.hop_s <= self._work.sound_s + 1e-9:
             number += 1
             yield self.env.timeout(number * self._work.hop_s - self.env.now)
             self.outcome.hops += 1
@@ -249,9 +257,12 @@ class _Run:
             self.outcome.slowest_speed = min(self.outcome.slowest_speed, self._speed)
 
     def _hearing(self) -> Generator[Any, Any, None]:
-        for seconds in itertools.cycle(self._work.turns_s):
+        wakes_s = itertools.cycle(turns(self._work.wake_s))
+        for seconds in itertools.cycle(turns(self._work.hearing_s)):
+            wake_s = next(wakes_s)
             if not self._waiting:
                 yield self._came
+                yield self.env.timeout(wake_s)
             came_s = self._waiting.popleft()
             stalled = self._answering
             yield self.env.process(self._compute(seconds, priority=0, slice_s=seconds))
@@ -261,14 +272,14 @@ class _Run:
                 self.outcome.stalled_s.append(latency_s)
             self.outcome.misses += latency_s > self._work.deadline_s + 1e-9
 
-    def _question(self, at_s: float) -> Generator[Any, Any, None]:
+    def _question(self, at_s: float, prefill_s: float, decode_s: float) -> Generator[Any, Any, None]:
         yield self.env.timeout(at_s)
         with self._model_free.request() as turn:
             yield turn
             self._answering = True
-            yield from self._on_all_threads(self._work.prefill_s)
+            yield from self._on_all_threads(prefill_s)
             self.outcome.first_token_s.append(self.env.now - at_s)
-            yield from self._on_all_threads(self._work.decode_s)
+            yield from self._on_all_threads(decode_s)
             self.outcome.answer_s.append(self.env.now - at_s)
             self._answering = False
 

@@ -38,16 +38,29 @@ def simulate(
     listed: Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")] = False,
     board: Annotated[str | None, typer.Option(help="Instead: will this board keep up? Needs --profile.")] = None,
     profile: Annotated[Path | None, typer.Option(help="With --board: output of earshot profile --json.")] = None,
-    minutes: Annotated[float, typer.Option(help="With --board: simulated time.")] = 10.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="Simulated time: with --board, 10; with --endurance, the whole scenario.")
+    ] = None,
     ask_every: Annotated[float, typer.Option(help="With --board: seconds from question to question; 0: none.")] = 30.0,
     threads: Annotated[int, typer.Option(help="With --board: threads of the language model.", min=1)] = 1,
     idle_w: Annotated[float, typer.Option(help="With --board: power when idle, watts.")] = 0.0,
     core_w: Annotated[float, typer.Option(help="With --board: power of each busy core, watts.")] = 0.0,
     kelvin_per_w: Annotated[float, typer.Option(help="With --board: warming of the processor, K/W.")] = 0.0,
     check: Annotated[
-        bool, typer.Option("--check", help="With --board host: listen for real as well and compare.")
+        bool, typer.Option("--check", help="With --board host: listen for real and compare; needs no profile.")
     ] = False,
     battery_wh: Annotated[float, typer.Option(help="With --board: battery, watt hours.")] = 0.0,
+    faults: Annotated[
+        bool,
+        typer.Option("--fault-table", help="Instead: each fault by itself, what is told and what directions suffer."),
+    ] = False,
+    endurance: Annotated[
+        bool,
+        typer.Option("--endurance", help="Instead: hear the scenario as fast as it goes, judge memory and faults."),
+    ] = False,
+    bundle: Annotated[
+        Path | None, typer.Option(help="With --fault-table or --endurance: model bundle; the built-in one by default.")
+    ] = None,
 ) -> None:
     """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
     if listed:
@@ -56,21 +69,38 @@ def simulate(
     if board is not None:
         from earshot.firmware_sim import board_check, board_report  # simpy, which a hearable does not need
 
-        asking = board_report.Asking(minutes, ask_every, threads)
+        asking = board_report.Asking(10.0 if minutes is None else minutes, ask_every, threads)
         if check:
-            board_check.show_check(board, profile, asking)
+            board_check.show_check(board, asking)
         else:
             board_report.show_board(board, profile, asking, (idle_w, core_w), kelvin_per_w, battery_wh)
+        return
+    if faults:
+        from earshot.firmware_sim import fault_table  # the encoders, which a hearable does not need
+
+        fault_table.show_fault_table(bundle)
         return
     if scenario is None:
         raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")
     loaded = load_scenario(scenario, seed)
+    if endurance:
+        from earshot.firmware_sim.endurance import show_endurance
+
+        show_endurance(loaded if minutes is None else loaded.beginning(_seconds(minutes, loaded)), bundle)
+        return
     _show_schedule(loaded)
     if shown:
         return
     if to is None:
         raise UsageError("where to? add --to tcp://127.0.0.1:9000 and listen with --source tcp://127.0.0.1:9000")
     _stream(loaded, parse_endpoint(to), Pacer("fast" if fast else "real", speed))
+
+
+def _seconds(minutes: float, scenario: Scenario) -> float:
+    longest = scenario.duration_s / 60
+    if not 0 < minutes <= longest:
+        raise UsageError(f"--minutes {minutes:g}: this scenario has {longest:g}; from above 0 to that work")
+    return 60 * minutes
 
 
 def _list() -> None:

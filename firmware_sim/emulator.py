@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earshot.runtime.errors import UsageError
+from earshot.runtime.interfaces.profile_added import NotSetUpError
 
 ENVIRONMENT_VARIABLE = "EARSHOT_AARCH64"
 SETUP_SCRIPT = "firmware_sim/boards/setup_aarch64.sh"
@@ -115,7 +116,7 @@ def find_environment(directory: Path | None = None) -> Path:
 
     Raises
     ------
-    UsageError
+    NotSetUpError
         When the emulator or a part of the environment is missing; says which.
     """
     given = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -124,7 +125,9 @@ def find_environment(directory: Path | None = None) -> Path:
     if shutil.which("qemu-aarch64") is None:
         missing.insert(0, "the program qemu-aarch64")
     if missing:
-        raise UsageError(f"no aarch64 environment in {folder} (missing: {missing[0]}); set it up with: {SETUP_SCRIPT}")
+        raise NotSetUpError(
+            f"no aarch64 environment in {folder} (missing: {missing[0]}); set it up with: {SETUP_SCRIPT}"
+        )
     return folder
 
 

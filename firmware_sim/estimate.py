@@ -6,6 +6,7 @@ published speed of a board in instructions per second.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot import runtime
-from earshot.firmware_sim.emulator import CORES, Emulation, emulate, find_environment
+from earshot.firmware_sim.emulator import CORES, Core, Emulation, emulate, find_environment
 from earshot.runtime.bundle.manifest import LLM_NAME
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
 
@@ -94,7 +95,7 @@ def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> di
     board : str
         Key of `CALIBRATIONS`.
     bundle : Path
-        Verified.
+        Verified; or only its three graphs, and then the language model is not counted.
     samples : ndarray, float32 [2, n]
         At 16 kHz; what is heard is their first second or so.
 
@@ -108,15 +109,36 @@ def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> di
     UsageError
         Without an aarch64 environment, or when the emulated listener fails.
     """
-    calibration = CALIBRATIONS[board]
-    return to_document(calibration, count_board(calibration, bundle, samples), (bundle / LLM_NAME).stat().st_size)
+    calibration, llm = CALIBRATIONS[board], bundle / LLM_NAME
+    counts = count_board(calibration, bundle, samples)
+    return to_document(calibration, counts, llm.stat().st_size if llm.is_file() else None)
 
 
 def count_board(calibration: Calibration, bundle: Path, samples: NDArray[np.float32]) -> Counts:
     """Run the listener on the emulated core; see `estimate_board`."""
     environment, core = find_environment(), CORES[calibration.core]
-    language = (environment / core.llama).is_dir()
+    language = (environment / core.llama).is_dir() and (bundle / LLM_NAME).is_file()
     heard = np.ascontiguousarray(samples[:, : (_WARM_HOPS + COUNTED_HOPS) * FRAME_SAMPLES], np.float32)
+    key = (core.name, language, _fingerprint(bundle, heard))
+    if key not in _COUNTED:
+        _COUNTED[key] = _count(environment, core, bundle, heard, language)
+    return _COUNTED[key]
+
+
+_COUNTED: dict[tuple[str, bool, str], Counts] = {}
+"""Boards with the same core need not be counted twice: one run takes a minute or more."""
+
+
+def _fingerprint(bundle: Path, heard: NDArray[np.float32]) -> str:
+    """Of everything whose change would change the counts, but for the program."""
+    digest = hashlib.sha256(heard.tobytes())
+    for path in sorted(bundle.iterdir()):
+        if path.name.endswith((".onnx", ".gguf")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _count(environment: Path, core: Core, bundle: Path, heard: NDArray[np.float32], language: bool) -> Counts:
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "earshot"
         package.mkdir()
@@ -137,7 +159,7 @@ def counts_of(emulation: Emulation) -> Counts:
     return Counts(stages, typical, most, told["answer"])
 
 
-def to_document(calibration: Calibration, counts: Counts, llm_bytes: int) -> dict[str, Any]:
+def to_document(calibration: Calibration, counts: Counts, llm_bytes: int | None) -> dict[str, Any]:
     """Counts as times with their range."""
     notes = ["ESTIMATE from counted instructions; no board was measured"]
     if counts.answer is None:
@@ -182,8 +204,8 @@ def _around(value: float) -> Sequence[float]:
     return (1 - RANGE) * value, value, (1 + RANGE) * value
 
 
-def weight_reading_ms(calibration: Calibration, llm_bytes: int) -> float | None:
-    """Least time of a generated token, for its weights must be read once; None when the memory's speed is not known."""
-    if calibration.memory_gb_s is None:
+def weight_reading_ms(calibration: Calibration, llm_bytes: int | None) -> float | None:
+    """Least time of a generated token, for its weights must be read once; None when that is not known."""
+    if calibration.memory_gb_s is None or llm_bytes is None:
         return None
     return round(1e3 * llm_bytes / (1e9 * calibration.memory_gb_s), 3)

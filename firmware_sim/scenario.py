@@ -203,13 +203,24 @@ class Scenario(_Part):
         times = [point.time_s for point in self.head]
         return wrap_deg(float(np.interp(time_s, times, [point.yaw_deg for point in self.head])))
 
+    def beginning(self, seconds: float) -> Scenario:
+        """The first part of it, with the same faults at the same times."""
+        drawn = [
+            FaultPart(kind=f.kind, start_s=f.start_s, duration_s=f.end_s - f.start_s, value=f.value)
+            for f in self._drawn()
+        ]
+        faults = tuple(part for part in (*self.faults, *drawn) if part.start_s < seconds)
+        changes = {"duration_s": seconds, "random_faults": None, "faults": faults}
+        return self.model_copy(update=changes)
+
     def schedule(self) -> Schedule:
         """All faults, written down and drawn."""
-        listed = [part.fault() for part in self.faults]
+        return Schedule([*(part.fault() for part in self.faults), *self._drawn()])
+
+    def _drawn(self) -> list[Fault]:
         if self.random_faults is None:
-            return Schedule(listed)
-        drawn = draw_faults(self.seed, self.duration_s, self.random_faults.per_hour, self.random_faults.kinds)
-        return Schedule([*listed, *drawn])
+            return []
+        return draw_faults(self.seed, self.duration_s, self.random_faults.per_hour, self.random_faults.kinds)
 
     def truth(self, time_s: float) -> list[tuple[str, float, float, float]]:
         """What sounds at a time: label, azimuth re the head, elevation (degrees), distance (metres)."""

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from typing_extensions import Self
-
 from earshot.firmware_sim.hearable import Hearable
 from earshot.firmware_sim.radio import Arrival, Radio
 from earshot.firmware_sim.scenario import Scenario, load_scenario
 from earshot.runtime.audio.capture import OnCaptureEvent
-from earshot.runtime.audio.device_state import DeviceState, HeadPose
-from earshot.runtime.audio.link_events import LinkEvents
+from earshot.runtime.audio.device_source import DeviceSource
 from earshot.runtime.audio.receiver import Receiver
 from earshot.runtime.audio.source import AudioChunk, PaceName, Pacer
 from earshot.runtime.errors import UsageError
@@ -24,7 +21,7 @@ _POLL_S = 0.1
 """How often the receiver looks at its clock while nothing comes."""
 
 
-class SimulatedSource(LinkEvents):
+class SimulatedSource(DeviceSource):
     """An `AudioSource` that is a scenario, its device, its radio and a receiver.
 
     Parameters
@@ -36,11 +33,6 @@ class SimulatedSource(LinkEvents):
         Factor on true time for pace "real".
     on_event : callable, optional
         See `LinkEvents`.
-
-    Attributes
-    ----------
-    receiver : Receiver
-        What hears the device; read its counts and clock.
     """
 
     def __init__(
@@ -51,8 +43,7 @@ class SimulatedSource(LinkEvents):
         speed: float = 1.0,
         on_event: OnCaptureEvent | None = None,
     ) -> None:
-        super().__init__(on_event)
-        self.receiver = Receiver(name="simulated device", datagrams=True)
+        super().__init__(Receiver(name="simulated device", datagrams=True), on_event)
         self._given = scenario
         self._scenario: Scenario | None = None
         self._pacer = Pacer(pace, speed)
@@ -69,14 +60,9 @@ class SimulatedSource(LinkEvents):
         return None if self._scenario is None else self._scenario.duration_s
 
     @property
-    def device(self) -> DeviceState:
-        """What the device last said about itself."""
-        return self.receiver.device
-
-    @property
-    def poses(self) -> tuple[HeadPose, ...]:
-        """Latest poses of the head, by stream time."""
-        return tuple(self.receiver.poses)
+    def now_s(self) -> float:
+        """True time of the simulation, seconds since its start."""
+        return self._now_s
 
     def open(self) -> None:
         """Load the scenario.
@@ -99,13 +85,6 @@ class SimulatedSource(LinkEvents):
         """End the iteration; may be called twice and from another thread."""
         self._pacer.stop()
         self._scenario = None
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Yield chunks until the scenario ends or `close()`.
@@ -149,6 +128,35 @@ def arrivals_of(scenario: Scenario, radio: Radio | None = None) -> Iterator[Arri
     return way.carry(Hearable(scenario, schedule).packets())
 
 
-def open_simulated(name: str, speed: float) -> SimulatedSource:
-    """What ``sim:NAME`` means (entry point of the group ``earshot.sources``)."""
-    return SimulatedSource(name, pace="real", speed=speed)
+def open_simulated(spec: str, speed: float) -> SimulatedSource:
+    """What ``sim:SPEC`` means (entry point of the group ``earshot.sources``).
+
+    Parameters
+    ----------
+    spec : str
+        Name or path of a scenario; ``NAME?seconds=20`` plays only its beginning.
+    speed : float
+        Factor on true time.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option, or a scenario that is not there.
+    """
+    name, _, query = spec.partition("?")
+    if not query:
+        return SimulatedSource(name, pace="real", speed=speed)
+    key, _, value = query.partition("=")
+    if key != "seconds":
+        raise UsageError(f"sim:{spec}: unknown option {key!r}; write it as sim:{name}?seconds=20")
+    return SimulatedSource(_beginning(spec, load_scenario(name), value), pace="real", speed=speed)
+
+
+def _beginning(spec: str, scenario: Scenario, text: str) -> Scenario:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= scenario.duration_s:
+        raise UsageError(f"sim:{spec}: seconds={text!r}; from above 0 to {scenario.duration_s:g} work")
+    return scenario.beginning(seconds)

@@ -7,74 +7,50 @@
             print(change.kind, change.track.label, round(change.track.azimuth_deg))
         print(listener.ask("Where is the dog?").text)
 
-One thread hears, one owns the language model; the caller's threads only look and wait. `Listener` is the same
-object that `earshot serve` runs on.
+One thread hears, one owns the language model; the caller's threads only look and wait. `earshot listen` and `earshot serve`
+run on the same object.
 """
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from typing_extensions import Self
 
 from earshot.runtime.audio.capture import CaptureEvent, CaptureState, Reporting
 from earshot.runtime.audio.file import FileSource
-from earshot.runtime.audio.health import ChannelHealth
-from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk, AudioSource
-from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioSource
+from earshot.runtime.errors import UsageError
+from earshot.runtime.happenings import EffortChange, End, Followers, Happening, Note, OnHappening
+from earshot.runtime.hearing.effort import REFUSAL, Effort
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S
-from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.load import HearingLoad, LoadMeter
-from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.past import Past
 from earshot.runtime.interfaces.sources import open_source
 from earshot.runtime.language.answerer import Answer, Answerer, OnText
-from earshot.runtime.language.questions import Answering, Matter, Question, Reply
-from earshot.runtime.scene.changes import ChangeDetector, TrackChange
+from earshot.runtime.language.questions import Answering, BusyError, Question, Reply
+from earshot.runtime.loop import HearingLoop
+from earshot.runtime.matters import Answers, QuestionNow, QuestionOf
+from earshot.runtime.scene.changes import TrackChange
+from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.now import Scene
-from earshot.runtime.scene.sources import summarize
+from earshot.runtime.scene.watch_language import compile_watch
+from earshot.runtime.scene.watches import WatchRule
+from earshot.runtime.scene.watching import Watcher
 
-__all__ = ["Answer", "End", "Happening", "Listener", "Note", "Question", "Reply", "Scene"]
+__all__ = ["Answer", "EffortChange", "End", "Happening", "Listener", "Note", "Question", "Reply", "Scene"]
 
 FILE_CHUNK_SAMPLES = 16 * 640
 """Files are heard in larger chunks than live sound; no result depends on it."""
+MAX_WATCHES = 64
 _KEPT_CHANGES = 1024
 _FRAME_SAMPLES = round(FRAME_S * SAMPLE_RATE_HZ)
 _DEAF = (CaptureState.DEAF.value, CaptureState.RECONNECTING.value)
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something else that a person should know; `time_s` since stream start."""
-
-    text: str
-    time_s: float
-
-
-@dataclass(frozen=True)
-class End:
-    """Nothing more will be heard.
-
-    Attributes
-    ----------
-    failure : BaseException or None
-        Why, when the source did not end by itself.
-    """
-
-    failure: BaseException | None = None
-
-
-Happening = SceneSnapshot | TrackChange | CaptureEvent | Note | End
-OnHappening = Callable[[Happening], None]
 
 
 class Listener:
@@ -90,6 +66,10 @@ class Listener:
         Whether answers begin with written evidence.
     speed : float
         Factor on true time for recordings.
+    memory : Path or str, optional
+        File in which what happens is kept (never sound), so that questions about the past can be answered.
+    watches : sequence of WatchRule
+        What is looked out for from the beginning.
     """
 
     def __init__(
@@ -99,22 +79,21 @@ class Listener:
         bundle: Path | str | None = None,
         think: bool = True,
         speed: float = 1.0,
+        memory: Path | str | None = None,
+        watches: Sequence[WatchRule] = (),
     ) -> None:
         self._source_spec, self._speed = source, speed
         self._bundle = None if bundle is None else Path(bundle)
         self._think = think
-        self._loaded: tuple[Encoders, Hearing, Answering] | None = None
+        self._past = Past(None if memory is None else SceneMemory(Path(memory)), self._note)
+        self._watcher = Watcher(watches)
+        self._loaded: tuple[Encoders, HearingLoop, Answering] | None = None
         self._source: AudioSource | None = None
-        self._changes, self._health, self._meter = ChangeDetector(), ChannelHealth(), LoadMeter()
-        self._lock = threading.Lock()
-        self._followers: list[OnHappening] = []
+        self._followers = Followers()
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._closed = False
         self._failure: BaseException | None = None
-        self._latest = SceneSnapshot(0.0, ())
-        self._findings: tuple[str, ...] = ()
-        self._heard_samples = 0
         self._capture_text = ""
 
     def load(self) -> None:
@@ -130,9 +109,9 @@ class Listener:
         directory, encoders = open_encoders(self._bundle)
         answerer = Answerer(directory)
         answerer.load()
-        answering = Answering(answerer)
+        answering = Answers(answerer, self._past)
         answering.start()
-        self._loaded = encoders, Hearing(encoders), answering
+        self._loaded = encoders, HearingLoop(encoders, self._tell, self._watcher), answering
 
     def start(self) -> None:
         """Open the source and begin to hear.
@@ -153,6 +132,7 @@ class Listener:
             source.on_event = self._captured
         source.open()
         self._source = source
+        self._past.start()
         self._thread = threading.Thread(target=self._hear, args=(source,), name="hearing", daemon=True)
         self._thread.start()
 
@@ -165,6 +145,7 @@ class Listener:
             self._thread.join()
         if self._loaded is not None:
             self._loaded[2].close()
+        self._past.close()
         self._over.set()
 
     def __enter__(self) -> Self:
@@ -188,12 +169,22 @@ class Listener:
     @property
     def frames(self) -> int:
         """Frames of 40 ms heard so far: as long as this grows, the listener hears."""
-        return self._heard_samples // _FRAME_SAMPLES
+        return 0 if self._loaded is None else self._loaded[1].heard_samples // _FRAME_SAMPLES
 
     @property
     def heard_s(self) -> float:
         """Seconds of sound heard so far."""
-        return self._heard_samples / SAMPLE_RATE_HZ
+        return 0.0 if self._loaded is None else self._loaded[1].heard_s
+
+    @property
+    def resting(self) -> bool:
+        """Whether the encoders rest, because there is nothing to be heard."""
+        return self._loaded is not None and self._loaded[1].hearing.resting
+
+    @property
+    def effort(self) -> Effort:
+        """What this machine can do at the moment; less than all only when it is too slow for a live source."""
+        return Effort.FULL if self._loaded is None else self._loaded[1].effort
 
     @property
     def state(self) -> str:
@@ -217,13 +208,16 @@ class Listener:
     @property
     def scene(self) -> Scene:
         """What sounds now."""
-        latest, state = self._latest, self.state
+        state = self.state
+        if self._loaded is None:
+            return Scene(0.0, state, ())
+        latest, findings = self._loaded[1].latest, self._loaded[1].findings
         tracks = () if state in _DEAF else tuple(track for track in latest.tracks if track.active)
-        return Scene(latest.time_s, state, tracks, self._findings)
+        return Scene(latest.time_s, state, tracks, findings)
 
     def load_figures(self) -> HearingLoad:
         """How long hearing takes."""
-        return self._meter.read()
+        return (LoadMeter() if self._loaded is None else self._loaded[1].meter).read()
 
     @property
     def answering(self) -> Answering:
@@ -285,17 +279,45 @@ class Listener:
         It must return at once and must not raise; one that raises is not called again. After the end it is called
         with `End` at once.
         """
-        with self._lock:
-            if not self._over.is_set():
-                self._followers.append(on_happening)
-                return
-        on_happening(End(self._failure))
+        self._followers.add(on_happening)
 
     def unfollow(self, on_happening: OnHappening) -> None:
         """Call a function no more."""
-        with self._lock:
-            if on_happening in self._followers:
-                self._followers.remove(on_happening)
+        self._followers.remove(on_happening)
+
+    @property
+    def watches(self) -> dict[int, WatchRule]:
+        """What is looked out for, by number."""
+        return self._watcher.rules
+
+    def watch(self, condition: str | WatchRule) -> tuple[int, str]:
+        """Look out for something: an `Alert` happens when it is there.
+
+        Parameters
+        ----------
+        condition : str or WatchRule
+            "when a dog barks behind me", or a rule.
+
+        Returns
+        -------
+        number : int
+            For `unwatch`.
+        note : str
+            What has to be said about it, else empty.
+
+        Raises
+        ------
+        UsageError
+            When it cannot be understood, or when too much is watched for already.
+        """
+        rule, note = compile_watch(condition) if isinstance(condition, str) else (condition, "")
+        if len(self._watcher.rules) >= MAX_WATCHES:
+            raise UsageError(f"{MAX_WATCHES} watches are armed already; remove one first")
+        return self._watcher.arm(rule), note
+
+    def unwatch(self, number: int) -> bool:
+        """Look out for something no more; False when there is no such number."""
+        return self._watcher.disarm(number)
 
     def ask(
         self,
@@ -381,102 +403,44 @@ class Listener:
         Raises
         ------
         BusyError
-            When too many questions wait.
+            When too many questions wait, or this machine is too busy with hearing.
         """
-        encoders, hearing, answering = self._parts()
-
-        def now(_: Question) -> Matter:
-            return _matter_now(encoders, hearing)
-
-        def recording(asked: Question) -> Matter:
-            assert source is not None
-            return _matter_of(encoders, source, asked.check, longest_s)
-
+        encoders, loop, answering = self._parts()
+        if not loop.effort.answers:
+            raise BusyError(REFUSAL)
         evidence = self._think if think is None else think
-        asked = Question(question, now if source is None else recording, choices, evidence, on_text)
-        return answering.submit(asked)
+        if source is None:
+            return answering.submit(QuestionNow(question, encoders, loop.hearing, choices, evidence, on_text))
+        return answering.submit(QuestionOf(question, encoders, source, longest_s, choices, evidence, on_text))
 
     def cancel(self, question: Question) -> None:
         """Stop a question; one that is done stays done."""
         self._parts()[2].cancel(question)
 
-    def _parts(self) -> tuple[Encoders, Hearing, Answering]:
+    def _parts(self) -> tuple[Encoders, HearingLoop, Answering]:
         if self._loaded is None:
             raise UsageError("the listener is not loaded: call start(), or use it in a 'with' block")
         return self._loaded
 
     def _hear(self, source: AudioSource) -> None:
         """The hearing thread."""
-        hearing = self._parts()[1]
         try:
-            for chunk in source:
-                self._take(hearing, chunk)
-            for finding in self._health.flush():
-                self._tell(Note(finding.text, self.heard_s))
+            self._parts()[1].run(source)
         except BaseException as error:
             if not self._closed:
                 self._failure = error
-        for change in self._changes.flush():
-            self._tell(change)
-        with self._lock:
-            followers, self._followers = self._followers, []
-            self._over.set()
-        for follower in followers:
-            self._call(follower, End(self._failure))
+        self._over.set()
+        self._followers.tell(End(self._failure))
 
-    def _take(self, hearing: Hearing, chunk: AudioChunk) -> None:
-        began_s = time.perf_counter()
-        findings = self._health.process(chunk)
-        snapshots = hearing.process(chunk)
-        self._meter.add(time.perf_counter() - began_s, chunk.samples.shape[1] / SAMPLE_RATE_HZ)
-        self._findings = tuple(finding.text for finding in self._health.active)
-        for finding in findings:
-            self._tell(Note(finding.text, chunk.end_s))
-        for snapshot in snapshots:
-            self._latest = snapshot
-            self._tell(snapshot)
-            for change in self._changes.process(snapshot):
-                self._tell(change)
-        self._heard_samples += chunk.samples.shape[1]
+    def _tell(self, happening: Happening) -> None:
+        if isinstance(happening, TrackChange):
+            self._past.take(happening)
+        self._followers.tell(happening)
+
+    def _note(self, text: str) -> None:
+        self._tell(Note(text, self.heard_s))
 
     def _captured(self, event: CaptureEvent) -> None:
         """A live source is in another state; called from its own thread."""
         self._capture_text = event.text
         self._tell(event)
-
-    def _tell(self, happening: Happening) -> None:
-        with self._lock:
-            followers = tuple(self._followers)
-        for follower in followers:
-            self._call(follower, happening)
-
-    def _call(self, follower: OnHappening, happening: Happening) -> None:
-        try:
-            follower(happening)
-        except Exception:  # whoever looks on must not stop the hearing
-            _LOG.exception("a follower failed and is not called again")
-            self.unfollow(follower)
-
-
-def _matter_now(encoders: Encoders, hearing: Hearing) -> Matter:
-    window = hearing.window()
-    embeddings = encoders.project(window.tokens)
-    audio_s = len(window.snapshots) * 0.1
-    return Matter(embeddings, summarize(window.snapshots), audio_s, 0.0, window.end_s)
-
-
-def _matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any], longest_s: float | None) -> Matter:
-    """Hear a whole recording; `check` is called between its chunks and may raise."""
-    began_s = time.perf_counter()
-    hearing = Hearing(encoders)
-    snapshots: list[SceneSnapshot] = []
-    audio_s = 0.0
-    with source:
-        for chunk in source:
-            check()
-            audio_s = chunk.end_s
-            if longest_s is not None and audio_s > longest_s:
-                raise InputError(f"{source.name}: longer than {longest_s:g} s; send a shorter recording")
-            snapshots += hearing.process(chunk)
-    embeddings = encoders.project(hearing.window().tokens)
-    return Matter(embeddings, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)

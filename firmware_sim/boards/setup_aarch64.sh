@@ -57,7 +57,7 @@ if [ ! -d site ]; then
   "$python" -m pip download --quiet --dest wheels --only-binary=:all: --python-version 3.11 --implementation cp \
     --abi cp311 --abi abi3 --abi none "${platforms[@]}" \
     "numpy==$(version numpy)" "onnxruntime==$(version onnxruntime)" "psutil==$(version psutil)" \
-    soxr pydantic soundfile typing_extensions diskcache jinja2
+    soxr pydantic soundfile typing_extensions diskcache jinja2 typer rich
   for wheel in wheels/*.whl; do "$python" -m zipfile -e "$wheel" site.part; done
   mv site.part site
 fi

@@ -7,14 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from typing_extensions import Self
-
 from earshot.runtime.audio.capture import OnCaptureEvent
-from earshot.runtime.audio.device_state import DeviceState, HeadPose
-from earshot.runtime.audio.drift import ClockState
+from earshot.runtime.audio.device_source import DeviceSource
 from earshot.runtime.audio.endpoint import Endpoint
-from earshot.runtime.audio.link_events import LinkEvents
-from earshot.runtime.audio.receiver import Receiver, ReceiverCounts
+from earshot.runtime.audio.receiver import Receiver
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.audio.transports import Transport, transport_for
 from earshot.runtime.errors import DeviceError, UsageError
@@ -25,7 +21,7 @@ _CLOSE_LIMIT_S = 0.5
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
 
 
-class NetworkSource(LinkEvents):
+class NetworkSource(DeviceSource):
     """Sound from a socket or serial line.
 
     Everything happens in the thread that iterates; waiting bytes are held (and at last refused) by the
@@ -40,9 +36,8 @@ class NetworkSource(LinkEvents):
     """
 
     def __init__(self, endpoint: Endpoint, *, on_event: OnCaptureEvent | None = None) -> None:
-        super().__init__(on_event)
+        super().__init__(Receiver(endpoint.wire, endpoint.text), on_event)
         self._endpoint = endpoint
-        self._receiver = Receiver(endpoint.wire, endpoint.text)
         self._transport: Transport | None = None
         self._closing = threading.Event()
         self._lock = threading.Lock()  # of the transport: held while reading (40 ms at most) and connecting
@@ -59,26 +54,6 @@ class NetworkSource(LinkEvents):
         """Nobody knows."""
         return None
 
-    @property
-    def counts(self) -> ReceiverCounts:
-        """Totals of packets and missing sound."""
-        return self._receiver.counts
-
-    @property
-    def clock(self) -> ClockState:
-        """What is known about the device's clock."""
-        return self._receiver.clock
-
-    @property
-    def device(self) -> DeviceState:
-        """What the device last said about itself."""
-        return self._receiver.device
-
-    @property
-    def poses(self) -> tuple[HeadPose, ...]:
-        """Latest poses of the head (up to 2048), by stream time."""
-        return tuple(self._receiver.poses)
-
     def open(self) -> None:
         """Reach the device or take the address; an open source is closed first.
 
@@ -92,7 +67,7 @@ class NetworkSource(LinkEvents):
         self.close()
         transport = transport_for(self._endpoint)
         self._closing = threading.Event()  # a new one: an iteration that is ending must not be revived
-        self._receiver = Receiver(self._endpoint.wire, self.name, transport.datagrams)
+        self.receiver = Receiver(self._endpoint.wire, self.name, transport.datagrams)
         self._start_telling()
         self._connected = transport.connect(self._closing.is_set)
         self._transport = transport
@@ -105,13 +80,6 @@ class NetworkSource(LinkEvents):
         if transport is not None and self._lock.acquire(timeout=_CLOSE_LIMIT_S):
             transport.disconnect()
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Yield chunks until `close()`, or until the device is gone for good (`reconnect_s`).
@@ -134,8 +102,8 @@ class NetworkSource(LinkEvents):
             if closing.is_set() or self._endpoint.reconnect_s == 0:
                 break
             self._say("disconnected", why=f"{self.name} is gone")
-        yield from self._receiver.flush()
-        self._tell(self._receiver.take_findings())
+        yield from self.receiver.flush()
+        self._tell(self.receiver.take_findings())
 
     def _one_connection(self, transport: Transport, closing: threading.Event) -> Iterator[AudioChunk]:
         """Chunks until the device goes away."""
@@ -145,18 +113,18 @@ class NetworkSource(LinkEvents):
             now_s = time.monotonic()
             if data is None:
                 break
-            chunks = self._receiver.process(data, now_s) if data else self._receiver.poll(now_s)
+            chunks = self.receiver.process(data, now_s) if data else self.receiver.poll(now_s)
             if data:
                 self._wait_s = 0.0
             intruder = transport.take_intruder()
             if intruder is not None:
-                self._receiver.note("second-sender", now_s, why=intruder)
-            self._tell(self._receiver.take_findings())
+                self.receiver.note("second-sender", now_s, why=intruder)
+            self._tell(self.receiver.take_findings())
             if chunks:
                 self._tell_heard(self.name, chunks[0].start_s)
             yield from chunks
-        yield from self._receiver.disconnected()
-        self._tell(self._receiver.take_findings())
+        yield from self.receiver.disconnected()
+        self._tell(self.receiver.take_findings())
 
     def _reconnect(self, transport: Transport, closing: threading.Event) -> bool:
         """Look for the device with growing patience; False when closed meanwhile.
@@ -177,7 +145,7 @@ class NetworkSource(LinkEvents):
             except DeviceError as error:
                 failure = error
                 self._wait_s = min(max(_FIRST_WAIT_S, 2 * self._wait_s), _LONGEST_WAIT_S)
-            if time.monotonic() - began_s > self._endpoint.reconnect_s and self._receiver.end_s > 0:
+            if time.monotonic() - began_s > self._endpoint.reconnect_s and self.receiver.end_s > 0:
                 raise failure
         return False
 
@@ -187,10 +155,10 @@ class NetworkSource(LinkEvents):
             if closing.is_set():
                 transport.disconnect()
                 return False
-        if connected and self._receiver.end_s > 0:
+        if connected and self.receiver.end_s > 0:
             self._say("reconnected")
         return connected
 
     def _say(self, id_: str, **values: Any) -> None:
-        self._receiver.note(id_, time.monotonic(), **values)
-        self._tell(self._receiver.take_findings())
+        self.receiver.note(id_, time.monotonic(), **values)
+        self._tell(self.receiver.take_findings())

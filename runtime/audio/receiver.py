@@ -32,7 +32,7 @@ JITTER_S = 0.05
 """Some packets come so much later than others; said after two such seconds."""
 _NO_PACKETS_BYTES = 32_768
 _DRIFT_PPM = 30.0
-_DRIFT_NEWS_PPM = 60.0
+"""A clock that differs so much from what was last said of it is said."""
 _DRIFT_SETTLED_S = 60.0
 _MOST_POSES = 2048
 _DECODER_FINDINGS = (
@@ -121,6 +121,11 @@ class Receiver:
     def end_s(self) -> float:
         """Stream time that the received sound reaches to."""
         return self._timeline.end_s
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait for one before them; bounded."""
+        return len(self._order)
 
     @property
     def counts(self) -> ReceiverCounts:
@@ -302,7 +307,7 @@ class Receiver:
             return
         if self._engaged_at_s is None:
             self._engaged_at_s = now_s
-        news = abs(clock.drift_ppm - self._told_drift_ppm) > (_DRIFT_NEWS_PPM if self._told_drift_ppm else _DRIFT_PPM)
+        news = abs(clock.drift_ppm - self._told_drift_ppm) > _DRIFT_PPM
         if now_s - self._engaged_at_s > _DRIFT_SETTLED_S and news:
             self._engaged_at_s, self._told_drift_ppm = now_s, clock.drift_ppm
             self.note("clock-drift", now_s, ppm=abs(clock.drift_ppm), way="fast" if clock.drift_ppm > 0 else "slow")

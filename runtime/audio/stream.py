@@ -16,6 +16,9 @@ from earshot.runtime.errors import DeviceError
 
 Samples = NDArray[np.float32]
 
+_BLOCKS_AT_ONCE = 2
+"""40 ms, an encoder frame: to wake for less would be to wake in vain."""
+
 
 class InputStream:
     """Two channels of a device, from `open()` to `close()`; not to be opened twice.
@@ -77,8 +80,9 @@ class InputStream:
         self.ring.close()
 
     def read(self, timeout_s: float) -> tuple[int, Samples]:
-        """Take a tenth of a second at most; see `RingBuffer.read`."""
-        start, samples = self.ring.read(self.rate_hz // 10, timeout_s)
+        """Take a tenth of a second at most, once there are two blocks of the device; see `RingBuffer.read`."""
+        two_blocks = round(_BLOCKS_AT_ONCE * self._settings.block_s * self.rate_hz)
+        start, samples = self.ring.read(self.rate_hz // 10, timeout_s, two_blocks)
         if samples.shape[1]:
             if samples.any():
                 self._zeros_since_s = None

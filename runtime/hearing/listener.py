@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream
-from earshot.runtime.hearing.features import FRAME_S, HOP_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
+from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
+from earshot.runtime.hearing.frame import HearingFrame
+from earshot.runtime.hearing.gate import GateSettings, SilenceGate
+from earshot.runtime.hearing.slots import EMPTY
 from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, TrackerSettings
 
 MAX_FILL_S = 10.0
 """Lost sound up to this long is taken as silence; after more the stream starts afresh, its clock goes on."""
+
+Float32 = NDArray[np.float32]
 
 _WINDOW_SNAPSHOTS = round(MAX_TOKENS * TOKEN_S / SNAPSHOT_S)
 
@@ -51,6 +57,14 @@ class Hearing:
     encoders : Encoders
         Shared weights; must be loaded before the first chunk.
     tracker_settings : TrackerSettings, optional
+    gate_settings : GateSettings, optional
+        When the encoders rest.
+
+    Attributes
+    ----------
+    stride : int
+        The encoders hear one of so many frames; the others are taken to be as the last one was. 1 unless a machine that
+        is too slow is relieved. May be set from the thread that calls `process`.
 
     Notes
     -----
@@ -60,9 +74,19 @@ class Hearing:
 
     latency_s = FRAME_S + HOP_SAMPLES / SAMPLE_RATE_HZ
 
-    def __init__(self, encoders: Encoders, tracker_settings: TrackerSettings | None = None) -> None:
+    def __init__(
+        self,
+        encoders: Encoders,
+        tracker_settings: TrackerSettings | None = None,
+        gate_settings: GateSettings | None = None,
+    ) -> None:
         self._encoders = encoders
         self._features = FeatureExtractor()
+        self._gate = SilenceGate(gate_settings)
+        self._pending: Float32 = np.zeros((2, 0), np.float32)
+        self._frame: HearingFrame | None = None
+        self._frames = 0
+        self.stride = 1
         self._stream: EncoderStream | None = None
         self._tracker = Tracker(tracker_settings)
         self._pooler = TokenPooler()
@@ -71,8 +95,13 @@ class Hearing:
         self._lock = threading.Lock()
         self._heard_samples = self._base_samples = 0
 
+    @property
+    def resting(self) -> bool:
+        """Whether the encoders rest, because nothing is to be heard."""
+        return self._gate.closed
+
     def reset(self) -> None:
-        """Back to a fresh object; the loaded weights stay."""
+        """Back to a fresh object; the loaded weights and the stride stay."""
         with self._lock:
             self._restart(0)
             self._tracker.reset()
@@ -110,25 +139,73 @@ class Hearing:
 
     def _restart(self, base_samples: int) -> None:
         """Reset every stage; the stream clock starts at `base_samples`."""
-        for stage in (self._features, self._pooler, self._ring):
+        for stage in (self._features, self._gate, self._pooler, self._ring):
             stage.reset()
         self._tracker.forget()
         self._snapshots.clear()
-        self._stream = None
+        self._stream, self._frame, self._frames = None, None, 0
+        self._pending = np.zeros((2, 0), np.float32)
         self._heard_samples = self._base_samples = base_samples
 
-    def _hear(self, samples: NDArray[np.float32]) -> list[SceneSnapshot]:
-        if self._stream is None:
-            self._stream = self._encoders.open_stream()
+    def _hear(self, samples: Float32) -> list[SceneSnapshot]:
+        self._heard_samples += samples.shape[1]
+        rest = np.concatenate([self._pending, samples], axis=1)
+        whole = rest.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
+        self._pending = rest[:, whole:].copy()
         due: list[SceneSnapshot] = []
-        for features in self._features.process(samples):
-            frame = self._stream.step(features)
+        for frame in self._frames_of(rest[:, :whole]):
             due += self._tracker.process(frame)
             token = self._pooler.process(frame)
             if token is not None:
                 self._ring.push(token)
-        self._heard_samples += samples.shape[1]
         if self._base_samples:
             due = [snapshot.later_by(self._base_samples / SAMPLE_RATE_HZ) for snapshot in due]
         self._snapshots.extend(due)
         return due
+
+    def _frames_of(self, samples: Float32) -> Iterator[HearingFrame]:
+        """What is heard in whole frames of sound, float32 [2, k * 640]."""
+        start = 0
+        while start < samples.shape[1]:
+            if self._gate.closed:
+                yield self._rest(samples[:, start : start + FRAME_SAMPLES])
+                start += FRAME_SAMPLES
+                continue
+            for features in self._features.process(samples[:, start:]):
+                yield self._listen(features, samples[:, start : start + FRAME_SAMPLES])
+                start += FRAME_SAMPLES
+                if self._gate.closed:  # features of the rest were in vain; they start anew when it opens
+                    break
+
+    def _listen(self, features: Float32, samples: Float32) -> HearingFrame:
+        """Hear one frame, or take it to be as the last one was when it is to be skipped."""
+        self._frames += 1
+        if self._frame is None or self._frames % self.stride == 0:
+            self._step(features)
+        self._gate.heard(samples, something=bool((self._now.slot_class != EMPTY).any()))
+        return self._now
+
+    def _rest(self, samples: Float32) -> HearingFrame:
+        """Take one frame while the encoders rest; they catch up on the pre-roll when it wakes them.
+
+        Their state is kept while they rest. It has settled on silence by then, so it goes on from where more silence would
+        have left it, and the pre-roll bridges what little has changed.
+        """
+        self._frames += 1
+        due = self._gate.process(samples)
+        if due is not None:
+            self._features.reset()
+            for features in self._features.process(due)[1:]:
+                self._step(features)
+        return self._now
+
+    def _step(self, features: Float32) -> None:
+        if self._stream is None:
+            self._stream = self._encoders.open_stream()
+        self._frame = self._stream.step(features)
+
+    @property
+    def _now(self) -> HearingFrame:
+        """What the encoders said last, as of now."""
+        assert self._frame is not None, "a fresh gate is open"
+        return replace(self._frame, time_s=self._frames * FRAME_S)

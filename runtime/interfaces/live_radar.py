@@ -23,6 +23,7 @@ from earshot.runtime.scene.changes import TrackChange
 
 _MARKS = "123456789"
 _KEPT_LINES = 200
+_QUIET_CLOCK_STEP_S = 2.0
 _COLOURS = {
     CaptureState.STARTING: "yellow",
     CaptureState.LISTENING: "green",
@@ -78,11 +79,14 @@ class LiveRadar:
             self._console.print(Text(line))
 
     def scene(self, snapshot: SceneSnapshot) -> None:
-        """Move the marks."""
+        """Move the marks; where there are none, only the clock moves, and that in larger steps."""
         with self._lock:
-            self._tracks = () if self._deaf else tuple(track for track in snapshot.tracks if track.active)
-            self._time_s = snapshot.time_s
-        self._draw()
+            tracks = () if self._deaf else tuple(track for track in snapshot.tracks if track.active)
+            step = snapshot.time_s // _QUIET_CLOCK_STEP_S
+            idle = not tracks and not self._tracks and step == self._time_s // _QUIET_CLOCK_STEP_S
+            self._tracks, self._time_s = tracks, snapshot.time_s
+        if not idle:
+            self._draw()
 
     def change(self, change: TrackChange) -> None:
         """Nothing to add: the marks show it."""

@@ -58,8 +58,8 @@ class Profile:
         Hops timed, and how many of them took longer than a hop lasts.
     realtime_factor : float
         Processing time of hearing over audio time; 0.03 = 3 %.
-    load_s, cold_start_s : float
-        Verifying and loading the encoders up to the first heard frame; the same since the process began.
+    load_s : float
+        Verifying and loading the encoders up to the first heard frame.
     llm_load_s, first_token_s, answer_s : float
         Loading the language model; medians over the questions, each from the question on and about sound that the model
         has not seen, as it always is when listening live. The first token is that of the answer, after the reasoning.
@@ -75,7 +75,6 @@ class Profile:
     deadline_misses: int
     realtime_factor: float
     load_s: float
-    cold_start_s: float
     llm_load_s: float
     first_token_s: float
     answer_s: float
@@ -129,7 +128,7 @@ def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples
     Parameters
     ----------
     open_encoders : callable
-        Verifies and loads: the first part of a cold start.
+        Verifies and loads.
     samples : ndarray, float32 [2, n]
         At 16 kHz, at least one encoder frame.
     n_threads : int
@@ -139,7 +138,6 @@ def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples
     directory, encoders = open_encoders()
     Hearing(encoders).process(AudioChunk(samples[:, : 3 * FRAME_SAMPLES], 0))
     load_s = time.perf_counter() - start_s
-    cold_start_s = time.time() - psutil.Process().create_time()
     hop_times_s = _time_hearing(encoders, samples)
     watch = Stopwatch()
     time_stages(encoders, samples, watch)
@@ -153,7 +151,6 @@ def measure(open_encoders: Callable[[], tuple[Path, Encoders]], samples: Samples
         deadline_misses=sum(time_s > FRAME_S for time_s in hop_times_s),
         realtime_factor=round(sum(hop_times_s) / (len(hop_times_s) * FRAME_S), 5),
         load_s=round(load_s, 4),
-        cold_start_s=round(cold_start_s, 3),
         **answering,
         peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
     )

@@ -24,6 +24,10 @@ BOARD_MODELS = {
 BOARDS = ("host", *BOARD_MODELS)
 
 
+class NotSetUpError(UsageError):
+    """What an estimate needs is not set up on this machine; nothing else is wrong."""
+
+
 def is_here(board: str, model: str) -> bool:
     """Whether this machine is that board, by the `model` of its device tree or processor."""
     return board == "host" or BOARD_MODELS[board].lower() in model.lower()
@@ -34,13 +38,13 @@ def load_added(name: str, option: str) -> Any:
 
     Raises
     ------
-    UsageError
-        When there is none, or a package that it needs is missing.
+    NotSetUpError
+        When there is none.
     """
     for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
         if entry.name == name:
             return entry.load()
-    raise UsageError(f"{option}: not part of this installation; install earshot again")
+    raise NotSetUpError(f"{option}: not part of this installation; install earshot again")
 
 
 def estimate(board: str, bundle: Path, samples: Any) -> dict[str, Any]:

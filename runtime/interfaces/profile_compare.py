@@ -106,3 +106,12 @@ def other_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         return None
     named = (f"{m.get('processor', 'unknown')} with {m.get('cores', '?')} cores" for m in (before, now))
     return f"different machines: {' then, '.join(named)} now; the changes are not those of the program"
+
+
+def other_bundle(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """A warning when the documents come from different models, or None; older documents do not say which."""
+    before, now = (document.get("bundle") for document in (old, new))
+    if before is None or now is None or before["fingerprint"] == now["fingerprint"]:
+        return None
+    named = (f"{b['name']} {b['version']} ({b['llm']}, {b['size_mb']:.1f} MB)" for b in (before, now))
+    return f"different models: {' then, '.join(named)} now"

@@ -7,6 +7,7 @@ import threading
 from typing import Any, Protocol, TextIO, runtime_checkable
 
 from earshot.runtime.audio.capture import CaptureEvent
+from earshot.runtime.happenings import EffortChange
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.answerer import Answer
@@ -36,6 +37,14 @@ class CaptureTeller(Protocol):
 
 
 @runtime_checkable
+class EffortTeller(Protocol):
+    """A teller that has its own way to tell how much is done."""
+
+    def effort(self, change: EffortChange) -> None:
+        """More or less is done from now on, because the machine is faster or slower."""
+
+
+@runtime_checkable
 class SceneTeller(Protocol):
     """A teller that shows the whole scene."""
 
@@ -52,7 +61,7 @@ class WritingTeller(Protocol):
 
 
 class JsonTeller:
-    """One JSON object per line: `event` is new, moved, ended, writing, answer, note or capture."""
+    """One JSON object per line: `event` is new, moved, ended, writing, answer, note, capture or effort."""
 
     def __init__(self, target: TextIO) -> None:
         self._lines = _Lines(target)
@@ -87,6 +96,11 @@ class JsonTeller:
         """Write the state of a live source: starting, listening, lagging, deaf or reconnecting."""
         document = {"event": "capture", "time_s": round(event.time_s, 1), "state": event.state.value}
         self._write({**document, "text": event.text})
+
+    def effort(self, change: EffortChange) -> None:
+        """Write how much is done: full, half or hearing-only."""
+        document = {"event": "effort", "time_s": round(change.time_s, 1), "effort": change.effort.value}
+        self._write({**document, "text": change.text})
 
     def _write(self, document: dict[str, Any]) -> None:
         self._lines.write(json.dumps(document))

@@ -33,6 +33,7 @@ def serve_source(
     what: str,
     bundle: Path | None,
     think: bool,
+    memory: Path | None = None,
     host: str | None = None,
     port: int | None = None,
     token: str | None = None,
@@ -48,6 +49,8 @@ def serve_source(
         Command that asks, for messages.
     bundle : Path or None
     think : bool
+    memory : Path or None
+        File to remember in; None to keep nothing.
     host, port, token
         See `ApiSettings`; None for its defaults.
     say : callable
@@ -65,7 +68,7 @@ def serve_source(
     from earshot.runtime.listener import Listener
 
     settings = ApiSettings(host or "127.0.0.1", DEFAULT_PORT if port is None else port, token or None)
-    listener = Listener(source, bundle=bundle, think=think)
+    listener = Listener(source, bundle=bundle, think=think, memory=memory)
     server = ApiServer(listener, settings, Watchdog.from_environment())
     server.bind()
     with listener:

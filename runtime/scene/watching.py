@@ -8,6 +8,7 @@ the rate, and in quiet hours, are counted and not given.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -86,22 +87,45 @@ class Watcher:
         clock: Callable[[], float] = time.time,
         on_alert: Callable[[Alert], None] | None = None,
     ) -> None:
-        self._rules = tuple(rules)
+        self._rules = dict(enumerate(rules, 1))
+        self._next = len(self._rules) + 1
+        self._lock = threading.Lock()
         self._clock = clock
         self._on_alert = on_alert
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream; equals a fresh object."""
-        self._armed = [_Armed(rule) for rule in self._rules]
+        """Forget the stream; equals a fresh object with the same rules."""
+        with self._lock:
+            self._armed = {number: _Armed(rule) for number, rule in self._rules.items()}
         self._trends: dict[int, _Trend] = {}
         self.quieted = self.limited = 0
+
+    @property
+    def rules(self) -> dict[int, WatchRule]:
+        """What is watched for, by number."""
+        with self._lock:
+            return dict(self._rules)
+
+    def arm(self, rule: WatchRule) -> int:
+        """Watch for something more, from any thread; returns its number, which is never given twice."""
+        with self._lock:
+            number, self._next = self._next, self._next + 1
+            self._rules[number] = rule
+            self._armed = {**self._armed, number: _Armed(rule)}  # a new one: the other may be looked through now
+            return number
+
+    def disarm(self, number: int) -> bool:
+        """Watch for something no more, from any thread; False when there is no such number."""
+        with self._lock:
+            self._armed = {key: armed for key, armed in self._armed.items() if key != number}
+            return self._rules.pop(number, None) is not None
 
     def process(self, snapshot: SceneSnapshot) -> list[Alert]:
         """Look at the scene as it is now, ten times a second."""
         self._follow(snapshot)
         alerts = []
-        for armed in self._armed:
+        for armed in self._armed.values():
             track = armed.look(snapshot, self._trends)
             if track is not None and self._allowed(armed, snapshot.time_s):
                 alerts.append(Alert(armed.rule, snapshot.time_s, track))

@@ -9,8 +9,8 @@ import pytest
 
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
+from earshot.export.choose import QuantReport
 from earshot.export.gguf_llm import GgufReport, write_gguf
-from earshot.export.quantize import QuantReport
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import BundleError
 from tests.bundles import FACTS, make_tiny_bundle
@@ -51,8 +51,9 @@ def test_a_missing_graph_is_named(tmp_path: Path) -> None:
 def test_the_card_holds_every_figure_and_licence() -> None:
     llm = GgufReport(Path("llm.gguf"), "llama", 256, 512, "Q8_0", {"Q8_0": 43}, 5_000_000)
     facts = BundleFacts("nano", "1.0", {"weights": "CC BY-NC 4.0"}, {"azimuth_error_deg": 12.345}, {"hop_ms": 0.31})
-    encoder = QuantReport("spatial", "int8", "exact enough", 9, 38.2, 0.21, 0.2)
-    card = model_card(facts, llm, [encoder])
+    facts = replace(facts, targets=[{"board": "pi4", "MB": "14.6"}])
+    encoder = QuantReport("spatial", "int8", "faster, passes the gate", 9, 38.2, 0.21, 0.2, "ms")
+    card = model_card(facts, llm, [encoder], {"top1": 0.5, "answers": 0.4}, {"top1": 0.49, "answers": 0.4}, 120)
     for text in (
         "nano 1.0",
         "azimuth_error_deg | 12.3",
@@ -60,6 +61,9 @@ def test_the_card_holds_every_figure_and_licence() -> None:
         "CC BY-NC",
         "9 matrix products",
         "38.2 dB",
+        "| top1 | 0.500 | 0.490 | 0.020 |",
+        "120 scenes",
+        "| pi4 | 14.6 |",
     ):
         assert text in card
     assert "Not measured" in model_card(replace(facts, accuracy={}), llm, [encoder])

@@ -14,9 +14,11 @@ import soundfile
 import torch
 from torch import nn
 
+from earshot.export import command
 from earshot.export import networks as networks_module
 from earshot.export.command import app
 from earshot.export.parity import check_language
+from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.interfaces import cli, registry
 from earshot.runtime.interfaces.asking import Asker
@@ -47,9 +49,17 @@ def export(monkeypatch: pytest.MonkeyPatch, trained: TinyNetworks, tmp_path: Pat
             return lambda checkpoint: trained
 
     monkeypatch.setattr(networks_module, "_loaders", lambda: {"tiny": Loader()})
+    monkeypatch.setattr(command, "MADE_SINGLES", 2)
+    monkeypatch.setattr(command, "MADE_PAIRS", 1)
+    monkeypatch.setenv("EARSHOT_AARCH64", str(tmp_path / "no-emulator"))
     monkeypatch.setattr(cli, "load_command", lambda name: registry._as_command(name, app))
-    base = ["export", str(tmp_path / "checkpoint"), "--out", str(tmp_path / "bundle"), "--loader", "tiny"]
-    return lambda *arguments: cli.run([*base, *map(str, arguments)])
+    base = ["export", str(tmp_path / "checkpoint"), "--loader", "tiny"]
+
+    def run(*arguments: Any, out: str | None = "bundle") -> int:
+        given = [] if out is None else ["--out", str(tmp_path / out)]
+        return cli.run([*base, *given, *map(str, arguments)])
+
+    return run
 
 
 def test_a_checkpoint_becomes_a_bundle_that_answers(
@@ -61,6 +71,7 @@ def test_a_checkpoint_becomes_a_bundle_that_answers(
     assert export("--facts", tmp_path / "facts.json", "--name", "tiny") == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert document["graph_error"] < 1e-3 and document["llm_correlation"] > 0.99
+    assert document["gate"]["figures"].keys() == document["gate"]["reference"].keys() >= {"top1", "answers"}
     manifest = verify_bundle(tmp_path / "bundle")
     assert manifest.name == "tiny" and manifest.llm.quantization == "Q8_0"
     assert manifest.measured.accuracy == {"azimuth_error_deg": 21.5}
@@ -74,13 +85,31 @@ def test_a_checkpoint_becomes_a_bundle_that_answers(
     asker.close()
 
 
-@pytest.mark.parametrize(("target", "kept"), [("pi4", "float32"), ("zero2w", "float32")])
-def test_boards_without_dot_product_keep_float(
-    target: str, kept: str, export: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert export("--target", target, "--llm-quant", "F16") == 0
+def test_the_same_checkpoint_gives_the_same_bytes(export: Any, tmp_path: Path) -> None:
+    """For a board that cannot be counted here both encoders stay float; nothing that was timed may be in a bundle."""
+    for out in ("first", "second"):
+        assert export("--target", "pi4", "--llm-quant", "F16", out=out) == 0
+    for path in sorted((tmp_path / "first").iterdir()):
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+    assert "not known here" in (tmp_path / "first" / "MODEL_CARD.md").read_text()
+
+
+def test_all_boards_in_one_table(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, sound = tmp_path / "table.md", tmp_path / "short.wav"
+    soundfile.write(sound, np.random.default_rng(0).normal(0, 0.1, (16000, 2)), 16000)
+    short = ("--probe", sound, "--encoders", "float32", "--llm-quant", "F16")
+    assert export("--all-targets", "--table", table, *short, out=None) == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [encoder["kept"] for encoder in document["encoders"]] == [kept, kept]
+    assert [row["board"] for row in document["rows"]] == list(RECIPES)
+    for row in document["rows"]:
+        assert row["host_ms"] > 0 and row["size_mb"] > 5
+        assert row["board_estimate"] is None, "there is no emulator: blank, with the reason"
+        assert row["note"]
+    assert table.read_text().count("\n") == 2 + len(RECIPES)
+    facts = {"targets": json.loads(table.with_suffix(".json").read_text())["targets"]}
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    assert export("--facts", tmp_path / "facts.json", "--target", "pi4", *short) == 0
+    assert "| zero2w |" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
 
 
 def test_nothing_is_written_when_a_network_does_not_fit(
@@ -107,6 +136,8 @@ def test_a_wrong_gguf_does_not_pass_the_gate(trained: TinyNetworks, tmp_path: Pa
         (["--loader", "other"], 2, "no loader named 'other'"),
         (["--facts", "missing.json"], 3, "missing.json"),
         (["--probe", "missing.wav"], 3, "missing.wav"),
+        (["--gate-data", "missing"], 3, "holds no shard"),
+        (["--table", "t.md"], 2, "only with --all-targets"),
     ],
 )
 def test_failures_are_named(

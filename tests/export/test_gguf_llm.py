@@ -11,7 +11,7 @@ import pytest
 import torch
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from earshot.export.gguf_llm import write_gguf
+from earshot.export.gguf_llm import layers_of, requantize, tensor_types, write_gguf
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import EOS, SPECIAL_TOKENS, build_prompt
 from tests.tiny import N_VOCAB, make_llama, make_qwen2, make_tokenizer, scene_texts
@@ -193,3 +193,15 @@ def test_unknown_formats_and_families_are_refused(tokenizer_json: Path, tmp_path
     model.config.model_type = "gpt_neox"
     with pytest.raises(ValueError, match="gpt_neox"):
         write_gguf(model, tokenizer_json, tmp_path / "llm.gguf")
+
+
+def test_a_layer_can_be_left_out_of_quantization(tmp_path: Path) -> None:
+    """So that a failed gate can name the layer that costs most."""
+    write_gguf(make_llama(), make_tokenizer(tmp_path / "tokenizer.json"), tmp_path / "f16.gguf", "F16")
+    assert layers_of(tmp_path / "f16.gguf") == ["token_embd", "blk.0", "blk.1"]
+    requantize(tmp_path / "f16.gguf", tmp_path / "all.gguf", "Q8_0")
+    requantize(tmp_path / "f16.gguf", tmp_path / "but.gguf", "Q8_0", keep=("blk.1",))
+    assert tensor_types(tmp_path / "all.gguf").get("F16", 0) == 0
+    assert tensor_types(tmp_path / "but.gguf")["F16"] == 7, "q, k, v, o, gate, up, down"
+    requantize(tmp_path / "f16.gguf", tmp_path / "embd.gguf", "Q8_0", keep=("token_embd",))
+    assert tensor_types(tmp_path / "embd.gguf")["F16"] == 1

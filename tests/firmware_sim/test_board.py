@@ -67,6 +67,20 @@ def test_a_second_question_waits_for_the_first() -> None:
     assert simulate_board(ONE, work, 5.0).answer_s == pytest.approx([1.0, 1.8])
 
 
+def test_times_are_taken_by_turns() -> None:
+    work = Workload(0.1, (0.01, 0.03), 1.0, prefill_s=(0.2, 0.4), decode_s=(0.1, 0.5), questions_s=(0.5, 1.5))
+    outcome = simulate_board(TWO, work, 3.05)
+    assert outcome.latencies_s == pytest.approx([0.01, 0.03] * 15)
+    assert outcome.first_token_s == pytest.approx([0.2, 0.4])
+    assert outcome.answer_s == pytest.approx([0.3, 0.9])
+
+
+def test_a_thread_that_wakes_late_is_late_only_where_it_waited() -> None:
+    """5 ms to wake and 50 ms of work each 40 ms: only the first piece was waited for, then they queue up."""
+    outcome = simulate_board(TWO, Workload(0.04, 0.05, 1.0, wake_s=0.005), 0.21)
+    assert outcome.latencies_s == pytest.approx([0.055, 0.065, 0.075])
+
+
 def test_battery_hours_follow_from_power_and_busy_cores() -> None:
     """2 W idle and a quarter of a core of 4 W: 3 W, so 12 Wh last 4 h."""
     outcome = simulate_board(Board("measured", 1, idle_w=2.0, core_w=4.0), EASY, 100.0, battery_wh=12.0)

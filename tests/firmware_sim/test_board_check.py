@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from earshot.firmware_sim.board_check import compared, listen_for_real, table_of
+from earshot.firmware_sim.board_check import RealListener, Times, check, compared, listen_by_turns, predicted, table_of
+from earshot.firmware_sim.board_report import Asking
 from earshot.firmware_sim.command import simulate
 from earshot.runtime.errors import UsageError
-from earshot.runtime.interfaces.commands.profile import make_noise
+from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.language.answerer import Answerer
 
 
 def test_a_prediction_is_judged_by_the_95th_percentile() -> None:
@@ -24,19 +28,58 @@ def test_a_prediction_is_judged_by_the_95th_percentile() -> None:
     assert compared([], [0.1]) is None
 
 
-def test_the_real_listener_hears_every_hop_and_answers_every_question(tiny_bundle: Path) -> None:
+def test_by_turns_every_hop_is_heard_and_every_question_answered(tiny_bundle: Path) -> None:
     directory, encoders = open_encoders(tiny_bundle)
-    heard = listen_for_real(directory, encoders, make_noise(1.0), [0.5, 0.6], n_threads=1)
-    assert len(heard.latencies_s) == 25
-    assert min(heard.latencies_s) > 0
-    assert len(heard.answer_s) == 2
-    assert all(first <= answer for first, answer in zip(heard.first_token_s, heard.answer_s, strict=True))
-    figures = {"hop": compared(heard.latencies_s, heard.latencies_s), "answer": None}
-    assert table_of({"minutes": 1.0, "figures": figures}).row_count == 1
+    answerer = Answerer(directory)
+    answerer.load()
+    done = listen_by_turns(RealListener(encoders, answerer, turn_s=0.4), [0.1, 0.2], rounds=2)
+    answerer.close()
+    assert len(done) == 2
+    for times, answers in ((done[1].parts, 2), (done[1].hearing, 0), (done[1].together, 2)):
+        assert len(times.latencies_s) == len(times.cpu_s) == 10
+        assert len(times.answer_s) == answers
+        assert all(first <= answer for first, answer in zip(times.first_token_s, times.answer_s, strict=True))
+        assert all(late >= took for late, took in zip(times.latencies_s, times.services_s, strict=True))
+    assert done[0].parts.stalled_s == [], "in the first turn nothing happens at once"
+    assert 1 <= len(done[0].together.stalled_s) <= 10
 
 
-def test_only_this_machine_can_be_listened_to(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--board host --profile FILE"):
-        simulate(board="pi4", profile=tmp_path / "p.json", check=True)
-    with pytest.raises(UsageError, match="--board host --profile FILE"):
-        simulate(board="host", check=True)
+def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) -> None:
+    directory, encoders = open_encoders(tiny_bundle)
+    answerer = Answerer(directory)
+    answerer.load()
+    report = check(encoders, answerer, Asking(minutes=0.025, every_s=0.25), turn_s=0.5)
+    answerer.close()
+    assert report["turns"] == {"seconds": 0.5, "rounds": 1, "questions": 2}
+    assert all(report["figures"].values())
+    assert table_of(report).row_count == 8
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.floats(0.001, 0.03), min_size=1, max_size=40), st.floats(0.0, 0.005))
+def test_what_is_alone_and_fits_is_predicted_as_it_was_measured(services_s: list[float], wake_s: float) -> None:
+    parts = Times(wakes_s=[wake_s], services_s=services_s, cpu_s=services_s)
+    outcome = predicted(parts, FRAME_S * len(services_s), questions_s=[], threads=1)
+    assert outcome.latencies_s == pytest.approx([wake_s + seconds for seconds in services_s])
+
+
+def test_an_answer_that_lasts_longer_than_the_turn_is_predicted_to_its_end() -> None:
+    parts = Times(services_s=[0.001] * 5, first_token_s=[2.0], answer_s=[3.0])
+    outcome = predicted(parts, 5 * FRAME_S, [0.1], threads=1)
+    assert outcome.answer_s == pytest.approx([3.0])
+    assert outcome.hops == 5
+
+
+def test_other_programs_are_told_of(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, encoders = open_encoders(tiny_bundle)
+    monkeypatch.setattr("earshot.firmware_sim.board_check.DISTURBED", 0.0)
+    report = check(encoders, Answerer(directory), Asking(minutes=0.01, every_s=0.0), turn_s=0.1)
+    assert "times their processor time" in report["notes"][0]
+    assert report["figures"]["question to answer"] is None
+
+
+def test_only_this_machine_can_be_listened_to() -> None:
+    with pytest.raises(UsageError, match="use --board host"):
+        simulate(board="pi4", check=True)
+    with pytest.raises(UsageError, match="--minutes must be"):
+        simulate(board="host", check=True, minutes=100.0)

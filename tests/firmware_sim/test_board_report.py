@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earshot.firmware_sim.board import Board, Thermal, Workload, simulate_board
@@ -37,6 +37,7 @@ def estimated(*, language: bool) -> dict[str, Any]:
     return to_document(CALIBRATIONS["pi4"], Counts(stages, stages, stages, "x" if language else None), 3_000_000)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(0.01, 10), st.floats(1, 5), st.floats(1, 5), st.integers(0, 99))
 def test_drawn_times_have_the_percentiles_they_were_drawn_from(p50: float, up: float, more: float, seed: int) -> None:
     spread = {"p50_ms": p50, "p95_ms": p50 * up, "p99_ms": p50 * up * more}

@@ -1,4 +1,4 @@
-"""`earshot listen --source sim:...` as a user runs it, on tiny networks."""
+"""`earshot listen --source sim:...` as a user runs it, on tiny networks and on the shipped ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from earshot.firmware_sim.scenario import shipped_scenarios
 from earshot.runtime.interfaces import cli
 from tests.runtime.whole_bundle import write_whole_bundle
 
@@ -45,3 +46,28 @@ def test_listen_hears_a_simulated_device_and_tells_what_is_wrong_with_it(
     told = " ".join(event.get("text", "") for event in events)
     for words in ("hearing sim:", "lost on the way", "no sound has come", "sound is back"):
         assert words in told
+
+
+@pytest.mark.parametrize("name", shipped_scenarios())
+def test_every_shipped_scenario_is_heard_by_the_shipped_bundle(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    code = cli.run(["listen", "--source", f"sim:{name}?seconds=4", "--speed", "1000", "--json"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    events = [json.loads(line) for line in captured.out.splitlines()]
+    assert any("hearing sim:" in event.get("text", "") for event in events)
+
+
+@pytest.mark.parametrize(
+    ("spec", "help_"),
+    [
+        ("kitchen?second=3", "unknown option 'second'; write it as sim:kitchen?seconds=20"),
+        ("kitchen?seconds=61", "from above 0 to 60 work"),
+        ("kitchen?seconds=some", "from above 0 to 60 work"),
+    ],
+)
+def test_a_wrong_option_is_one_line(spec: str, help_: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["listen", "--source", f"sim:{spec}"]) == 2
+    assert help_ in capsys.readouterr().err

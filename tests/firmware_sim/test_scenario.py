@@ -94,6 +94,13 @@ def test_random_faults_are_the_same_for_the_same_seed_and_fit_into_the_scenario(
     assert {fault.kind for fault in first} == set(KINDS)
 
 
+def test_the_beginning_of_a_scenario_has_its_faults_at_their_times() -> None:
+    whole = load_scenario("worst_day")
+    part = whole.beginning(900.0)
+    assert part.duration_s == 900.0
+    assert part.schedule().faults == tuple(f for f in whole.schedule().faults if f.start_s < 900.0)
+
+
 def test_of_two_faults_of_a_kind_the_later_one_holds() -> None:
     schedule = Schedule([Fault("loss", 2.0, 4.0, 0.9), Fault("loss", 0.0, 10.0, 0.1)])
     assert [schedule.value("loss", t) for t in (1.0, 3.0, 5.0, 11.0)] == [0.1, 0.9, 0.1, None]

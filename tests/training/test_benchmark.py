@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from earshot.runtime.scene.sources import SourceEstimate
+from earshot.training.benchmark.controls import mirrored_text
 from earshot.training.benchmark.hearing import Clip, count_matches, judge_single, lateral_deg, summarize_single
-from earshot.training.benchmark.questions import mirrored_text
 
 
 def source(key: str, azimuth_deg: float, distance_m: float | None = 1.0) -> dict:  # type: ignore[type-arg]

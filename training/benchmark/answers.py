@@ -42,8 +42,10 @@ def judge(item: Line, answer: Line | None) -> bool | None:
 
 def _chosen(item: Line, answer: Line, text: str) -> int | None:
     """Index of the option that was chosen; None if none was."""
-    if answer.get("choice") is not None:
-        return int(answer["choice"])
+    given = answer.get("choice")
+    if isinstance(given, (int, float)):
+        return int(given)
+    text = text if given is None else str(given)
     choices = [_plain(choice) for choice in item["choices"]]
     letter = re.match(r"\s*\(?([A-H])\b(?:[).:]|\s*$)", text)
     if letter and "ABCDEFGH".index(letter.group(1)) < len(choices):
@@ -91,8 +93,8 @@ def score_answers(items: Path, answers: Path, samples: int = 1000) -> dict[str, 
     InputError
         A file cannot be read, or holds an answer to no item.
     """
-    asked = {str(row["id"]): row for row in _lines(items)}
-    given = {str(row["id"]): row for row in _lines(answers)}
+    asked = {str(row["id"]): row for row in read_lines(items)}
+    given = {str(row["id"]): row for row in read_lines(answers)}
     strange = given.keys() - asked.keys()
     if strange:
         raise InputError(f"{answers}: answers to items that {items} does not hold, for example {min(strange)!r}")
@@ -117,7 +119,14 @@ def score_answers(items: Path, answers: Path, samples: int = 1000) -> dict[str, 
     }
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Objects of a file of JSON lines.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or a line has no ``id``.
+    """
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:

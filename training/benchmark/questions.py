@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import re
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,9 @@ from rich.progress import track
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import SLOT_LAYOUT, Tokens
+from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.language.answerer import Answerer
+from earshot.training.benchmark.controls import mirrored_text, without_spatial
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.stages.bank import BankSettings, mix_scene
@@ -80,34 +79,11 @@ def content_hash(questions: list[Question]) -> str:
     return digest.hexdigest()[:16]
 
 
-def mirrored_text(text: str) -> str:
-    """Exchange left and right, clockwise words and clock positions in a text."""
-    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-    text = re.sub(r"\b(left|right|Left|Right)", lambda m: swap[m.group(1)], text)
-    text = re.sub(r"\b(anti|counter-?)?clockwise\b", lambda m: "clockwise" if m.group(1) else "anticlockwise", text)
-
-    def hour(match: re.Match[str]) -> str:
-        value = (12 - int(match.group(1))) % 12
-        return f"{value or 12} o'clock"
-
-    return re.sub(r"\b(\d{1,2}) o'clock", hour, text)
-
-
 def audio_tokens(encoders: Encoders, audio: NDArray[np.float32]) -> Tokens:
     """What the runtime's hearing hands to the projector for a clip."""
     hearing = Hearing(encoders)
     hearing.process(AudioChunk(audio, 0))
     return hearing.window().tokens
-
-
-def without_spatial(tokens: Tokens) -> Tokens:
-    """Tokens whose directions, distances and scene part are zeroed; classes and activity stay."""
-    slots = tokens.slots.copy()
-    slots[..., SLOT_LAYOUT["where"]] = 0
-    return Tokens(tokens.semantic, np.zeros_like(tokens.scene), slots)
-
-
-Embed = Callable[[Question], NDArray[np.float32]]
 
 
 class Examiner:

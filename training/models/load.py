@@ -34,7 +34,7 @@ def load_hearing(folder: Path) -> Hearing:
 
 
 def load_networks(run: Path) -> TrainedNetworks:
-    """Networks of a run folder with ``encoders/`` and ``sft/``.
+    """Networks of a run folder with ``encoders/`` and ``sft/``, or ``grpo/`` where that stage has been trained.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def load_networks(run: Path) -> TrainedNetworks:
         A stage has not been trained yet.
     """
     hearing = load_hearing(run / "encoders")
-    language = run / "sft"
+    language = run / "grpo" if (run / "grpo" / "model.safetensors").is_file() else run / "sft"
     return TrainedNetworks(
         hearing.semantic,
         hearing.spatial,

@@ -47,13 +47,13 @@ class AudioMix:
         Seed of scenes, questions and augmentation.
     """
 
-    batch_items: int = 24
+    batch_items: int = 32
     chunk_batches: int = 32
     per_scene: int = 2
-    no_think_share: float = 0.25
-    replay_share: float = 0.1
-    ideal_share: float = 0.25
-    evidence_weight: float = 1.0
+    no_think_share: float = 0.1
+    replay_share: float = 0.6
+    ideal_share: float = 0.4
+    evidence_weight: float = 0.5
     replay_evidence_weight: float = 0.02
     seed: int = 0
 

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from earshot.runtime.errors import EarshotError, InputError, UsageError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Train one stage of the curriculum: encoders, bank, language, alignment, sft."
+    no_args_is_help=True,
+    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo.",
 )
 
 RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
@@ -119,13 +120,14 @@ def sft(
     bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
     threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start from untrained networks, not from alignment.")] = False,
-    learning_rate: Annotated[float, typer.Option(min=1e-6)] = 5e-4,
-    no_think_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")] = 0.25,
-    evidence_weight: Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")] = 1.0,
-    replay_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Text items without audio.")] = 0.05,
+    learning_rate: Annotated[float, typer.Option(min=1e-6)] = 2e-3,
+    no_think_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")] = 0.1,
+    evidence_weight: Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")] = 0.5,
+    replay_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Text without audio: written evidence, drills.")] = 0.6,
     ideal_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
-    ] = 0.5,
+    ] = 0.4,
+    batch_items: Annotated[int, typer.Option(min=1, help="Items per batch.")] = 32,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
@@ -139,6 +141,7 @@ def sft(
         evidence_weight=evidence_weight,
         replay_share=replay_share,
         ideal_share=ideal_share,
+        batch_items=batch_items,
     )
     settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
     aligned = None if fresh else run / "alignment"
@@ -146,9 +149,82 @@ def sft(
 
 
 @app.command()
-def grpo() -> None:
-    """Not there yet: reinforcement learning from scene metadata."""
-    _fail(UsageError("train grpo: this stage does not exist yet; sft is the last stage that can be trained"))
+def pretrained(
+    bank: Bank,
+    llm: Annotated[str, typer.Option(help="Language model to adapt: folder, or name on the Hugging Face hub.")],
+    run: RunDir = Path("runs/big"),
+    steps: Annotated[int, typer.Option(min=1, help="Steps; each process makes a batch in every step.")] = 10_000,
+    resume: Resume = False,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters (LoRA).")] = 16,
+    batch_items: Annotated[int, typer.Option(min=1, help="Questions per batch and process.")] = 24,
+    learning_rate: Annotated[float, typer.Option(min=1e-7)] = 2e-4,
+    checkpoint_steps: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
+    seed: Seed = 0,
+) -> None:
+    """Sft with a language model of others; under `accelerate launch` on many devices (training/recipes/big-gpu.sh)."""
+    import os
+    from dataclasses import replace
+
+    try:
+        from earshot.training.models.pretrained import LoraShape
+        from earshot.training.stages import pretrained_sft as stage
+    except ModuleNotFoundError as error:
+        _fail(UsageError(f"train pretrained needs the package {error.name}: pip install 'earshot[train]'"))
+
+    _prepare(1)
+    default = stage.PretrainedSettings(LoraShape(llm, rank, 2 * rank))
+    settings = replace(
+        default,
+        loop=replace(default.loop, steps=steps, learning_rate=learning_rate),
+        mix=replace(default.mix, batch_items=batch_items),
+        checkpoint_steps=checkpoint_steps,
+        seed=seed,
+    )
+    records = _readable(stage.run(run / "sft", bank, settings, resume))
+    if os.environ.get("RANK", "0") == "0":
+        _follow("pretrained", records)
+    else:
+        _drain(records)
+
+
+@app.command()
+def grpo(
+    bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 30.0, steps: Steps = None, resume: Resume = False,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+    start: Annotated[Path | None, typer.Option("--from", help="Checkpoint to begin with.", show_default="RUN/sft")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Feature bank of scenes no stage saw, for the probes.")] = None,
+    learning_rate: Annotated[float, typer.Option(min=1e-7)] = 5e-5,
+    prompts: Annotated[int, typer.Option(min=1, help="Questions per step.")] = 8,
+    group: Annotated[int, typer.Option(min=2, help="Completions sampled for each question.")] = 8,
+    temperature: Annotated[float, typer.Option(min=0.05, help="Of sampling.")] = 1.0,
+    longest: Annotated[int, typer.Option(min=4, help="Tokens of a completion at most.")] = 128,
+    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the divergence from the checkpoint begun with.")] = 0.02,
+    replay_weight: Annotated[float, typer.Option(min=0.0, help="Weight of a batch of sft in every step.")] = 0.2,
+    ideal_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Questions about described scenes.")] = 0.25,
+    probe_items: Annotated[int, typer.Option(min=1, help="Kept questions, answered before, between and after.")] = 150,
+    probe_steps: Annotated[int, typer.Option(min=1, help="Steps between probes.")] = 100,
+) -> None:  # fmt: skip
+    """Reinforce what is right by the truth of the scene: answer, format, evidence (writes rewards.csv, .png, probe.csv)."""
+    from dataclasses import replace
+
+    try:
+        from earshot.training.stages import grpo as stage
+        from earshot.training.stages.grpo_trainer import Sampling
+    except ModuleNotFoundError as error:
+        _fail(UsageError(f"train grpo needs the package {error.name}: pip install 'earshot[train]'"))
+
+    _prepare(threads)
+    default = stage.GrpoSettings()
+    settings = replace(
+        default,
+        loop=replace(
+            default.loop, minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate
+        ),
+        sampling=Sampling(group, prompts, temperature, longest, kl),
+        replay_weight=replay_weight, ideal_share=ideal_share, probe_items=probe_items, probe_steps=probe_steps, seed=seed,
+    )  # fmt: skip
+    records = stage.run(run / "grpo", start or run / "sft", bank, settings, resume, held_out)
+    _follow("grpo", _readable(records))
 
 
 def _checked(precision: str) -> str:
@@ -194,6 +270,15 @@ def _follow(stage: str, records: Iterator[dict[str, float]]) -> None:
     except EarshotError as error:
         _fail(error)
     typer.echo(json.dumps({"stage": stage, **last}))
+
+
+def _drain(records: Iterator[dict[str, float]]) -> None:
+    """Run without a word; the first process speaks for all."""
+    try:
+        for _ in records:
+            pass
+    except EarshotError as error:
+        raise typer.Exit(error.exit_code) from error
 
 
 def _fail(error: EarshotError) -> None:

@@ -28,12 +28,12 @@ class SftSettings:
     loop : LoopSettings
         Schedule.
     mix : AudioMix
-        Batches: a quarter answered without reasoning, a tenth replayed text.
+        Batches; most of them text, from which reasoning is learned, the rest audio.
     seed : int
         Seed of questions (replaces that of `mix`).
     """
 
-    loop: LoopSettings = LoopSettings(minutes=60.0, learning_rate=5e-4)  # noqa: RUF009 - frozen
+    loop: LoopSettings = LoopSettings(minutes=60.0, learning_rate=2e-3)  # noqa: RUF009 - frozen
     mix: AudioMix = AudioMix()  # noqa: RUF009 - frozen
     seed: int = 0
 

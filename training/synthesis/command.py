@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import soundfile
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
 
 from earshot.runtime.errors import InputError, UsageError
-from earshot.training.synthesis.dataset import DataFolders, build_world, scene_seed, write_shards
-from earshot.training.synthesis.render import World, render_scene
+from earshot.training.synthesis.dataset import DataFolders, build_world, write_shards
 from earshot.training.synthesis.scenes import SceneSettings, Split
 
 app = typer.Typer(help="Synthesise binaural scenes with ground truth.")
@@ -23,6 +21,10 @@ DataOption = Annotated[
     typer.Option(help="Folder with events/, hrtf/, brir/, ambient/; without it sounds and heads are made by rule."),
 ]
 CacheOption = Annotated[Path | None, typer.Option(help="Where resampled heads are kept.")]
+RayOption = Annotated[
+    bool,
+    typer.Option("--ray", help="Run on Ray: the cluster of RAY_ADDRESS (OUT on shared storage), or a local one."),
+]
 
 
 def _split(name: str) -> Split:
@@ -34,30 +36,32 @@ def _split(name: str) -> Split:
 
 
 @app.callback(invoke_without_command=True)
-def synth(
-    context: typer.Context,
-    bench: Annotated[bool, typer.Option("--bench", help="Say how many scenes a second a core renders.")] = False,
-    count: Annotated[int, typer.Option(min=1, help="With --bench: scenes to render.")] = 20,
-    data: DataOption = None,
-    cache: CacheOption = None,
-) -> None:
+def synth(context: typer.Context) -> None:
     """Synthesise binaural scenes with ground truth."""
-    if bench:
-        _bench(build_world(DataFolders(data, cache), "train"), count)
-    elif context.invoked_subcommand is None:
+    if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-def _bench(world: World, count: int) -> None:
+@app.command()
+def bench(
+    count: Annotated[int, typer.Option(min=1, help="Scenes of each kind to render.")] = 10,
+    data: DataOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Say how many scenes a second a core renders: static ones, and ones in which everything moves."""
     from earshot.training.synthesis.bench import measure
 
+    world = build_world(DataFolders(data, cache), "train")
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("rendering", total=count)
-        report = measure(world, SceneSettings(), count, lambda: progress.advance(bar))
-    typer.echo(
-        f"{report['scenes_per_second_and_core']:.2f} scenes of {report['duration_s']:.0f} s with {report['sources']} "
-        f"sources per second and core: {report['audio_seconds_per_second_and_core']:.0f} times real time"
-    )
+        bar = progress.add_task("rendering", total=3 * (count + 1))
+        report = measure(world, count, lambda: progress.advance(bar))
+    for kind in ("static", "moving", "mixed"):
+        speed, most = report[kind], report["sources"][kind]
+        sources = f"{most} sources" if isinstance(most, int) else f"{most[0]} to {most[1]} sources"
+        typer.echo(
+            f"{kind:6} {speed['scenes_per_second_and_core']:6.2f} scenes of {report['duration_s']:.0f} s with {sources} "
+            f"per second and core: {speed['audio_seconds_per_second_and_core']:.0f} times real time"
+        )
     typer.echo(json.dumps(report))
 
 
@@ -68,26 +72,29 @@ def scenes(
     data: DataOption = None,
     cache: CacheOption = None,
     split: str = "train",
-    sources: Annotated[int, typer.Option(min=1, max=4)] = 2,
-    duration_s: Annotated[float, typer.Option(min=2.0, max=30.0)] = 8.0,
+    sources: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Sources of a scene (2); with --dynamic the most there are (5).")
+    ] = None,
+    duration_s: Annotated[float | None, typer.Option(min=2.0, max=30.0, help="8; with --dynamic 10.")] = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Sources that walk and drive, a listener who walks and turns, unlabelled sounds, faulty microphones.",
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+    ray: RayOption = False,
 ) -> None:
     """Render mixtures as WAV files; scenes that are there already are kept."""
-    world = build_world(DataFolders(data, cache), _split(split))
-    settings = SceneSettings(duration_s=duration_s, sources=sources)
-    out.mkdir(parents=True, exist_ok=True)
-    done = set()
-    manifest = out / "scenes.jsonl"
-    if manifest.exists():
-        done = {json.loads(line)["id"] for line in manifest.read_text(encoding="utf-8").splitlines()}
-    with manifest.open("a", encoding="utf-8") as file:
-        for number in track(range(count), description="rendering", console=Console(stderr=True)):
-            scene_id = f"{split}-{number:06d}"
-            if scene_id in done:
-                continue
-            rendered = render_scene(world, settings, scene_seed(_split(split), number), scene_id, split)
-            soundfile.write(out / f"{scene_id}.wav", rendered.mixture().T, 16_000, subtype="PCM_16")
-            file.write(json.dumps({**rendered.scene, "audio": f"{scene_id}.wav"}) + "\n")
-            file.flush()
+    from earshot.training.synthesis.scene_files import SceneJob, write_scenes
+    from earshot.training.synthesis.scenes import DynamicSettings
+
+    settings: SceneSettings | DynamicSettings = SceneSettings(duration_s=duration_s or 8.0, sources=sources or 2)
+    if dynamic:
+        settings = DynamicSettings(duration_s=duration_s or 10.0, sources=(1, sources or 5))
+    rendered = write_scenes(SceneJob(DataFolders(data, cache), out, _split(split), settings), count, workers, ray)
+    typer.echo(json.dumps({"folder": str(out), "scenes": count, "rendered": rendered}))
 
 
 @app.command()
@@ -98,10 +105,7 @@ def stems(
     cache: CacheOption = None,
     split: str = "train",
     workers: Annotated[int, typer.Option(min=1)] = 2,
-    ray: Annotated[
-        bool,
-        typer.Option("--ray", help="Run on Ray: the cluster of RAY_ADDRESS (OUT on shared storage), or a local one."),
-    ] = False,
+    ray: RayOption = False,
     scenes_per_shard: Annotated[int, typer.Option(min=1)] = 100,
 ) -> None:
     """Render stem shards for training; finished shards are kept, so a stopped run resumes."""
@@ -128,9 +132,15 @@ def events(
 
 
 @app.command()
-def heads(folder: Annotated[Path, typer.Argument(help="SOFA file, or folder of SOFA files.")]) -> None:
+def heads(
+    folder: Annotated[Path, typer.Argument(help="SOFA file, or folder of SOFA files.")],
+    mend: Annotated[
+        Path | None, typer.Option(help="Write copies of mirrored sets, their receivers exchanged, into this folder.")
+    ] = None,
+) -> None:
     """Check that the directions of measured heads agree with their own interaural delays."""
     from earshot.training.synthesis.heads import inspect_sofa
+    from earshot.training.synthesis.orientation import write_mended
 
     files = [folder] if folder.is_file() else sorted(folder.glob("*.sofa"))
     if not files:
@@ -144,5 +154,8 @@ def heads(folder: Annotated[Path, typer.Argument(help="SOFA file, or folder of S
             typer.echo(f"{error}; NOT USABLE")
             continue
         typer.echo(str(witness))
-        mirrored += [path.name] if witness.mirrored else []
+        if witness.mirrored:
+            mirrored.append(path.name)
+            if mend is not None:
+                typer.echo(f"mended copy: {write_mended(path, mend)}")
     typer.echo(json.dumps({"sets": len(files), "mirrored": mirrored, "unusable": unusable}))

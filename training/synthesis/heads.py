@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ BAND_EDGES_HZ = (700.0, 2800.0)
 SPEED_OF_SOUND_M_S = 343.0
 
 FloatArray = NDArray[np.float32]
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,8 @@ class Head:
 def load_sofa(path: Path, head_id: str | None = None) -> Head:
     """Read a SimpleFreeFieldHRIR file (AES69-2022).
 
-    A set that is mirrored against its own interaural time differences is mended by exchanging its receivers, and named
-    in a warning. (``ReceiverPosition`` is no witness: public sets of the KU100 state the right ear first and hold the
-    left one.)
+    Left and right are judged by the set's own interaural time differences. (``ReceiverPosition`` is no witness: public
+    sets of the KU100 state the right ear first and hold the left one.)
 
     Parameters
     ----------
@@ -78,13 +75,13 @@ def load_sofa(path: Path, head_id: str | None = None) -> Head:
     Raises
     ------
     InputError
-        The file cannot be read, has not two receivers, or its interaural delays do not follow its directions.
+        The file cannot be read, has not two receivers, its interaural delays do not follow its directions, or they
+        follow them mirrored: training on such a set would teach that left is right.
     """
     hrirs, directions = _read_sofa(path)
     witness = inspect_delays(path.name, hrirs, directions, SAMPLE_RATE_HZ)
     if witness.mirrored:
-        logger.warning("%s", witness)
-        hrirs = hrirs[:, ::-1]
+        raise InputError(f"{witness}; leave it out, or write a mended copy: earshot synth heads {path} --mend FOLDER")
     return finish_head(head_id or path.stem, directions, hrirs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class DelayWitness:
 
     def __str__(self) -> str:
         verdict = (
-            "azimuths are MIRRORED against its own interaural time differences; the ears are exchanged"
+            "azimuths are MIRRORED against its own interaural time differences"
             if self.mirrored
             else "azimuths agree with its interaural time differences"
         )
@@ -93,6 +94,28 @@ def itd_azimuth_correlation(hrirs: NDArray[np.floating], directions: NDArray[np.
     if np.std(delay) == 0 or np.std(directions[:, 1]) == 0:
         return 0.0
     return float(np.corrcoef(delay, directions[:, 1])[0, 1])
+
+
+def write_mended(path: Path, folder: Path) -> Path:
+    """Write a copy of a mirrored SOFA file with its receivers exchanged; returns where it is.
+
+    Raises
+    ------
+    InputError
+        The copy would replace the file itself.
+    """
+    import sofar
+
+    target = folder / path.name
+    if target.resolve() == path.resolve():
+        raise InputError(f"{target}: the mended copy would replace the set; give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+    sofa.Data_IR = sofa.Data_IR[:, ::-1].copy()
+    if np.ndim(sofa.Data_Delay) == 2:
+        sofa.Data_Delay = sofa.Data_Delay[:, ::-1].copy()
+    sofar.write_sofa(str(target), sofa)
+    return target
 
 
 def _onset_delays(hrirs: NDArray[np.floating]) -> FloatArray:

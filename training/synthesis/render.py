@@ -90,8 +90,8 @@ def render_scene(world: World, settings: SceneSettings, seed: int, scene_id: str
     for index, key in enumerate(keys):
         source, stems[index] = _render_source(world, settings, room, head, str(key), rng, length)
         sources.append(source)
-    _balance_levels(stems, sources, rng)
-    background, ambience = _background(world, settings, stems, rng)
+    balance_levels(stems, sources, rng)
+    background, ambience = make_background(world, settings.ambience_snr_db, stems, rng)
     scene: Scene = {
         "id": scene_id,
         "seed": seed,
@@ -104,7 +104,7 @@ def render_scene(world: World, settings: SceneSettings, seed: int, scene_id: str
         "ambience": ambience,
         "interferers": [],
     }
-    _to_level(stems, background, rng)
+    to_level(stems, background, rng)
     for source, stem in zip(sources, stems, strict=True):
         source["level_db"] = round(20 * np.log10(active_rms(stem.mean(axis=0)) + 1e-9), 1)
     return RenderedScene(scene, stems, background)
@@ -197,7 +197,7 @@ def _place(
     return direction, settings.distance_m[0]
 
 
-def _balance_levels(stems: FloatArray, sources: list[dict[str, Any]], rng: np.random.Generator) -> None:
+def balance_levels(stems: FloatArray, sources: list[dict[str, Any]], rng: np.random.Generator) -> None:
     """Bring sources that would be inaudible beside the others to within about 10 dB of them."""
     levels = np.array([20 * np.log10(active_rms(stem.mean(axis=0)) + 1e-9) for stem in stems])
     middle = np.median(levels)
@@ -207,17 +207,26 @@ def _balance_levels(stems: FloatArray, sources: list[dict[str, Any]], rng: np.ra
         source["gain_db"] = round(float(target - level), 2)
 
 
-def _background(
-    world: World, settings: SceneSettings, stems: FloatArray, rng: np.random.Generator
+def make_background(
+    world: World,
+    snr_range_db: tuple[float, float],
+    stems: FloatArray,
+    rng: np.random.Generator,
+    *,
+    endless: bool = False,
 ) -> tuple[FloatArray, dict[str, Any]]:
+    """Ambience and microphone noise [2, samples] under stems [sources, 2, samples], and its description.
+
+    With ``endless`` a recording that is too short goes on backwards; without it silence follows.
+    """
     length = stems.shape[-1]
     if world.ambiences and rng.random() < 0.6:
         path = world.ambiences[rng.integers(len(world.ambiences))]
-        noise, kind = _ambience(path, length, rng), path.stem
+        noise, kind = _ambience(path, length, rng, endless), path.stem
     else:
         slope = float(rng.uniform(0, 1.2))
         noise, kind = _coloured_noise(length, slope, rng), f"noise-{slope:.1f}"
-    snr_db = float(rng.uniform(*settings.ambience_snr_db))
+    snr_db = float(rng.uniform(*snr_range_db))
     reference = np.median([active_rms(stem.mean(axis=0)) for stem in stems])
     noise *= reference * 10 ** (-snr_db / 20) / (np.sqrt((noise**2).mean()) + 1e-9)
     hiss = rng.standard_normal((2, length), dtype=np.float32) * np.float32(
@@ -226,7 +235,7 @@ def _background(
     return noise + hiss, {"kind": kind, "snr_db": round(snr_db, 1)}
 
 
-def _ambience(path: Path, length: int, rng: np.random.Generator) -> FloatArray:
+def _ambience(path: Path, length: int, rng: np.random.Generator, endless: bool) -> FloatArray:
     """A stretch of a stereo background; mono ones are decorrelated by taking two different stretches."""
     with soundfile.SoundFile(path) as file:
         total = file.frames
@@ -237,6 +246,8 @@ def _ambience(path: Path, length: int, rng: np.random.Generator) -> FloatArray:
     pair = first.T if first.shape[1] == 2 and rng.random() < 0.5 else np.stack([first[:, 0], second[:, -1]])
     out = np.zeros((2, length), np.float32)
     out[:, : pair.shape[1]] = pair
+    if endless:
+        out[:, pair.shape[1] :] = np.pad(pair, ((0, 0), (0, length - pair.shape[1])), "symmetric")[:, pair.shape[1] :]
     return out
 
 
@@ -249,7 +260,7 @@ def _coloured_noise(length: int, slope: float, rng: np.random.Generator) -> Floa
     return np.fft.irfft(spectrum * frequency ** (-slope / 2), size)[:, :length].astype(np.float32)
 
 
-def _to_level(stems: FloatArray, background: FloatArray, rng: np.random.Generator) -> None:
+def to_level(stems: FloatArray, background: FloatArray, rng: np.random.Generator) -> None:
     """Bring the whole scene to a random recording level without clipping; ear gains differ a little."""
     mixture_peak = float(np.abs(stems.sum(axis=0) + background).max()) + 1e-9
     gain = 10 ** (rng.uniform(-24, -1) / 20) / mixture_peak

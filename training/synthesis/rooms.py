@@ -60,7 +60,7 @@ class Shoebox:
 
     def position(self, direction: NDArray[np.floating], distance_m: float) -> NDArray[np.float64]:
         """Room coordinates of a point seen from the head in unit vector ``direction`` at ``distance_m``."""
-        turned = _rotate(np.asarray(direction, np.float64)[None], self.facing_deg)[0]
+        turned = rotate(np.asarray(direction, np.float64)[None], self.facing_deg)[0]
         return np.asarray(np.asarray(self.listener_m) + distance_m * turned, np.float64)
 
     def contains(self, point_m: NDArray[np.floating], margin_m: float = 0.15) -> bool:
@@ -68,7 +68,7 @@ class Shoebox:
         return bool(np.all(point_m > margin_m) and np.all(point_m < np.asarray(self.size_m) - margin_m))
 
 
-def _rotate(vectors: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+def rotate(vectors: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
     """Rotate [N, 3] vectors counter-clockwise about the vertical axis."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     return np.asarray(vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]), np.float64)
@@ -96,17 +96,17 @@ def shoebox_brir(
         Amplitude 1 / distance for the direct sound; time 0 is emission.
     """
     images, damping = _image_sources(room, room.position(direction, distance_m))
-    offsets = _rotate(images - np.asarray(room.listener_m), -room.facing_deg)
+    offsets = rotate(images - np.asarray(room.listener_m), -room.facing_deg)
     distances = np.maximum(np.linalg.norm(offsets, axis=1), 0.1)
     length = int(SAMPLE_RATE_HZ * min(1.6, max(0.08, 1.05 * max(room.t60_s)) + distance_m / SPEED_OF_SOUND_M_S))
-    early = _sum_images(head, (offsets / distances[:, None]).astype(np.float32), distances, damping, length)
-    return early + _diffuse_tail(room, head, distances, damping, length, rng)
+    early = sum_images(head, (offsets / distances[:, None]).astype(np.float32), distances, damping, length)
+    return early + diffuse_tail(room, coherent_noise(head, length, rng), distances, damping)
 
 
 def free_field_ir(head: Head, direction: FloatArray, distance_m: float) -> FloatArray:
     """Binaural impulse response without a room, float32 [2, n]."""
     length = int(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ) + 256
-    return _sum_images(head, direction[None], np.array([distance_m]), np.ones((3, 1)), length)
+    return sum_images(head, direction[None], np.array([distance_m]), np.ones((3, 1)), length)
 
 
 def _image_sources(room: Shoebox, source_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -126,7 +126,7 @@ def _image_sources(room: Shoebox, source_m: NDArray[np.float64]) -> tuple[NDArra
     return np.asarray(box.sources[0].images).T, damping[rows]
 
 
-def _sum_images(
+def sum_images(
     head: Head,
     directions: FloatArray,
     distances: NDArray[np.float64],
@@ -146,21 +146,31 @@ def _sum_images(
     return np.asarray(np.stack(ears), np.float32)
 
 
-def _diffuse_tail(
-    room: Shoebox,
-    head: Head,
-    distances: NDArray[np.float64],
-    damping: NDArray[np.float64],
-    length: int,
-    rng: np.random.Generator,
+def diffuse_tail(
+    room: Shoebox, noise: FloatArray, distances: NDArray[np.float64], damping: NDArray[np.float64]
 ) -> FloatArray:
-    """Noise that carries the energy the image sources up to ``IMAGE_ORDER`` do not (diffuse-field theory minus images)."""
+    """Noise that carries the energy the image sources up to ``IMAGE_ORDER`` do not (diffuse-field theory minus images).
+
+    Parameters
+    ----------
+    room : Shoebox
+    noise : float32 [3, 2, n]
+        See `coherent_noise`.
+    distances : float [N]
+        Of the images, the source itself first, metres.
+    damping : float [3, N]
+        Amplitude factors of the images.
+
+    Returns
+    -------
+    float32 [2, n]
+    """
+    length = noise.shape[-1]
     volume = float(np.prod(room.size_m))
     hop = 80
     edges = np.arange(0, length + hop, hop)
     time_s = edges[:-1] / SAMPLE_RATE_HZ
     arrival = distances / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ
-    noise = _coherent_noise(head, length, rng)
     tail = np.zeros((2, length), np.float32)
     smooth = np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum()
     for band in range(3):
@@ -174,7 +184,7 @@ def _diffuse_tail(
     return tail
 
 
-def _coherent_noise(head: Head, length: int, rng: np.random.Generator) -> FloatArray:
+def coherent_noise(head: Head, length: int, rng: np.random.Generator) -> FloatArray:
     """Unit-power binaural noise of a diffuse field, split into bands: float32 [3, 2, length]."""
     size = int(2 ** np.ceil(np.log2(length)))
     frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)

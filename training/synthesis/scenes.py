@@ -69,6 +69,53 @@ class SceneSettings:
     heads: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class DynamicSettings:
+    """Ranges of the sampler of dynamic scenes.
+
+    Attributes
+    ----------
+    duration_s : float
+        Length of a scene, seconds.
+    sources : (int, int)
+        Fewest and most labelled sources.
+    overlap : int
+        How many labelled sources sound at the same time, at most.
+    distance_m : (float, float)
+        Log-uniform range of the distance at which a source begins; vehicles go beyond it.
+    t60_s : (float, float)
+        Log-uniform range of reverberation times.
+    outdoor_share, measured_share : float
+        Share of scenes outdoors, and in measured rooms (where nothing moves).
+    moving_share, vehicle_share : float
+        Share of sources that move, and of these (outdoors) that drive.
+    turning_share, walking_share : float
+        Share of scenes in which the listener's head turns, and in which the listener walks.
+    same_class_share : float
+        Share of scenes with two sources of the same class.
+    interferer_share, fault_share : float
+        Share of scenes with one or two unlabelled sounds, and with microphone faults.
+    ambience_snr_db : (float, float)
+        Level of the sources over the background.
+    """
+
+    duration_s: float = 10.0
+    sources: tuple[int, int] = (1, 5)
+    overlap: int = 3
+    distance_m: tuple[float, float] = (0.25, 10.0)
+    t60_s: tuple[float, float] = (0.1, 1.5)
+    outdoor_share: float = 0.25
+    measured_share: float = 0.06
+    moving_share: float = 0.5
+    vehicle_share: float = 0.4
+    turning_share: float = 0.5
+    walking_share: float = 0.25
+    same_class_share: float = 0.15
+    interferer_share: float = 0.3
+    fault_share: float = 0.5
+    ambience_snr_db: tuple[float, float] = (0.0, 30.0)
+
+
 def sample_room(settings: SceneSettings, rng: np.random.Generator) -> dict[str, Any]:
     """Describe a shoebox room with the listener in it, or free field."""
     if rng.random() < settings.free_share:

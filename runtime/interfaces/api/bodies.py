@@ -38,12 +38,34 @@ class CancelCommand(BaseModel):
     id: str | None = Field(default=None, max_length=64)
 
 
+class WatchAddCommand(BaseModel):
+    """Look out for something, for all clients, until it is removed or the listener ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    text: str = Field(min_length=1, max_length=300, description='"when a dog barks behind me"')
+
+
+class WatchListCommand(BaseModel):
+    """Tell what is looked out for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class WatchRemoveCommand(BaseModel):
+    """Look out for something no more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    watch: int = Field(ge=1, description="Number, as `watches` tells it.")
+
+
 class Command(BaseModel):
     """One WebSocket message from a client."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    command: Literal["ask", "cancel"]
+    command: Literal["ask", "cancel", "watch.add", "watch.list", "watch.remove"]
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -99,6 +121,10 @@ class HearingBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     latency_s: float = Field(description="By the algorithm, without the time to compute.")
+    effort: Literal["full", "half", "hearing-only"] = Field(
+        description="What this machine can do now: everything; every second frame; every third, and no answers.",
+    )
+    resting: bool = Field(description="Nothing is to be heard; the encoders rest until something is.")
     processing_p50_s: float
     processing_p95_s: float
     load: float = Field(description="Time to hear re length of the sound; above 1 the listener falls behind.")

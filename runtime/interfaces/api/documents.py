@@ -9,14 +9,17 @@ from importlib import metadata
 from typing import Any
 
 from earshot.runtime.audio.capture import CaptureEvent
+from earshot.runtime.hearing.effort import Effort
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import TrackSnapshot
 from earshot.runtime.interfaces.asking import Timing
 from earshot.runtime.interfaces.telling import place_words
 from earshot.runtime.language.questions import Reply
-from earshot.runtime.listener import Listener, Note
+from earshot.runtime.listener import EffortChange, Listener, Note
 from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.now import Scene, name_of
+from earshot.runtime.scene.watches import WatchRule
+from earshot.runtime.scene.watching import Alert
 
 _TROUBLED = ("starting", "lagging")
 _DOWN = ("idle", "deaf", "reconnecting", "failed", "ended")
@@ -57,6 +60,22 @@ def capture_document(captured: CaptureEvent) -> dict[str, Any]:
     return {"time_s": round(captured.time_s, 1), "state": captured.state.value, "text": captured.text}
 
 
+def effort_document(change: EffortChange) -> dict[str, Any]:
+    """Data of the event effort."""
+    return {"time_s": round(change.time_s, 1), "effort": change.effort.value, "text": change.text}
+
+
+def alert_document(alert: Alert) -> dict[str, Any]:
+    """Data of the event watch."""
+    told = {"time_s": round(alert.time_s, 1), "watch": alert.rule.text, "text": alert.text}
+    return {**told, "track": track_document(alert.track)}
+
+
+def watches_document(watches: dict[int, WatchRule]) -> list[dict[str, Any]]:
+    """What is looked out for."""
+    return [{"watch": number, "text": rule.text, "words": rule.words} for number, rule in watches.items()]
+
+
 def answer_document(id_: str, reply: Reply) -> dict[str, Any]:
     """As `AnswerBody`."""
     matter, answer = reply.matter, reply.answer
@@ -88,14 +107,19 @@ def health_document(listener: Listener, since_s: float) -> dict[str, Any]:
     scene = listener.scene
     last = listener.answering.last
     return {
-        "status": _status(scene),
+        "status": _status(scene, listener.effort),
         "source": listener.name,
         "state": scene.state,
         "state_text": listener.state_text,
         "frames": listener.frames,
         "heard_s": round(listener.heard_s, 1),
         "uptime_s": round(time.monotonic() - since_s, 1),
-        "hearing": {"latency_s": round(Hearing.latency_s, 3), **listener.load_figures().as_dict()},
+        "hearing": {
+            "latency_s": round(Hearing.latency_s, 3),
+            "effort": listener.effort.value,
+            "resting": listener.resting,
+            **listener.load_figures().as_dict(),
+        },
         "answers": {
             "waiting": listener.answering.waiting,
             "answered": listener.answering.answered,
@@ -115,7 +139,8 @@ def version() -> str:
         return "unknown"
 
 
-def _status(scene: Scene) -> str:
+def _status(scene: Scene, effort: Effort) -> str:
     if scene.state in _DOWN:
         return "down"
-    return "degraded" if scene.findings or scene.state in _TROUBLED else "ok"
+    troubled = scene.findings or scene.state in _TROUBLED or effort is not Effort.FULL
+    return "degraded" if troubled else "ok"

@@ -17,9 +17,10 @@ from earshot.runtime.audio.capture import CaptureEvent, CaptureState
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.api import documents
 from earshot.runtime.interfaces.api.settings import Limits
-from earshot.runtime.listener import End, Happening, Listener, Note
+from earshot.runtime.listener import EffortChange, End, Happening, Listener, Note
 from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.now import name_of
+from earshot.runtime.scene.watching import Alert
 
 _BOX = 2048
 _HISTORY_S = 300.0
@@ -195,6 +196,10 @@ class Hub:
             self._hide_if_deaf(happening)
         elif isinstance(happening, Note):
             self._log("note", documents.note_document(happening))
+        elif isinstance(happening, EffortChange):
+            self._log("effort", documents.effort_document(happening))
+        elif isinstance(happening, Alert):
+            self._log("watch", documents.alert_document(happening))
 
     def _hide_if_deaf(self, captured: CaptureEvent) -> None:
         """No source is claimed while no sound arrives."""

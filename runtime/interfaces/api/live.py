@@ -1,7 +1,8 @@
 """The WebSocket side: a snapshot, then events as they happen; commands in between.
 
-Out: `{"event": NAME, "data": {...}}`, the first one `snapshot`. In: `{"command": "ask" | "cancel", "data": {...}}`.
-What a client asks is answered to that client alone; when it leaves, its questions are cancelled.
+Out: `{"event": NAME, "data": {...}}`, the first one `snapshot`. In: `{"command": NAME, "data": {...}}` with ask, cancel,
+watch.add, watch.list or watch.remove. What a client asks is answered to that client alone; when it leaves, its questions
+are cancelled. Watches belong to the listener: every client is told of them, and they stay.
 """
 
 from __future__ import annotations
@@ -20,12 +21,20 @@ from earshot.runtime.errors import EarshotError
 from earshot.runtime.interfaces.api import documents
 from earshot.runtime.interfaces.api.access import SUBPROTOCOL
 from earshot.runtime.interfaces.api.asking import keywords
-from earshot.runtime.interfaces.api.bodies import AskCommand, CancelCommand, Command
+from earshot.runtime.interfaces.api.bodies import (
+    AskCommand,
+    CancelCommand,
+    Command,
+    WatchAddCommand,
+    WatchListCommand,
+    WatchRemoveCommand,
+)
 from earshot.runtime.interfaces.api.http import explained
 from earshot.runtime.interfaces.api.hub import Client, Hub
 from earshot.runtime.interfaces.api.protocols import ABORT
 from earshot.runtime.interfaces.api.rates import TokenBucket
 from earshot.runtime.interfaces.api.settings import Limits
+from earshot.runtime.language.dialogue import Dialogue
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.language.prompt import THINK_END
 from earshot.runtime.language.questions import Question
@@ -104,6 +113,7 @@ class Talk:
         self._rate = TokenBucket(limits.requests_per_s, limits.requests_burst)
         self._numbers = itertools.count(1)
         self._asked: dict[str, Question] = {}
+        self._dialogue = Dialogue()
         self._errors = 0
 
     def take(self, text: str | None) -> None:
@@ -122,12 +132,22 @@ class Talk:
             return
         try:
             command = Command.model_validate_json(text)
-            if command.command == "ask":
-                self._ask(AskCommand.model_validate(command.data))
-            else:
-                self._cancel(CancelCommand.model_validate(command.data))
+            self._obey(command)
         except ValidationError as error:
             self._mistake(explained(error)[1].replace("the body", "the message"))
+
+    def _obey(self, command: Command) -> None:
+        if command.command == "ask":
+            self._ask(AskCommand.model_validate(command.data))
+        elif command.command == "cancel":
+            self._cancel(CancelCommand.model_validate(command.data))
+        elif command.command == "watch.add":
+            self._watch(WatchAddCommand.model_validate(command.data))
+        elif command.command == "watch.remove":
+            self._unwatch(WatchRemoveCommand.model_validate(command.data))
+        else:
+            WatchListCommand.model_validate(command.data)
+            self._tell_watches()
 
     def cancel_all(self) -> None:
         """Nobody waits for the answers any more."""
@@ -142,21 +162,42 @@ class Talk:
         if len(self._asked) >= self._limits.client_questions:
             self._error(f"{self._limits.client_questions} questions are on their way; wait for an answer", id_)
             return
+        asked = keywords(command)
+        if command.choices is None:
+            asked["question"] = self._dialogue.complete(asked["question"])
         try:
             on_text = partial(self._from_thread, self._text, id_, Part())
-            question = self._listener.submit(**keywords(command), on_text=on_text)
+            question = self._listener.submit(**asked, on_text=on_text)
         except EarshotError as error:
             self._error(str(error), id_)
             return
         self._asked[id_] = question
-        self._offer("asked", {"id": id_, "question": command.question})
-        question.future.add_done_callback(lambda _: self._from_thread(self._done, id_, command.question))
+        self._offer("asked", {"id": id_, "question": question.text})
+        question.future.add_done_callback(lambda _: self._from_thread(self._done, id_, question.text))
 
     def _cancel(self, command: CancelCommand) -> None:
         if command.id is None:
             self.cancel_all()
         elif command.id in self._asked:
             self._listener.cancel(self._asked[command.id])
+
+    def _watch(self, command: WatchAddCommand) -> None:
+        try:
+            _, note = self._listener.watch(command.text)
+        except EarshotError as error:
+            self._error(str(error))
+            return
+        self._tell_watches(note)
+
+    def _unwatch(self, command: WatchRemoveCommand) -> None:
+        if self._listener.unwatch(command.watch):
+            self._tell_watches()
+        else:
+            self._error(f"there is no watch {command.watch}; watch.list tells which there are")
+
+    def _tell_watches(self, note: str = "") -> None:
+        watches = documents.watches_document(self._listener.watches)
+        self._offer("watches", {"watches": watches, **({"note": note} if note else {})})
 
     def _from_thread(self, function: Any, *arguments: Any) -> None:
         """Call in the event loop, which may have ended meanwhile."""
@@ -177,6 +218,7 @@ class Talk:
             heard_s = round(reply.matter.end_s, 1)
             document = {"time_s": heard_s, "question": text, **documents.answer_document(id_, reply)}
             self._offer("answer", document)
+            self._dialogue.answered(text, reply.answer.text)
         elif isinstance(error, CancelledError):
             self._offer("cancelled", {"id": id_})
         else:

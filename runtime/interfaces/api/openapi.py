@@ -19,13 +19,14 @@ _ERRORS = {
     415: "Not application/json.",
     422: "A body, parameter or recording that cannot be used.",
     429: "Too many requests.",
-    503: "Too many questions wait, or the listener is being closed.",
+    503: "Too many questions wait, this machine is too busy with hearing, or the listener is being closed.",
     504: "No answer in time.",
 }
 _LIVE = (
-    "WebSocket. Server: `{event, data}`, first `snapshot`, then scene, new, moved, ended, capture, note, health, end, and to "
-    "whoever asked: asked, text, answer, cancelled, error. Client: `{command, data}` with ask (question, choices?, think?, "
-    "id?) and cancel (id?). Browsers show the token as subprotocol `earshot.token.` + base64url, beside `earshot`."
+    "WebSocket. Server: `{event, data}`, first `snapshot`, then scene, new, moved, ended, capture, note, effort, watch (one "
+    "has fired), health, end, and to whoever asked: asked, text, answer, cancelled, watches, error. Client: `{command, data}` "
+    "with ask (question, choices?, think?, id?; a follow-up like 'and how far?' is completed, `asked` tells to what), cancel "
+    "(id?), watch.add (text), watch.list and watch.remove (watch). Browsers show the token as subprotocol `earshot.token.` + base64url, beside `earshot`."
 )
 
 
@@ -61,7 +62,12 @@ def _paths() -> dict[str, Any]:
         "/api/health": {"get": _operation("health", "Whether it hears.", "HealthBody", (401, 403, 429))},
         "/api/ask": {
             "post": {
-                **_operation("ask", "Ask about the last 10 seconds.", "AnswerBody", (*ask_errors, 415)),
+                **_operation(
+                    "ask",
+                    "Ask about the last 10 seconds, or about the past if it is remembered.",
+                    "AnswerBody",
+                    (*ask_errors, 415),
+                ),
                 "requestBody": now,
             }
         },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_module
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +15,16 @@ from rich.console import Console
 
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.bundle.builtin import verified_bundle
+from earshot.runtime.bundle.manifest import Manifest
 from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.hearing.features import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from earshot.runtime.interfaces import profile_added, profile_tables
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.measure import Samples
 from earshot.runtime.interfaces.profile_added import BOARDS
+from earshot.runtime.interfaces.profile_cold import cold_start_s
 from earshot.runtime.interfaces.profile_compare import compare as compare_documents
-from earshot.runtime.interfaces.profile_compare import other_machine, read_document
+from earshot.runtime.interfaces.profile_compare import other_bundle, other_machine, read_document
 from earshot.runtime.interfaces.profile_plot import check_plot, save_plot
 from earshot.runtime.interfaces.profile_runs import REPEATS, Document, Plan, processor_name, profile_host
 from earshot.runtime.interfaces.profile_suggest import processor_flags
@@ -35,7 +39,9 @@ def profile(
     bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
     board: Annotated[str, typer.Option(help=f"One of {', '.join(BOARDS)}; estimated unless it is this one.")] = "host",
     repeat: Annotated[int, typer.Option(help="Whole runs; figures are their medians.", min=1)] = REPEATS,
-    threads: Annotated[str, typer.Option(help="Thread counts to sweep, as 1,2,4.")] = "",
+    threads: Annotated[
+        str, typer.Option(help="Thread counts to sweep, as 1,2,4; --suggest sweeps up to four by itself.")
+    ] = "",
     compare: Annotated[Path | None, typer.Option(help="Earlier output; marks what changed beyond noise.")] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="Say which settings this machine can hold.")] = False,
     alternatives: Annotated[bool, typer.Option("--alternatives", help="Time what one would take instead.")] = False,
@@ -51,7 +57,9 @@ def profile(
         check_plot(plot)
     samples = read_samples(audio) if audio else make_noise(NOISE_S)
     if profile_added.is_here(board, processor_name()):
-        document = _measured(board, bundle, samples, Plan(repeat, counts), alternatives)
+        swept = counts or (default_threads(os.cpu_count() or 1) if suggest else ())
+        plan = Plan(lambda: cold_start_s(bundle), repeat, swept)
+        document = _measured(board, bundle, samples, plan, alternatives)
     else:
         _refuse_for_estimates(board, {"--compare": compare, "--suggest": suggest, "--alternatives": alternatives})
         document = profile_added.estimate(board, verified_bundle(bundle)[0], samples)
@@ -67,10 +75,24 @@ def profile(
 
 
 def _measured(board: str, bundle: Path | None, samples: Samples, plan: Plan, with_others: bool) -> Document:
-    document = {"board": board, "kind": "measured", **profile_host(lambda: open_encoders(bundle), samples, plan)}
+    directory, manifest = verified_bundle(bundle)
+    document = {"board": board, "kind": "measured", "bundle": _named(manifest)}
+    document |= profile_host(lambda: open_encoders(bundle), samples, plan)
     if with_others:
-        document["alternatives"] = profile_added.alternatives(verified_bundle(bundle)[0], samples)
+        document["alternatives"] = profile_added.alternatives(directory, samples)
     return document
+
+
+def _named(manifest: Manifest) -> Document:
+    """Which model the figures belong to; the fingerprint is that of its files."""
+    files = "".join(manifest.files[name].sha256 for name in sorted(manifest.files))
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "llm": manifest.llm.quantization,
+        "size_mb": round(sum(entry.size for entry in manifest.files.values()) / 1e6, 2),
+        "fingerprint": hashlib.sha256(files.encode()).hexdigest()[:16],
+    }
 
 
 def _refuse_for_estimates(board: str, given: dict[str, Any]) -> None:
@@ -83,7 +105,7 @@ def _refuse_for_estimates(board: str, given: dict[str, Any]) -> None:
 def _comparison(old: Document, new: Document) -> Document:
     changes = compare_documents(old, new)
     return {
-        "warning": other_machine(old, new),
+        "warning": "; ".join(filter(None, (other_machine(old, new), other_bundle(old, new)))) or None,
         "changes": [asdict(change) for change in changes],
         "regressions": [change.name for change in changes if change.verdict == "regression"],
     }
@@ -116,6 +138,11 @@ def read_threads(text: str) -> tuple[int, ...]:
     if any(not 1 <= count <= MAX_THREADS for count in counts):
         raise UsageError(f"--threads {text}: each must be from 1 to {MAX_THREADS}")
     return tuple(sorted(set(counts)))
+
+
+def default_threads(cores: int) -> tuple[int, ...]:
+    """Thread counts that advice needs: up to four, for more bring nothing to a model this small."""
+    return tuple(range(1, min(cores, 4) + 1))
 
 
 def read_samples(audio: Path) -> Samples:

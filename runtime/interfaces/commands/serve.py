@@ -11,6 +11,7 @@ from earshot.runtime.interfaces.commands.listen import source_spec
 from earshot.runtime.interfaces.config import read_config
 from earshot.runtime.interfaces.sources import open_source
 from earshot.runtime.interfaces.web_extra import require_web, serve_source
+from earshot.runtime.scene.memory import default_memory_path
 
 
 def serve(
@@ -27,6 +28,12 @@ def serve(
         str | None,
         typer.Option(envvar="EARSHOT_TOKEN", show_envvar=True, help="What clients must show."),
     ] = None,
+    remember: Annotated[
+        bool, typer.Option("--remember", help="Keep what happens on disk (never sound), to be asked about the past.")
+    ] = False,
+    memory: Annotated[
+        Path | None, typer.Option(help="File to remember in, see 'earshot memory'; goes with --remember.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
 ) -> None:
     """Serve scene, events and answers over HTTP and WebSocket, and the web radar."""
@@ -39,6 +46,7 @@ def serve(
         what="'serve'",
         bundle=bundle or settings.bundle,
         think=settings.think if think is None else think,
+        memory=(memory or default_memory_path()) if remember or memory else None,
         host=host,
         port=port,
         token=token,

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from earshot.runtime.audio.capture import Reporting
-from earshot.runtime.audio.health import ChannelHealth
+from earshot.runtime.audio.capture import CaptureEvent, Reporting
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import UsageError
+from earshot.runtime.happenings import EffortChange, Happening, Note
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.interfaces.alerting import (
     AlertTeller,
     JsonAlerts,
@@ -25,9 +24,10 @@ from earshot.runtime.interfaces.commands.listen import source_spec
 from earshot.runtime.interfaces.config import read_config
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.sources import open_source
+from earshot.runtime.loop import HearingLoop
 from earshot.runtime.scene.watch_language import WORKS, compile_watch
 from earshot.runtime.scene.watches import WatchRule, read_rules, rules_to_toml
-from earshot.runtime.scene.watching import Watcher
+from earshot.runtime.scene.watching import Alert, Watcher
 
 
 def watch(
@@ -109,19 +109,19 @@ def keep_watch(source: AudioSource, encoders: Encoders, watcher: Watcher, teller
     EarshotError
         When the source fails.
     """
-    hearing, health = Hearing(encoders), ChannelHealth()
+
+    def tell(happening: Happening) -> None:
+        if isinstance(happening, Alert):
+            teller.alert(happening)
+        elif isinstance(happening, CaptureEvent):
+            teller.note(f"{happening.state.value}: {happening.text}", happening.time_s)
+        elif isinstance(happening, (Note, EffortChange)):
+            teller.note(happening.text, happening.time_s)
+
     if isinstance(source, Reporting):
-        source.on_event = lambda event: teller.note(f"{event.state.value}: {event.text}", event.time_s)
-    heard_s = 0.0
+        source.on_event = tell
+    loop = HearingLoop(encoders, tell, watcher)
     with source:
-        for chunk in source:
-            heard_s = chunk.end_s
-            for finding in health.process(chunk):
-                teller.note(finding.text, heard_s)
-            for snapshot in hearing.process(chunk):
-                for alert in watcher.process(snapshot):
-                    teller.alert(alert)
-    for finding in health.flush():
-        teller.note(finding.text, heard_s)
+        loop.run(source)
     if watcher.quieted or watcher.limited:
-        teller.note(f"held back: {watcher.quieted} in quiet hours, {watcher.limited} beyond the rate", heard_s)
+        teller.note(f"held back: {watcher.quieted} in quiet hours, {watcher.limited} beyond the rate", loop.heard_s)

@@ -94,3 +94,16 @@ def test_two_threads_lose_nothing_when_the_reader_keeps_up() -> None:
         parts.append(ring.read(997, timeout_s=1.0)[1])
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), ramp(0, 40_000))
     assert ring.dropped_samples == 0
+
+
+def test_a_reader_that_wants_a_block_is_not_given_its_parts() -> None:
+    ring = RingBuffer(100)
+    ring.write(ramp(0, 10))
+    threading.Timer(0.05, lambda: ring.write(ramp(10, 10))).start()
+    assert ring.read(100, timeout_s=30.0, at_least=20)[1].shape == (2, 20)
+    ring.write(ramp(20, 5))
+    assert ring.read(100, timeout_s=0.01, at_least=20)[1].shape == (2, 5), "the time is up"
+    threading.Timer(0.05, ring.close).start()
+    assert ring.read(100, timeout_s=None, at_least=20)[1].shape == (2, 0)
+    ring.write(ramp(25, 200))
+    assert ring.read(100, timeout_s=None, at_least=500)[1].shape == (2, 100), "more than fits is never waited for"

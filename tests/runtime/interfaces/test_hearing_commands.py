@@ -12,13 +12,13 @@ import pytest
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.demo import demo
-from earshot.runtime.interfaces.commands.listen import Conversation, listen
+from earshot.runtime.interfaces.commands.listen import listen
 from earshot.runtime.interfaces.commands.profile import profile
 from earshot.runtime.interfaces.commands.track import TrackFormat, track
-from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.telling import JsonTeller
 from earshot.runtime.labels import load_labels
-from earshot.runtime.language.answerer import Answerer
+from earshot.runtime.listener import Listener
 from tests.runtime.tiny_bundle import HIGH_CLASS, LOW_CLASS, MIDDLE_CLASS
 
 CLASSES = {LOW_CLASS, MIDDLE_CLASS, HIGH_CLASS}
@@ -67,15 +67,9 @@ def test_track_refuses_a_place_it_cannot_write(whole_bundle: Path, recording: Pa
 
 
 def converse(bundle: Path, recording: Path, questions: list[str]) -> list[dict]:
-    directory, encoders = open_encoders(bundle)
-    answerer = Answerer(directory)
-    answerer.load()
     target = io.StringIO()
-    try:
-        source = FileSource(recording, pace="real", speed=20.0)
-        Conversation(encoders, answerer, JsonTeller(target)).run(source, questions)
-    finally:
-        answerer.close()
+    listener = Listener(FileSource(recording, pace="real", speed=20.0), bundle=bundle)
+    Conversation(listener, JsonTeller(target)).run(questions)
     return [json.loads(line) for line in target.getvalue().splitlines()]
 
 

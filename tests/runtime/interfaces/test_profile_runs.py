@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from earshot.runtime.errors import InputError, UsageError
-from earshot.runtime.interfaces.commands.profile import make_noise, profile, read_samples, read_threads
+from earshot.runtime.errors import BundleError, InputError, UsageError
+from earshot.runtime.interfaces.commands.profile import default_threads, make_noise, profile, read_samples, read_threads
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.profile_added import estimate, is_here, load_added
-from earshot.runtime.interfaces.profile_compare import compare, judge, other_machine, read_document
+from earshot.runtime.interfaces.profile_cold import cold_start_s
+from earshot.runtime.interfaces.profile_compare import compare, judge, other_bundle, other_machine, read_document
 from earshot.runtime.interfaces.profile_runs import (
     ThreadedEncoders,
     busy_notes,
@@ -64,6 +65,32 @@ def test_the_document_has_percentiles_in_order_deadlines_memory_and_all_runs(wri
     assert {len(values) for name, values in document["runs"].items() if name != "peak_memory_mb"} == {2}
     assert [run["threads"] for run in document["threads"]] == [1]
     assert [hop["hop_ms"] for hop in document["hop_sweep"]] == [40.0, 80.0, 160.0, 320.0]
+
+
+def test_every_cold_start_is_a_process_of_its_own(written: dict[str, Any]) -> None:
+    """A process that has loaded everything before would start in no time; this one is older than that."""
+    document = written["document"]
+    assert len(document["runs"]["cold_start_s"]) == 2
+    assert min(document["runs"]["cold_start_s"]) > document["load_s"] / 2
+    assert document["cold_start_s"] == pytest.approx(np.median(document["runs"]["cold_start_s"]), abs=1e-3)
+
+
+def test_a_start_that_fails_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="could not load"):
+        cold_start_s(tmp_path)
+
+
+def test_other_models_are_warned_of(written: dict[str, Any]) -> None:
+    here = written["document"]
+    there = {**here, "bundle": {**here["bundle"], "llm": "Q4_K_M", "fingerprint": "0"}}
+    assert other_bundle(here, here) is None
+    assert "different models" in str(other_bundle(here, there)) and "Q4_K_M" in str(other_bundle(here, there))
+    assert other_bundle({}, here) is None, "documents of older versions do not say"
+
+
+def test_advice_sweeps_threads_by_itself() -> None:
+    assert default_threads(2) == (1, 2)
+    assert default_threads(16) == (1, 2, 3, 4)
 
 
 def test_a_median_is_that_of_its_runs(written: dict[str, Any]) -> None:

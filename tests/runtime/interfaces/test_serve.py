@@ -72,7 +72,6 @@ def test_without_the_extra_one_line_names_it(
         (["serve", "--host", "0.0.0.0"], "EARSHOT_TOKEN"),
         (["serve", "--token", "short"], "at least 16"),
         (["serve", "--host", "256.1.1.1", "--token", "x" * 16], "cannot listen there"),
-        (["listen", "--ui", "web", "--remember"], "does not remember"),
     ],
 )
 def test_what_is_unsafe_or_impossible_is_refused_before_anything_is_loaded(

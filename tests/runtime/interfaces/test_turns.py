@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from earshot.runtime.audio.file import FileSource
-from earshot.runtime.interfaces.commands.listen import Conversation
-from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.telling import JsonTeller
 from earshot.runtime.interfaces.turns import Turns
-from earshot.runtime.language.answerer import Answerer
 from earshot.runtime.language.llm import CancelledError
+from earshot.runtime.listener import Listener
 
 
 class Typist(JsonTeller):
@@ -40,16 +39,10 @@ class Typist(JsonTeller):
 
 
 def converse(bundle: Path, recording: Path, first: list[str], then: list[str]) -> list[dict]:
-    directory, encoders = open_encoders(bundle)
-    answerer = Answerer(directory)
-    answerer.load()
     target = io.StringIO()
     teller = Typist(target, first, then)
-    try:
-        source = FileSource(recording, pace="real", speed=4.0)
-        Conversation(encoders, answerer, teller, think=False).run(source, teller.lines())
-    finally:
-        answerer.close()
+    listener = Listener(FileSource(recording, pace="real", speed=4.0), bundle=bundle, think=False)
+    Conversation(listener, teller, think=False).run(teller.lines())
     return [json.loads(line) for line in target.getvalue().splitlines()]
 
 

@@ -105,7 +105,7 @@ def test_questions_of_whoever_leaves_are_cancelled(served: Served) -> None:
         ("{", "no json"),
         ("[]", "an object"),
         ("null", "an object"),
-        ('{"command":"format"}', "'ask' or 'cancel'"),
+        ('{"command":"format"}', "'ask', 'cancel', 'watch.add'"),
         ('{"command":"ask"}', "question: field required"),
         ('{"command":"ask","data":{"question":""}}', "at least 1"),
         ('{"command":"ask","data":{"question":"x","choices":["one"]}}', "at least 2"),

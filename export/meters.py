@@ -1,0 +1,61 @@
+"""What a step of an encoder costs: processor time here, or instructions of a board's core under emulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.export.choose import ENCODERS, Costs, Meter
+from earshot.export.quantize import Steps, stream
+from earshot.export.targets import HOST_BOARDS
+from earshot.runtime.interfaces import profile_added
+
+ROUNDS = 5
+TIMED_STEPS = 100
+
+
+def meter_for(board: str, steps: Mapping[str, Steps], samples: NDArray[np.float32]) -> Meter:
+    """How to find out the costs for a board.
+
+    Parameters
+    ----------
+    board : str
+    steps : mapping
+        Inputs of each encoder.
+    samples : ndarray, float32 [2, n]
+        At 16 kHz; what the emulated board hears.
+    """
+    if board in HOST_BOARDS:
+        return lambda floats, int8: time_here(floats, int8, steps)
+    return lambda floats, int8: count_there(board, floats, int8, samples)
+
+
+def time_here(floats: Path, int8: Path, steps: Mapping[str, Steps]) -> Costs:
+    """Milliseconds of processor time of a step, both by turns, the best of a few rounds.
+
+    Other programs can only make a time longer.
+    """
+    best: dict[tuple[Path, str], float] = {}
+    for _ in range(ROUNDS):
+        for folder in (floats, int8):
+            for name in ENCODERS:
+                _, ms = stream(folder / f"{name}.onnx", steps[name][:TIMED_STEPS])
+                best[folder, name] = min(ms, best.get((folder, name), np.inf))
+    return Costs({n: best[floats, n] for n in ENCODERS}, {n: best[int8, n] for n in ENCODERS}, "ms")
+
+
+def count_there(board: str, floats: Path, int8: Path, samples: NDArray[np.float32]) -> Costs | None:
+    """Instructions of a step on the board's core; None where no emulator is set up."""
+    try:
+        counted = [_instructions(profile_added.estimate(board, folder, samples)) for folder in (floats, int8)]
+    except profile_added.NotSetUpError:
+        return None
+    return Costs(counted[0], counted[1], "instructions")
+
+
+def _instructions(document: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(document["stages"][name]["instructions"]) for name in ENCODERS}

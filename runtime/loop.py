@@ -1,0 +1,131 @@
+"""The one loop that hears live: chunks of a source in, everything that happens out.
+
+`earshot listen`, `earshot watch`, `earshot serve` and the Python interface all hear through it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from earshot.runtime.audio.health import ChannelHealth
+from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk, AudioSource
+from earshot.runtime.happenings import EffortChange, Note, OnHappening
+from earshot.runtime.hearing.effort import Effort, EffortKeeper, EffortSettings, effort_for
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.load import LoadMeter
+from earshot.runtime.hearing.tracks import SceneSnapshot
+from earshot.runtime.interfaces.selftest import realtime_factor
+from earshot.runtime.scene.changes import ChangeDetector
+from earshot.runtime.scene.watching import Watcher
+
+_TEST_S = 1.0
+
+
+class HearingLoop:
+    """Hears one source from its beginning to its end.
+
+    Parameters
+    ----------
+    encoders : Encoders
+        Loaded.
+    tell : callable
+        Called with everything that happens but `End`, in the thread of `run`.
+    watcher : Watcher, optional
+        What is looked out for.
+    effort_settings : EffortSettings, optional
+        When less is done on a machine that is too slow.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders,
+        tell: OnHappening,
+        watcher: Watcher | None = None,
+        effort_settings: EffortSettings | None = None,
+    ) -> None:
+        self._encoders = encoders
+        self._tell = tell
+        self._watcher = watcher or Watcher(())
+        self._changes, self._health = ChangeDetector(), ChannelHealth()
+        self._effort_settings = effort_settings
+        self._keeper = EffortKeeper(settings=effort_settings)
+        self._live = False
+        self.hearing = Hearing(encoders)
+        self.meter = LoadMeter()
+        self.latest = SceneSnapshot(0.0, ())
+        self.findings: tuple[str, ...] = ()
+        self.heard_samples = 0
+
+    @property
+    def effort(self) -> Effort:
+        """What this machine can do at the moment."""
+        return self._keeper.effort
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of sound heard so far."""
+        return self.heard_samples / SAMPLE_RATE_HZ
+
+    def run(self, source: AudioSource) -> None:
+        """Hear until the source ends.
+
+        Parameters
+        ----------
+        source : AudioSource
+            Open. One of no known length is live: it does not wait, so that less is done when the machine is too slow.
+
+        Raises
+        ------
+        EarshotError
+            When the source fails on the way. What sounded until then has been told to have ended.
+        """
+        self._live = source.duration_s is None
+        try:
+            if self._live:
+                self._begin_with(effort_for(realtime_factor(self._encoders, _TEST_S)))
+            for chunk in source:
+                self._take(chunk)
+            for finding in self._health.flush():
+                self._tell(Note(finding.text, self.heard_s))
+        finally:
+            for change in self._changes.flush():
+                self._tell(change)
+
+    def _begin_with(self, effort: Effort) -> None:
+        self._keeper = EffortKeeper(effort, self._effort_settings)
+        if effort is not Effort.FULL:
+            self._enter(effort, 0.0)
+
+    def _enter(self, effort: Effort, time_s: float) -> None:
+        self.hearing.stride = effort.stride
+        self._tell(EffortChange(effort, time_s))
+
+    def _take(self, chunk: AudioChunk) -> None:
+        began_s = time.perf_counter()
+        findings = self._health.process(chunk)
+        snapshots = self.hearing.process(chunk)
+        self._measure(time.perf_counter() - began_s, chunk)
+        self.findings = tuple(finding.text for finding in self._health.active)
+        for finding in findings:
+            self._tell(Note(finding.text, chunk.end_s))
+        for snapshot in snapshots:
+            self._tell_scene(snapshot)
+        self.heard_samples += chunk.samples.shape[1]
+
+    def _measure(self, took_s: float, chunk: AudioChunk) -> None:
+        audio_s = chunk.samples.shape[1] / SAMPLE_RATE_HZ
+        self.meter.add(took_s, audio_s)
+        if not self._live or self.hearing.resting:  # silence is no proof that the machine has become faster
+            return
+        effort = self._keeper.process(took_s, audio_s)
+        if effort is not None:
+            self._enter(effort, chunk.end_s)
+
+    def _tell_scene(self, snapshot: SceneSnapshot) -> None:
+        self.latest = snapshot
+        self._tell(snapshot)
+        for change in self._changes.process(snapshot):
+            self._tell(change)
+        for alert in self._watcher.process(snapshot):
+            self._tell(alert)

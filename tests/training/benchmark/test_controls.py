@@ -1,0 +1,112 @@
+"""Controls change what they should and nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earshot.runtime.hearing.objects import projector_inputs
+from earshot.runtime.hearing.slots import CLASSES, SLOTS
+from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_LAYOUT, SLOT_WIDTH, Tokens
+from earshot.training.benchmark.controls import (
+    mirrored_item,
+    mirrored_text,
+    rotated_item,
+    without_semantic,
+    without_spatial,
+)
+from earshot.training.questions.generate import generate_items, make_item, tasks_of
+from earshot.training.questions.items import Item
+from earshot.training.questions.phrasing import all_phrasings
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.view import view_scene
+from earshot.training.stages.bank import mirrored
+
+
+def items_of(seed: int) -> list[Item]:
+    rng = random.Random(seed)
+    return [i for i in generate_items(sample_scene(rng), rng, 6, split="paraphrase") if i.choices]
+
+
+def test_only_phrasings_about_the_left_have_sides() -> None:
+    for name, texts in all_phrasings().items():
+        for text in texts:
+            assert (mirrored_text(text) != text) == name.startswith("further_left"), text
+            assert mirrored_text(mirrored_text(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["With the dog gone, what's left?", "Am I right that it is near?", "the dog is near, right?", "what is left"],
+)
+def test_words_that_are_no_sides_stay(text: str) -> None:
+    assert mirrored_text(text) == text
+
+
+def test_a_side_before_a_question_tag_is_exchanged() -> None:
+    assert mirrored_text("The dog is on my right, right?") == "The dog is on my left, right?"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_mirrored_question_about_the_mirrored_scene_has_the_same_answer(seed: int) -> None:
+    """The task itself, asked about the exchanged ears with the same random numbers, draws the mirrored options."""
+    scene = sample_scene(random.Random(seed), "x")
+    task = random.Random(seed).choice([t for t in tasks_of("L2") + tasks_of("L1") if t.name in ("where", "binding")])
+    straight, swapped = (
+        make_item(task, "choice", view_scene(s), random.Random(seed), None, "paraphrase")
+        for s in (scene, mirrored(scene))
+    )
+    if straight is None or swapped is None:
+        return
+    mirror = mirrored_item(straight)
+    right = (mirror.choices or ())[mirror.choice or 0]
+    assert right == (swapped.choices or ())[swapped.choice or 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(-5, 9))
+def test_rotated_options_are_the_same_and_the_right_one_stays_right(seed: int, steps: int) -> None:
+    for item in items_of(seed):
+        turned = rotated_item(item, steps)
+        assert (turned.choices or ())[turned.choice or 0] == (item.choices or ())[item.choice or 0]
+        assert sorted(turned.choices or ()) == sorted(item.choices or ())
+        assert rotated_item(turned, -steps) == item
+
+
+def test_four_rotations_put_the_right_option_on_every_letter() -> None:
+    item = next(i for seed in range(20) for i in items_of(seed))
+    assert {rotated_item(item, steps).choice for steps in range(4)} == {0, 1, 2, 3}
+
+
+def some_tokens() -> Tokens:
+    rng = np.random.default_rng(0)
+    slots = rng.random((6, SLOTS, SLOT_WIDTH)).astype(np.float32)
+    slots[..., SLOT_LAYOUT["label"]] = 0
+    slots[:, 0, 7] = slots[:, 1, 20] = 1
+    semantic, scene = (rng.random((6, width)).astype(np.float32) for width in (SEMANTIC_WIDTH, SCENE_WIDTH))
+    return Tokens(semantic, scene, slots)
+
+
+def test_zeroed_semantics_keep_places_and_times() -> None:
+    inputs = projector_inputs(some_tokens())
+    zeroed = without_semantic(inputs)
+    assert not zeroed.semantic.any()
+    assert not zeroed.objects[:, : 2 * CLASSES].any()
+    assert np.array_equal(zeroed.objects[:, 2 * CLASSES :], inputs.objects[:, 2 * CLASSES :])
+    assert np.array_equal(zeroed.scene, inputs.scene)
+    assert inputs.semantic.any(), "the inputs themselves are left alone"
+
+
+def test_zeroed_places_keep_what_sounds_and_when() -> None:
+    tokens = some_tokens()
+    zeroed = without_spatial(tokens)
+    assert not zeroed.slots[..., SLOT_LAYOUT["where"]].any()
+    assert not zeroed.scene.any()
+    assert np.array_equal(zeroed.semantic, tokens.semantic)
+    for part in ("label", "activity"):
+        assert np.array_equal(zeroed.slots[..., SLOT_LAYOUT[part]], tokens.slots[..., SLOT_LAYOUT[part]])

@@ -1,0 +1,138 @@
+"""A bundle as the one examined: hears every clip once, answers all probes about it; in one process or several."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.objects import projector_inputs
+from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.language.answerer import Answerer
+from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
+from earshot.training.benchmark.asa_probes import ROTATIONS, STRAIGHT, Probe, Treatment
+from earshot.training.benchmark.controls import without_semantic, without_spatial
+from earshot.training.synthesis.dataset import open_shards
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip and everything that is asked about its audio."""
+
+    clip: AsaClip
+    probes: tuple[Probe, ...]
+
+
+class Examinee:
+    """A loaded bundle, asked about clips.
+
+    Parameters
+    ----------
+    bundle : Path or None
+        None for the built-in one.
+    data : Path
+        Stems that the clips are mixed from.
+    think : bool
+        Whether it writes its evidence before it answers.
+
+    Raises
+    ------
+    BundleError
+        The bundle is missing or refused.
+    """
+
+    def __init__(self, bundle: Path | None, data: Path, think: bool = True) -> None:
+        directory, self._encoders = open_encoders(bundle)
+        self._answerer = Answerer(directory)
+        self._answerer.load()
+        self._shards = open_shards(data)
+        self._think = think
+
+    def answer(self, job: Job) -> list[Line]:
+        """Answer lines (``id``, ``answer``, ``choice``, ``reasoning``) of a clip's probes.
+
+        A rotation is asked only as long as the option was the right one before: all rotations must be right to count.
+        """
+        tokens: dict[bool, Tokens] = {}
+        audio = to_float(mix(self._shards, job.clip))
+        failed: set[str] = set()
+        lines: list[Line] = []
+        for probe in sorted(job.probes, key=_order):
+            if probe.condition in ROTATIONS and probe.base in failed:
+                continue
+            if probe.treatment != "nothing" and probe.swapped not in tokens:
+                tokens[probe.swapped] = self._hear(audio[::-1] if probe.swapped else audio)
+            line = self._ask(probe, self._embed(tokens.get(probe.swapped), probe.treatment))
+            if probe.condition in (STRAIGHT, *ROTATIONS) and line["choice"] != probe.item.choice:
+                failed.add(probe.base)
+            lines.append(line)
+        return lines
+
+    def _hear(self, audio: NDArray[np.float32]) -> Tokens:
+        hearing = Hearing(self._encoders)
+        hearing.process(AudioChunk(np.ascontiguousarray(audio), 0))
+        return hearing.window().tokens
+
+    def _embed(self, tokens: Tokens | None, treatment: Treatment) -> NDArray[np.float32]:
+        if tokens is None or treatment == "nothing":
+            return np.zeros((0, self._encoders.embedding_width), np.float32)
+        if treatment == "no_where":
+            return self._encoders.project(without_spatial(tokens))
+        if treatment == "no_what" and len(tokens):
+            return self._encoders.project_inputs(without_semantic(projector_inputs(tokens)))
+        return self._encoders.project(tokens)
+
+    def _ask(self, probe: Probe, embeddings: NDArray[np.float32]) -> Line:
+        choices = None if probe.item.choices is None else list(probe.item.choices)
+        answer = self._answerer.answer(probe.item.question, embeddings, choices, self._think)
+        return {"id": probe.item.id, "answer": answer.text, "choice": answer.choice, "reasoning": answer.reasoning}
+
+
+def jobs_of(probes: Sequence[Probe], clips: Sequence[AsaClip]) -> list[Job]:
+    """Probes gathered by what is heard."""
+    by_clip: dict[str, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        by_clip[probe.clip].append(probe)
+    return [Job(clip, tuple(by_clip[clip.id])) for clip in clips if clip.id in by_clip]
+
+
+def examine(
+    jobs: Sequence[Job], bundle: Path | None, data: Path, think: bool = True, workers: int = 1
+) -> Iterator[list[Line]]:
+    """Answers of one job after the other, in the order of the jobs, however many processes work on them."""
+    if workers == 1:
+        yield from map(Examinee(bundle, data, think).answer, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open, (bundle, data, think)) as pool:
+        yield from pool.map(_answer, jobs)
+
+
+_EXAMINEE: list[Examinee] = []
+"""Of a worker process."""
+
+
+def _open(bundle: Path | None, data: Path, think: bool) -> None:
+    _EXAMINEE[:] = [Examinee(bundle, data, think)]
+
+
+def _answer(job: Job) -> list[Line]:
+    return _EXAMINEE[0].answer(job)
+
+
+def _order(probe: Probe) -> tuple[bool, str, int]:
+    """Probes with the same audio tokens follow each other (the language model keeps them), straight before rotations."""
+    rank = (STRAIGHT, *ROTATIONS).index(probe.condition) if probe.condition in (STRAIGHT, *ROTATIONS) else 9
+    return probe.swapped, probe.treatment, rank

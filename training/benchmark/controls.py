@@ -1,0 +1,74 @@
+"""What a control does to a question or to the audio tokens: mirror, turn, zero. Pure functions only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from earshot.runtime.hearing.objects import ProjectorInputs
+from earshot.runtime.hearing.slots import CLASSES
+from earshot.runtime.hearing.tokens import SLOT_LAYOUT, Tokens
+from earshot.runtime.language.prompt import choice_text
+from earshot.training.questions.items import Item
+
+# "What is left?", "Which is right?", "..., right?": these words are no sides.
+_NO_SIDE = r"(?:\bis|'s)\s+(?:left|right)(?=\W*$)|,\s*right(?=\W*$)|\bam i right\b|\bright (?:next|description)\b"
+_SIDE = re.compile(rf"(?P<kept>{_NO_SIDE})|\b(?P<side>left|right)", re.IGNORECASE)
+_OTHER = {"left": "right", "right": "left"}
+
+
+def mirrored_text(text: str) -> str:
+    """Exchange left and right, clockwise words and clock positions in a text; "what is left?" stays."""
+    text = _SIDE.sub(_exchanged, text)
+    text = re.sub(r"\b(anti|counter-?)?clockwise\b", lambda m: "clockwise" if m.group(1) else "anticlockwise", text)
+    return re.sub(r"\b(\d{1,2}) o'clock", _other_hour, text)
+
+
+def _exchanged(match: re.Match[str]) -> str:
+    if match["kept"]:
+        return match["kept"]
+    other = _OTHER[match["side"].lower()]
+    return other.capitalize() if match["side"][0].isupper() else other
+
+
+def _other_hour(match: re.Match[str]) -> str:
+    return f"{(12 - int(match.group(1))) % 12 or 12} o'clock"
+
+
+def mirrored_item(item: Item) -> Item:
+    """The question as it must be asked when the ears are exchanged; the right option keeps its place."""
+    choices = tuple(mirrored_text(choice) for choice in item.choices or ())
+    return replace(item, question=mirrored_text(item.question), choices=choices or None)
+
+
+def rotated_item(item: Item, steps: int) -> Item:
+    """The options moved ``steps`` places towards the front, the right one with them.
+
+    Raises
+    ------
+    ValueError
+        The item has no options.
+    """
+    if item.choices is None or item.choice is None:
+        raise ValueError(f"{item.id}: only options can be rotated")
+    count = len(item.choices)
+    cut = steps % count
+    index = (item.choice - cut) % count
+    choices = item.choices[cut:] + item.choices[:cut]
+    return replace(item, choices=choices, choice=index, answer=choice_text(index, choices[index]))
+
+
+def without_spatial(tokens: Tokens) -> Tokens:
+    """Tokens whose directions, distances and scene part are zeroed; classes and activity stay."""
+    slots = tokens.slots.copy()
+    slots[..., SLOT_LAYOUT["where"]] = 0
+    return Tokens(tokens.semantic, np.zeros_like(tokens.scene), slots)
+
+
+def without_semantic(inputs: ProjectorInputs) -> ProjectorInputs:
+    """Projector inputs that do not say what sounds: class vectors and semantic moments are zeroed, places and times stay."""
+    objects = inputs.objects.copy()
+    objects[:, : 2 * CLASSES] = 0
+    return ProjectorInputs(np.zeros_like(inputs.semantic), inputs.scene, objects)

@@ -1,0 +1,133 @@
+"""``earshot bench asa`` and ``earshot bench seld``: the frozen benchmarks on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from earshot.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from earshot.training.benchmark.frozen import Verdict
+
+console = Console(stderr=True)
+
+Bundle = Annotated[Path | None, typer.Argument(help="Bundle folder; by default the built-in one.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of validation stems (`earshot synth stems DIR --split validation`, with or without recordings)."
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A small benchmark of the same kind, in about a minute.")]
+Freeze = Annotated[bool, typer.Option("--freeze", help="Only write the hashes of these stems into frozen.json.")]
+Export = Annotated[Path | None, typer.Option(help="Only write items and audio into this folder, for other systems.")]
+Baseline = Annotated[str | None, typer.Option(help="Score gcc, random or majority instead of a bundle.")]
+Recordings = Annotated[
+    Path | None, typer.Option(help="Folder with hrtf/: the training heads that --baseline gcc looks up.")
+]
+Plots = Annotated[Path | None, typer.Option(help="Folder for plots.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes; each loads the bundle.")]
+WORKERS = min(2, os.cpu_count() or 1)
+
+
+def asa(
+    data: Data,
+    bundle: Bundle = None,
+    quick: Quick = False,
+    freeze: Freeze = False,
+    export_items: Export = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these answers (JSON lines with id, answer, choice) of any system.")
+    ] = None,
+    baseline: Baseline = None,
+    recordings: Recordings = None,
+    answers: Annotated[Path | None, typer.Option(help="Keep the bundle's answers in this file.")] = None,
+    plots: Plots = None,
+    workers: Workers = WORKERS,
+    think: bool = True,
+    controls: Annotated[bool, typer.Option(help="--no-controls switches all six off.")] = True,
+    ear_swap: Annotated[bool, typer.Option(help="Control: ears exchanged, answers mirrored.")] = True,
+    rotations: Annotated[bool, typer.Option(help="Control: options in all four rotations.")] = True,
+    question_only: Annotated[bool, typer.Option(help="Control: no audio.")] = True,
+    spatial_zeroed: Annotated[bool, typer.Option(help="Control: no directions, distances, room.")] = True,
+    semantic_zeroed: Annotated[bool, typer.Option(help="Control: not told what sounds.")] = True,
+    other_scene: Annotated[bool, typer.Option(help="Control: the audio of another clip.")] = True,
+) -> None:
+    """ASA-bench: 1,000 four-option questions, 300 free ones, 200 about absent sounds; with controls."""
+    from earshot.training.benchmark.asa_probes import Controls
+    from earshot.training.benchmark.asa_run import AsaRequest, export_asa, freeze_asa, run_asa
+    from earshot.training.benchmark.tables import asa_tables
+
+    switches = (ear_swap, rotations, question_only, spatial_zeroed, semantic_zeroed, other_scene)
+    request = AsaRequest(
+        data, _size(quick), bundle, baseline, predictions, recordings,
+        Controls(*switches) if controls else Controls.none(), think, workers, answers, plots,
+    )  # fmt: skip
+    if _only_one(freeze, export_items):
+        _prepare(freeze, lambda: freeze_asa(data), lambda folder: export_asa(request, folder), export_items)
+        return
+    report = run_asa(request)
+    asa_tables(console, report)
+    typer.echo(json.dumps(report))
+
+
+def seld(
+    data: Data,
+    bundle: Bundle = None,
+    quick: Quick = False,
+    freeze: Freeze = False,
+    export_items: Export = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score the tracks in this folder: one DCASE 2024 csv per scene (SCENE.csv).")
+    ] = None,
+    baseline: Baseline = None,
+    recordings: Recordings = None,
+    plots: Plots = None,
+    workers: Workers = WORKERS,
+) -> None:
+    """Continuous scenes: DCASE figures of the tracks, and how well static sources are placed."""
+    from earshot.training.benchmark.seld_run import SeldRequest, export_seld, freeze_seld, run_seld
+    from earshot.training.benchmark.tables import seld_tables
+
+    request = SeldRequest(data, _size(quick), bundle, baseline, predictions, recordings, workers, plots)
+    if _only_one(freeze, export_items):
+        _prepare(freeze, lambda: freeze_seld(data), lambda folder: export_seld(request, folder), export_items)
+        return
+    report = run_seld(request)
+    seld_tables(console, report)
+    typer.echo(json.dumps(report))
+
+
+def _size(quick: bool) -> str:
+    return "quick" if quick else "full"
+
+
+def _only_one(freeze: bool, export_items: Path | None) -> bool:
+    """Whether nothing is to be scored."""
+    if freeze and export_items is not None:
+        raise UsageError("--freeze and --export-items: choose one")
+    return freeze or export_items is not None
+
+
+def _prepare(
+    freeze: bool,
+    freeze_all: Callable[[], list[Verdict]],
+    export: Callable[[Path], dict[str, Any]],
+    folder: Path | None,
+) -> None:
+    if freeze:
+        lines = [verdict.line for verdict in freeze_all()]
+        for line in lines:
+            console.print(line)
+        typer.echo(json.dumps({"frozen": lines}))
+    elif folder is not None:
+        report = export(folder)
+        console.print(report["verdict"])
+        typer.echo(json.dumps(report))

@@ -1,0 +1,248 @@
+"""The sft stage for a language model of others: LoRA and projector, on as many devices as `accelerate launch` starts.
+
+    accelerate launch --config_file ddp.yaml -m earshot.training.stages.command pretrained --llm NAME --bank BANK --run RUN
+
+A stage of its own beside `sft`, because several processes may not decide by their own clocks when to stop: the length is a
+number of steps. Each process takes its own batches (step * processes + rank). What is trained, and nothing frozen, goes
+into the checkpoint; whole tensors are gathered for it, so that it can be resumed on another number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from earshot.runtime.errors import InputError
+from earshot.training.models.llm import save_llm
+from earshot.training.models.pretrained import (
+    LoraShape,
+    load_pretrained,
+    load_shape,
+    merged,
+    save_shape,
+    with_lora,
+)
+from earshot.training.models.projector import DenseHybridProjector, save_projector
+from earshot.training.models.splice import SplicedBatch
+from earshot.training.models.tokenizer import save_tokenizer
+from earshot.training.stages.alignment import new_projector
+from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
+from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.checkpoint import has_state, replace_file
+from earshot.training.stages.loop import LoopSettings, Progress, append_csv, learning_rate_at
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PretrainedSettings:
+    """Settings of the stage.
+
+    Attributes
+    ----------
+    shape : LoraShape
+        Language model and adapters.
+    loop : LoopSettings
+        `steps` is needed; `minutes`, `checkpoint_s` and `precision` are not used (accelerate's configuration sets the last).
+    mix : AudioMix
+        Batches of each process.
+    checkpoint_steps : int
+        Steps between checkpoints.
+    seed : int
+        Seed of adapters, projector and questions.
+    """
+
+    shape: LoraShape
+    loop: LoopSettings = LoopSettings(steps=10_000, learning_rate=2e-4, weight_decay=0.0)  # noqa: RUF009 - frozen
+    mix: AudioMix = AudioMix()  # noqa: RUF009 - frozen
+    checkpoint_steps: int = 500
+    seed: int = 0
+
+
+class Listener(nn.Module):
+    """Language model and projector as one module, as distributed training wants it."""
+
+    def __init__(self, llm: Any, projector: DenseHybridProjector) -> None:
+        super().__init__()
+        self.llm = llm
+        self.projector = projector
+
+    def forward(self, batch: SplicedBatch) -> torch.Tensor:
+        """Mean loss of a batch."""
+        return audio_loss(self.llm.get_base_model(), self.projector, batch)[0]
+
+
+def run(directory: Path, bank: Path, settings: PretrainedSettings, resume: bool = False) -> Iterator[dict[str, float]]:
+    """Train adapters and projector; yields log records, and at the end merges (in the first process).
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory of the stage. `trained.safetensors` and `state/` are checkpoints; the files that other stages read
+        are written at the end.
+    bank : Path
+        Feature bank.
+    settings : PretrainedSettings
+        What to train, and for how many steps.
+    resume : bool
+        Go on from the checkpoint in `directory`, if there is one.
+
+    Raises
+    ------
+    InputError
+        Language model or bank cannot be read, or `directory` holds a run of another kind.
+    """
+    if (directory / "model.safetensors").is_file() and not (directory / "pretrained.json").is_file():
+        raise InputError(f"{directory} holds a model trained from scratch: give --run another folder")
+    # A batch may hold text only: then the projector has no gradient in one process.
+    accelerator = Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    torch.manual_seed(settings.seed)
+    base, tokenizer = load_pretrained(settings.shape.name)
+    llm = with_lora(base, tokenizer, settings.shape)
+    listener = Listener(llm, new_projector(base)).train()
+    batches = AudioBatches(FeatureBank(bank), tokenizer, replace(settings.mix, seed=settings.seed))
+    trained = [parameter for parameter in listener.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, weight_decay=settings.loop.weight_decay, betas=(0.9, 0.95))
+    listener, optimizer = accelerator.prepare(listener, optimizer)
+    if accelerator.is_main_process:
+        directory.mkdir(parents=True, exist_ok=True)
+        save_tokenizer(tokenizer, directory)
+        save_shape(settings.shape, directory)
+    worker = _Worker(accelerator, listener, optimizer, directory, settings)
+    yield from worker.run(batches, resume and has_state(directory))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        merge(directory)
+
+
+class _Worker:
+    """One process of a run."""
+
+    def __init__(
+        self, accelerator: Any, listener: nn.Module, optimizer: Any, directory: Path, settings: PretrainedSettings
+    ) -> None:
+        self.accelerator = accelerator
+        self.listener = listener
+        self.optimizer = optimizer
+        self.directory = directory
+        self.settings = settings
+        plain = accelerator.unwrap_model(listener)
+        self.parameters = {name: value for name, value in plain.named_parameters() if value.requires_grad}
+        self.buffers = {f"projector.{name}": value for name, value in plain.projector.named_buffers()}
+
+    def run(self, batches: AudioBatches, resume: bool) -> Iterator[dict[str, float]]:
+        """Make all steps, from the checkpoint on."""
+        steps = self.settings.loop.steps or 0
+        first = self.restore() if resume else 0
+        for step in range(first, steps):
+            loss = self.step(step, batches)
+            done = step + 1
+            if done % self.settings.loop.log_steps == 0:
+                yield self.log(done, loss)
+            if done % self.settings.checkpoint_steps == 0 or done == steps:
+                self.save(done)
+
+    def step(self, step: int, batches: AudioBatches) -> torch.Tensor:
+        """One step of all processes; returns this one's loss."""
+        rate = learning_rate_at(Progress(step=step), self.settings.loop)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = batches(step * self.accelerator.num_processes + self.accelerator.process_index)
+        with self.accelerator.autocast():
+            loss: torch.Tensor = self.listener(on_device(batch, self.accelerator.device))
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.listener.parameters(), self.settings.loop.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
+
+    def log(self, done: int, loss: torch.Tensor) -> dict[str, float]:
+        """Mean loss over the processes, also into `log.csv`."""
+        mean = float(self.accelerator.gather(loss.reshape(1)).mean())
+        record = {"step": done, "loss": round(mean, 5), "share": round(done / (self.settings.loop.steps or 1), 4)}
+        if self.accelerator.is_main_process:
+            append_csv(self.directory / "log.csv", record)
+        return record
+
+    def save(self, done: int) -> None:
+        """Gather what is trained and its moments; the first process writes them, each file as a whole."""
+        state = self.optimizer.optimizer.state
+        moments = {
+            f"{name}/{key}": _whole(torch.as_tensor(value))
+            for name, parameter in self.parameters.items()
+            for key, value in state.get(parameter, {}).items()
+        }
+        weights = {name: _whole(value) for name, value in (self.parameters | self.buffers).items()}
+        if not self.accelerator.is_main_process:
+            return
+        folder = self.directory / "state"
+        folder.mkdir(exist_ok=True)
+        replace_file(folder / "optimizer.safetensors", lambda path: save_file(moments, path))
+        replace_file(self.directory / "trained.safetensors", lambda path: save_file(weights, path))
+        text = json.dumps({"step": done})
+        replace_file(folder / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    @torch.no_grad()
+    def restore(self) -> int:
+        """Read a checkpoint in every process; returns the steps it has made."""
+        weights = load_file(self.directory / "trained.safetensors")
+        for name, value in (self.parameters | self.buffers).items():
+            value.copy_(_shared_as(value, weights[name]))
+        state = self.optimizer.optimizer.state
+        for full_name, value in load_file(self.directory / "state" / "optimizer.safetensors").items():
+            name, key = full_name.rsplit("/", 1)
+            parameter = self.parameters[name]
+            state[parameter][key] = _shared_as(parameter, value) if value.shape == parameter.shape else value
+        record = json.loads((self.directory / "state" / "state.json").read_text(encoding="utf-8"))
+        return int(record["step"])
+
+
+def merge(directory: Path) -> None:
+    """Write the plain network and the projector of a checkpoint, which export and the other stages read.
+
+    Raises
+    ------
+    InputError
+        `directory` is not of this stage, or the language model it adapts cannot be read any more.
+    """
+    shape = load_shape(directory)
+    base, tokenizer = load_pretrained(shape.name)
+    listener = Listener(with_lora(base, tokenizer, shape), new_projector(base))
+    left_over = listener.load_state_dict(load_file(directory / "trained.safetensors"), strict=False).unexpected_keys
+    if left_over:
+        raise InputError(f"{directory}: trained.safetensors does not fit {shape.name} ({left_over[0]})")
+    save_llm(merged(listener.llm), directory)
+    save_projector(listener.projector, directory)
+
+
+def on_device(batch: SplicedBatch, device: torch.device) -> SplicedBatch:
+    """The batch with all its tensors on a device."""
+    moved: dict[str, Any] = {}
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        moved[field.name] = value.to(device) if isinstance(value, torch.Tensor) else value
+    return SplicedBatch(**moved)
+
+
+def _whole(value: torch.Tensor) -> torch.Tensor:
+    """The whole of a tensor that may lie in parts on several devices; all processes must ask."""
+    value = value.detach()
+    whole = value.full_tensor() if isinstance(value, DTensor) else value
+    return whole.to("cpu", copy=True).contiguous()
+
+
+def _shared_as(target: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """A whole tensor laid out over devices as `target` is."""
+    whole = whole.to(target.device)
+    return distribute_tensor(whole, target.device_mesh, target.placements) if isinstance(target, DTensor) else whole
