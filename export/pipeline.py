@@ -18,13 +18,13 @@ from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
 from earshot.export.choose import SEARCH_SCENES, Choice, Chooser, Gate, QuantReport
 from earshot.export.gate import (
-    METRICS,
     Figures,
     Limits,
     costliest_layer,
     describe_loss,
     failed,
     hear,
+    limits_for,
     load_encoders,
     losses,
     score_answers,
@@ -67,15 +67,20 @@ class ExportSettings:
         Of the encoders.
     scenes : sequence of GateScene
         What the gates hear.
-    limits : mapping of Metric
-        How much worse than float a bundle may be.
+    limits : mapping of Metric, optional
+        How much worse than float a bundle may be; `limits_for` these scenes when not given.
     """
 
     llm_quantization: str = "Q8_0"
     target: str = "x86"
     encoding: Encoding = "auto"
     scenes: Sequence[GateScene] = field(default_factory=_made_scenes)
-    limits: Limits = field(default_factory=lambda: METRICS)
+    limits: Limits | None = None
+
+    @property
+    def allowed(self) -> Limits:
+        """How much worse than float a bundle may be."""
+        return limits_for(len(self.scenes)) if self.limits is None else self.limits
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class Exporter:
         self._say(f"language model ({self._settings.llm_quantization})")
         self._llm, self._correlation = self._language(name)
         self._say(f"gate ({len(self._settings.scenes)} scenes)")
-        self._gate = Gate(self._floats, self._settings.scenes, self._settings.limits)
+        self._gate = Gate(self._floats, self._settings.scenes, self._settings.allowed)
         answers = score_answers(self._yardstick, self._gate.float_encoders, self._gate.float_heard)
         self.reference = {**self._gate.reference, **answers}
 
@@ -211,8 +216,8 @@ class Exporter:
         all_float = all(report.kept == "float32" for report in choice.reports)
         found = self._float_answers() if all_float else self._answers_of(chosen)
         loss = losses(self.reference, found)
-        if failed(loss, self._settings.limits):
-            said = describe_loss("answers", loss["answers"], self._settings.limits)
+        if failed(loss, self._settings.allowed):
+            said = describe_loss("answers", loss["answers"], self._settings.allowed)
             raise ValueError(f"{self._blamed(all_float)}: {said}; try --llm-quant F16 or --encoders float32")
         return found
 

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.export.gate import METRICS, Heard, describe_loss, failed, losses, questions_about, score_hearing
+from earshot.export.gate import (
+    METRICS,
+    Heard,
+    describe_loss,
+    failed,
+    limits_for,
+    losses,
+    questions_about,
+    score_hearing,
+)
 from earshot.export.gate_scenes import GateScene, Truth, gate_scenes
 from earshot.runtime.errors import InputError
 from earshot.runtime.geometry import angle_between_azimuths
@@ -129,3 +138,10 @@ def test_what_is_no_stem_folder_is_refused(tmp_path: Path, stems: Path) -> None:
     np.save(stems / "shard-0000" / "scale.npy", np.zeros(5, np.float32))
     with pytest.raises(InputError, match="do not belong together"):
         gate_scenes(stems, 1, 1)
+
+
+def test_one_answer_of_few_does_not_fail_a_gate_and_one_in_ten_of_many_does() -> None:
+    assert failed({"answers": 1 / 30}, METRICS) == ["answers"]
+    assert failed({"answers": 1 / 30}, limits_for(18)) == []
+    assert failed({"answers": 0.1, "azimuth_error_deg": 1.5}, limits_for(400)) == ["answers", "azimuth_error_deg"]
+    assert failed({"azimuth_error_deg": 1.5}, limits_for(18)) == ["azimuth_error_deg"]

@@ -89,7 +89,8 @@ def load_pretrained(name: str) -> tuple[Any, Tokenizer]:
 
 def control_ids(tokenizer: Tokenizer) -> list[int]:
     """Ids of the prompt's control tokens."""
-    return [int(tokenizer.token_to_id(token)) for token in SPECIAL_TOKENS]
+    found = [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
+    return [token for token in found if token is not None]
 
 
 @torch.no_grad()
