@@ -14,9 +14,14 @@ from earshot.runtime.language.prompt import choice_text
 from earshot.training.questions.items import Item
 
 # "What is left?", "Which is right?", "..., right?": these words are no sides.
-_NO_SIDE = r"(?:\bis|'s)\s+(?:left|right)(?=\W*$)|,\s*right(?=\W*$)|\bam i right\b|\bright (?:next|description)\b"
+_NO_SIDE = r"(?:\bis|'s|\bthat)\s+(?:left|right)(?=\W*$)|,\s*right(?=\W*$)|\bam i right\b|\bright (?:next|description|way|direction|now|in front|ahead)\b"
 _SIDE = re.compile(rf"(?P<kept>{_NO_SIDE})|\b(?P<side>left|right)", re.IGNORECASE)
+# A side as the slots of questions hold it: `on my left`, `35 degrees right`, `front left`, `facing right`.
+_SLOT = re.compile(r"(?P<kept>(?:\bon my|\d degrees|\d deg|\bfront|\bback) )(?P<side>left|right)\b", re.IGNORECASE)
 _OTHER = {"left": "right", "right": "left"}
+_WORD = re.compile(r"(?P<kept>)\b(?P<side>left|right)\b", re.IGNORECASE)
+# By task, what is a side. Elsewhere a bare "left" or "right" means what remains, or what is true.
+_SIDES = {"further_left": _SIDE, "turn_to": _SIDE, "at": _WORD}
 
 
 def mirrored_text(text: str) -> str:
@@ -26,11 +31,23 @@ def mirrored_text(text: str) -> str:
     return re.sub(r"\b(\d{1,2}) o'clock", _other_hour, text)
 
 
+def mirrored_question(text: str, task: str) -> str:
+    """The question of a task as it must be asked when the ears are exchanged: "how far is left to go?" stays.
+
+    Parameters
+    ----------
+    text : str
+        The question.
+    task : str
+        Name of its task.
+    """
+    return _SIDES.get(task, _SLOT).sub(_exchanged, text)
+
+
 def _exchanged(match: re.Match[str]) -> str:
-    if match["kept"]:
-        return match["kept"]
-    other = _OTHER[match["side"].lower()]
-    return other.capitalize() if match["side"][0].isupper() else other
+    kept, side = match["kept"] or "", match["side"] or ""
+    other = _OTHER.get(side.lower(), "")
+    return kept + (other.capitalize() if side[:1].isupper() else other)
 
 
 def _other_hour(match: re.Match[str]) -> str:
@@ -40,7 +57,7 @@ def _other_hour(match: re.Match[str]) -> str:
 def mirrored_item(item: Item) -> Item:
     """The question as it must be asked when the ears are exchanged; the right option keeps its place."""
     choices = tuple(mirrored_text(choice) for choice in item.choices or ())
-    return replace(item, question=mirrored_text(item.question), choices=choices or None)
+    return replace(item, question=mirrored_question(item.question, item.task), choices=choices or None)
 
 
 def rotated_item(item: Item, steps: int) -> Item:

@@ -24,7 +24,7 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.language.answerer import Answerer
-from earshot.training.benchmark.controls import mirrored_text, without_spatial
+from earshot.training.benchmark.controls import mirrored_question, mirrored_text, without_spatial
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.stages.bank import BankSettings, mix_scene
@@ -111,7 +111,8 @@ class Examiner:
         """Whether the bundle chooses the right option."""
         text, choices = question.item.question, list(question.item.choices or ())
         if mirrored:
-            text, choices = mirrored_text(text), [mirrored_text(choice) for choice in choices]
+            text = mirrored_question(text, question.item.task)
+            choices = [mirrored_text(choice) for choice in choices]
         return self._answerer.answer(text, embeddings, choices, self._think).choice == question.item.choice
 
     def nothing(self) -> NDArray[np.float32]:

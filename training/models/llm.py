@@ -31,7 +31,7 @@ class LlmShape:
     """
 
     hidden: int = 256
-    layers: int = 4
+    layers: int = 6
     heads: int = 4
     ffn: int = 512
     context: int = 512

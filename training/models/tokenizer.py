@@ -20,7 +20,7 @@ from earshot.runtime.language.prompt import SPECIAL_TOKENS, build_completion, bu
 from earshot.training.questions.generate import item_stream
 from earshot.training.questions.items import Item
 
-VOCAB_SIZE = 1792
+VOCAB_SIZE = 2048
 """A multiple of 256 (K-quants), large enough for every spoken label to take one or two tokens."""
 _ANGLE_REPEATS = 200
 """Every angle is in the corpus at least this often, so that none is too rare for a token."""

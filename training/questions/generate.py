@@ -15,7 +15,7 @@ from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
 from earshot.training.questions.phrasing import Split, ask
 from earshot.training.questions.scenes import Scene, sample_scene
-from earshot.training.questions.think import think_text
+from earshot.training.questions.think import think_text, understood
 from earshot.training.questions.view import SceneView, view_scene
 
 TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3)
@@ -67,7 +67,7 @@ def make_item(
     identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
     # The option is named before its letter is looked up: two small steps instead of one large.
     conclusion = (f"{CONCLUSION} {draft.answer}",) if form == "choice" else ()
-    think = think_text(view, (*draft.steps_for(choices), *conclusion))
+    think = think_text(view, (understood(draft.ask, draft.slots), *draft.steps_for(choices), *conclusion))
     return Item(
         identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth
     )

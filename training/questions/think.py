@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from earshot.runtime.labels import Label
 from earshot.runtime.language.prompt import NOTHING_HEARD, evidence_line
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, wrap_int
+
+ASKED = "asked:"
+"""First word of the line that states the question in its fixed form."""
 
 
 def evidence_lines(view: SceneView) -> tuple[str, ...]:
@@ -20,6 +25,16 @@ def evidence_lines(view: SceneView) -> tuple[str, ...]:
 def think_text(view: SceneView, steps: Sequence[str] = ()) -> str:
     """Text between the think tags: evidence, then the steps."""
     return "\n".join((*evidence_lines(view), *steps))
+
+
+def understood(kind: str, slots: Mapping[str, Any]) -> str:
+    """What was asked, in one fixed form for all its wordings: `asked: closer pair dog, voice`.
+
+    Understanding a wording and reasoning about a scene are two things to learn; this line parts them, so that reasoning
+    never meets a wording, and wordings can be learned without a scene (see `training.stages.text_items`).
+    """
+    said = ", ".join(value.spoken if isinstance(value, Label) else str(value) for value in slots.values())
+    return f"{ASKED} {kind.removesuffix('.ask').replace('.', ' ').replace('_', ' ')} {said}".rstrip()
 
 
 def plus(value: int, change: int) -> str:

@@ -11,8 +11,17 @@ import torch
 from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
-from earshot.runtime.language.prompt import AUDIO_END, NOTHING_HEARD, THINK_END, build_completion, build_prompt
+from earshot.runtime.language.prompt import (
+    ASSISTANT,
+    AUDIO_END,
+    NOTHING_HEARD,
+    THINK_END,
+    USER,
+    build_completion,
+    build_prompt,
+)
 from earshot.training.questions.items import Item
+from earshot.training.questions.think import ASKED
 
 DRILL_QUESTION = "practice"
 
@@ -122,6 +131,19 @@ def encode_drill(tokenizer: Tokenizer, lines: Sequence[tuple[str, str]]) -> Exam
     weights = [np.full(len(ids), weight, np.float32) for ids, (_, weight) in zip(tokens, parts, strict=True)]
     prefix = np.asarray(tokenizer.encode(prompt.prefix).ids)
     return Example(prefix, np.concatenate(tokens), np.concatenate(weights))
+
+
+def encode_understanding(tokenizer: Tokenizer, items: Sequence[Item], longest: int) -> Example:
+    """A page of questions, after each of which only what was asked is to be stated; nothing of a scene is shown."""
+    lines, length = [], 0
+    for item in items:
+        question = build_prompt(item.question, item.choices).suffix.partition(USER)[2].partition(ASSISTANT)[0]
+        asked = next(line for line in item.think.split("\n") if line.startswith(ASKED))
+        length += len(tokenizer.encode(f"{question}\n{asked}\n").ids)
+        if length > longest:
+            break
+        lines.append((f"{question}\n{ASKED}", asked.removeprefix(ASKED)))
+    return encode_drill(tokenizer, lines)
 
 
 def gold_prompt(item: Item) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from earshot.runtime.hearing.slots import CLASSES, SLOTS
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_LAYOUT, SLOT_WIDTH, Tokens
 from earshot.training.benchmark.controls import (
     mirrored_item,
+    mirrored_question,
     mirrored_text,
     rotated_item,
     without_semantic,
@@ -21,7 +24,7 @@ from earshot.training.benchmark.controls import (
 )
 from earshot.training.questions.generate import generate_items, make_item, tasks_of
 from earshot.training.questions.items import Item
-from earshot.training.questions.phrasing import all_phrasings
+from earshot.training.questions.phrasing import phrasings
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.questions.view import view_scene
 from earshot.training.stages.bank import mirrored
@@ -32,11 +35,30 @@ def items_of(seed: int) -> list[Item]:
     return [i for i in generate_items(sample_scene(rng), rng, 6, split="paraphrase") if i.choices]
 
 
-def test_only_phrasings_about_the_left_have_sides() -> None:
-    for name, texts in all_phrasings().items():
-        for text in texts:
-            assert (mirrored_text(text) != text) == name.startswith("further_left"), text
-            assert mirrored_text(mirrored_text(text)) == text
+SAID = {
+    "x": ("the dog",), "y": ("the cat",), "ax": ("a dog",), "m": ("2",), "t": ("3",), "way": ("left", "right"),
+    "dir": ("left", "back right", "35 degrees left", "front left", "behind"), "place": ("on my left", "behind me"),
+    "turn": ("90 degrees right", "around"),
+}  # fmt: skip
+
+
+def filled(template: str) -> Iterator[tuple[str, str]]:
+    """Fillings of a template, and the same with the sides of the slots exchanged."""
+    slots = [slot for slot in SAID if f"{{{slot}}}" in template]
+    for values in itertools.product(*(SAID[slot] for slot in slots)):
+        said = dict(zip(slots, values, strict=True))
+        yield template.format(**said), template.format(**{slot: mirrored_text(value) for slot, value in said.items()})
+
+
+@pytest.mark.parametrize("name", sorted(phrasings("paraphrase")))
+def test_a_mirrored_question_has_the_sides_of_its_slots_exchanged(name: str) -> None:
+    task = name.partition(".")[0]
+    for text, other in (pair for template in phrasings("paraphrase")[name] for pair in filled(template)):
+        if task == "further_left":
+            assert mirrored_question(text, task) != text
+            assert mirrored_question(mirrored_question(text, task), task) == text
+        else:
+            assert mirrored_question(text, task) == other
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import time
 from collections import Counter
 
@@ -20,7 +21,7 @@ from earshot.runtime.language.prompt import (
 )
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import TASKS
-from earshot.training.questions.phrasing import all_phrasings, phrasings
+from earshot.training.questions.phrasing import ask, phrasings
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.questions.view import round_azimuth, view_scene, wrap_deg, wrap_int
 
@@ -61,7 +62,7 @@ def test_evidence_states_the_scene_then_at_most_three_steps_then_the_option() ->
             assert sorted(e.label for e in evidence) == sorted(h.name for h in view_scene(scene).heard)
             assert [e.onset_s for e in evidence] == sorted(e.onset_s for e in evidence)
             conclusions = int(item.form == "choice")
-            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 3 + conclusions
+            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 4 + conclusions
             assert not conclusions or item.think.endswith(f"so {item.answer[3:]}")
 
 
@@ -76,11 +77,36 @@ def test_same_seed_gives_the_same_items() -> None:
     assert list(itertools.islice(item_stream(11), 50)) == ITEMS[:50]
 
 
+def bare(text: str) -> str:
+    return re.sub(r"[^a-z0-9{} ]", "", text.lower()).strip()
+
+
 def test_held_out_phrasings_are_a_fifth_and_never_used_in_training() -> None:
-    for name, texts in all_phrasings().items():
-        train, held_out = set(phrasings("train")[name]), set(phrasings("paraphrase")[name])
-        assert not train & held_out and train | held_out == set(texts)
-        assert 0.08 <= len(held_out) / len(texts) <= 0.25, name
+    train, held_out = phrasings("train"), phrasings("paraphrase")
+    assert set(train) == set(held_out)
+    for name in train:
+        assert not set(map(bare, train[name])) & set(map(bare, held_out[name]))
+        assert 0.15 <= len(held_out[name]) / len(train[name] + held_out[name]) <= 0.25, name
+        slots = {tuple(sorted(set(re.findall(r"{\w+}", text)))) for text in train[name] + held_out[name]}
+        assert len(slots) == 1, name
+
+
+def test_rewording_by_rule_never_arrives_at_a_held_out_phrasing() -> None:
+    rng = random.Random(2)
+    for name, texts in phrasings("paraphrase").items():
+        if "{" in texts[0]:
+            continue
+        said = {bare(ask(name, {}, rng)) for _ in range(400)}
+        assert not said & set(map(bare, texts)), name
+
+
+def test_reasoning_begins_with_what_was_asked_in_words_that_are_always_the_same() -> None:
+    asked = {}
+    for item in ITEMS:
+        line = item.think.split("\n")[len(parse_evidence(item.think)) or 1]
+        assert line.startswith("asked: ")
+        asked.setdefault(item.task, set()).add(line.split()[1])
+    assert all(len(kinds) <= 4 for kinds in asked.values())
 
 
 def test_an_empty_scene_still_has_questions() -> None:

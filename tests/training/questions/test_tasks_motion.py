@@ -10,7 +10,7 @@ import pytest
 
 from earshot.training.questions import generate  # noqa: F401  fills the table of tasks
 from earshot.training.questions.items import TASKS, Balancer
-from earshot.training.questions.phrasing import all_phrasings
+from earshot.training.questions.phrasing import phrasings
 from earshot.training.questions.tasks_motion import (
     COURSES,
     MOTION_TASKS,
@@ -180,4 +180,4 @@ def test_they_are_not_hooked_in_yet_and_bring_their_own_words() -> None:
         assert all(("{x}" in text) == (name != "moving.which") for text in texts)
     hooked = {task.name for task in MOTION_TASKS} & set(TASKS)
     # Either neither the tasks nor their words are in the tables, or both are.
-    assert bool(hooked) == bool(asked & set(all_phrasings()))
+    assert bool(hooked) == bool(asked & set(phrasings("train")))
