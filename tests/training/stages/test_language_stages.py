@@ -41,6 +41,8 @@ from tests.training.stages.fake_bank import make_fake_bank
 QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
 LANGUAGE = language.LanguageSettings(loop=QUICK, shape=TINY, batch_items=4, chunk_batches=3, tokenizer_items=300)
 MIX = AudioMix(batch_items=4, chunk_batches=3)
+ALIGNING = replace(MIX, no_think_share=0.0, replay_share=0.0)
+"""With a frozen language model there is nothing to learn from text alone."""
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +170,7 @@ def test_gold_prompt_ends_behind_the_evidence(tokenizer: Tokenizer) -> None:
 
 
 def test_alignment_trains_the_projector_and_nothing_else(tmp_path: Path, start: Path, bank: Path) -> None:
-    settings = alignment.AlignmentSettings(
-        loop=replace(QUICK, steps=30), mix=replace(MIX, no_think_share=0.0, replay_share=0.0)
-    )
+    settings = alignment.AlignmentSettings(loop=replace(QUICK, steps=30), mix=ALIGNING)
     list(alignment.run(tmp_path, start, bank, settings))
     assert (tmp_path / "model.safetensors").read_bytes() == (start / "model.safetensors").read_bytes()
     before = alignment.new_projector(build_llm(TINY)).state_dict()
@@ -180,7 +180,7 @@ def test_alignment_trains_the_projector_and_nothing_else(tmp_path: Path, start: 
 
 def test_sft_goes_on_from_alignment_and_resumes(tmp_path: Path, start: Path, bank: Path) -> None:
     aligned = tmp_path / "alignment"
-    list(alignment.run(aligned, start, bank, alignment.AlignmentSettings(loop=QUICK, mix=MIX)))
+    list(alignment.run(aligned, start, bank, alignment.AlignmentSettings(loop=QUICK, mix=ALIGNING)))
     settings = sft.SftSettings(loop=replace(QUICK, checkpoint_s=0.0), mix=MIX)
     list(sft.run(tmp_path / "whole", aligned, bank, settings))
     broken = sft.run(tmp_path / "broken", aligned, bank, settings)
@@ -202,8 +202,8 @@ def test_audio_batches_mix_replay_and_no_think(tokenizer: Tokenizer, bank: Path)
         rows += len(ids)
         with_think += int((ids == think).any(dim=1).sum())
         replayed += int((ids[:, 2] == end).sum())
-    assert 0.05 < replayed / rows < 0.16
-    assert 0.68 < with_think / rows < 0.88
+    assert 0.45 < replayed / rows < 0.75
+    assert 0.9 < with_think / rows < 1.0
 
 
 def test_a_bank_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
