@@ -125,6 +125,7 @@ class Trial:
     def run(self, on_progress: OnProgress | None = None) -> None:
         """Hear it all; `on_progress` is called after every chunk."""
         with self._source:
+            self._hearing.yaw_at = self._source.yaw_at
             for chunk in self._source:
                 self._hear(chunk)
                 if on_progress is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from earshot.runtime.audio.device_source import DeviceSource
 from earshot.runtime.audio.health import ChannelHealth
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioChunk, AudioSource
 from earshot.runtime.happenings import EffortChange, Note, OnHappening
@@ -81,6 +82,7 @@ class HearingLoop:
             When the source fails on the way. What sounded until then has been told to have ended.
         """
         self._live = source.duration_s is None
+        self.hearing.yaw_at = source.yaw_at if isinstance(source, DeviceSource) else None
         try:
             if self._live:
                 self._begin_with(effort_for(realtime_factor(self._encoders, _TEST_S)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +65,9 @@ class Hearing:
     stride : int
         The encoders hear one of so many frames; the others are taken to be as the last one was. 1 unless a machine that
         is too slow is relieved. May be set from the thread that calls `process`.
+    yaw_at : callable, optional
+        Stream time in seconds -> yaw of the head in degrees (positive = left), or None where it is not known. Front and back are
+        told apart by it when the head turns.
 
     Notes
     -----
@@ -87,6 +90,7 @@ class Hearing:
         self._frame: HearingFrame | None = None
         self._frames = 0
         self.stride = 1
+        self.yaw_at: Callable[[float], float | None] | None = None
         self._stream: EncoderStream | None = None
         self._tracker = Tracker(tracker_settings)
         self._pooler = TokenPooler()
@@ -154,7 +158,7 @@ class Hearing:
         self._pending = rest[:, whole:].copy()
         due: list[SceneSnapshot] = []
         for frame in self._frames_of(rest[:, :whole]):
-            due += self._tracker.process(frame)
+            due += self._tracker.process(frame, self._yaw(frame.time_s))
             token = self._pooler.process(frame)
             if token is not None:
                 self._ring.push(token)
@@ -162,6 +166,9 @@ class Hearing:
             due = [snapshot.later_by(self._base_samples / SAMPLE_RATE_HZ) for snapshot in due]
         self._snapshots.extend(due)
         return due
+
+    def _yaw(self, time_s: float) -> float | None:
+        return None if self.yaw_at is None else self.yaw_at(time_s + self._base_samples / SAMPLE_RATE_HZ)
 
     def _frames_of(self, samples: Float32) -> Iterator[HearingFrame]:
         """What is heard in whole frames of sound, float32 [2, k * 640]."""

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.runtime.geometry import angles_of
+from earshot.runtime.geometry import angles_of, wrap_deg
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg, spread_deg
 from earshot.runtime.hearing.slots import EMPTY, SLOTS
+from earshot.runtime.hearing.turning import Views, turned
 from earshot.runtime.labels import load_labels
 
 SNAPSHOT_S = 0.1
@@ -135,19 +136,28 @@ class SceneSnapshot:
         Seconds since stream start; the snapshot tells the 100 ms before it.
     tracks : tuple of TrackSnapshot
         Confirmed tracks that hold a slot, in order of their ids.
+    yaw_deg : float or None
+        Where the head looked, (-180, 180], positive = left of yaw 0; None when nothing tells. An azimuth plus this is the
+        direction in the room.
     """
 
     time_s: float
     tracks: tuple[TrackSnapshot, ...]
+    yaw_deg: float | None = None
 
     def later_by(self, shift_s: float) -> SceneSnapshot:
         """The same snapshot with all times moved."""
         tracks = (replace(t, onset_s=t.onset_s + shift_s, last_heard_s=t.last_heard_s + shift_s) for t in self.tracks)
-        return SceneSnapshot(self.time_s + shift_s, tuple(tracks))
+        return SceneSnapshot(self.time_s + shift_s, tuple(tracks), self.yaw_deg)
 
     def as_dict(self) -> dict[str, Any]:
-        """The snapshot as a JSON object."""
-        return {"time_s": round(self.time_s, 1), "tracks": [track.as_dict() for track in self.tracks]}
+        """The snapshot as a JSON object; with yaw and directions in the room where the yaw is known."""
+        tracks = [track.as_dict() for track in self.tracks]
+        if self.yaw_deg is None:
+            return {"time_s": round(self.time_s, 1), "tracks": tracks}
+        for track, told in zip(self.tracks, tracks, strict=True):
+            told["room_azimuth_deg"] = round(wrap_deg(track.azimuth_deg + self.yaw_deg), 1)
+        return {"time_s": round(self.time_s, 1), "yaw_deg": round(self.yaw_deg, 1), "tracks": tracks}
 
 
 class Tracker:
@@ -169,10 +179,12 @@ class Tracker:
         self._tracks: list[_Track | None] = [None] * SLOTS
         self._past: deque[Floats] = deque(maxlen=1 + round(self.settings.lookback_s / FRAME_S))
         self._frames = 0
+        self._yaw_deg: float | None = None
 
-    def process(self, frame: HearingFrame) -> list[SceneSnapshot]:
-        """Take one frame; returns the snapshot that became due, if any."""
+    def process(self, frame: HearingFrame, yaw_deg: float | None = None) -> list[SceneSnapshot]:
+        """Take one frame, with the yaw of the head if it is known; returns the snapshot that became due, if any."""
         self._frames += 1
+        self._yaw_deg = yaw_deg
         self._past.append(frame.class_probability)
         for slot, label in enumerate(frame.slot_class.tolist()):
             self._follow(frame, slot, label)
@@ -181,7 +193,7 @@ class Tracker:
         now_ms = self._frames * frame_ms
         if now_ms // snapshot_ms == (now_ms - frame_ms) // snapshot_ms:
             return []
-        return [SceneSnapshot(now_ms // snapshot_ms * SNAPSHOT_S, self._snapshots())]
+        return [SceneSnapshot(now_ms // snapshot_ms * SNAPSHOT_S, self._snapshots(), self._yaw_deg)]
 
     def flush(self) -> list[SceneSnapshot]:
         """Nothing is held back."""
@@ -194,6 +206,7 @@ class Tracker:
             return
         if track is None or track.class_id != label:
             track = self._tracks[slot] = _Track(label, self._frames, self.settings)
+        track.turn(self._yaw_deg)
         track.hear(frame, slot, self._frames, self._lead_in(label))
         if track.confirmed and track.track_id == 0:
             track.track_id, self._next_id = self._next_id, self._next_id + 1
@@ -223,11 +236,28 @@ class _Track:
         self._onset = self._last_heard = born - 1
         self._gain = 1.0 - math.exp(-FRAME_S / settings.smoothing_s)
         self._mean: dict[str, Any] = {}
+        self._yaw_deg: float | None = None
+        self._views = Views()
 
     @property
     def confirmed(self) -> bool:
         """Whether the class has sounded for the minimum time."""
         return self._frames_heard * FRAME_S >= self._settings.minimum_s and self._frames_heard > 0
+
+    def turn(self, yaw_deg: float | None) -> None:
+        """Move the averages with the head, whether the class sounds or not."""
+        if yaw_deg is None or self._yaw_deg is None:
+            if self._yaw_deg is not None:
+                self._views = Views()
+            self._yaw_deg = yaw_deg
+            return
+        by_deg, self._yaw_deg = wrap_deg(self._yaw_deg - yaw_deg), yaw_deg
+        if by_deg == 0.0 or not self._mean:
+            return
+        self._mean["posterior"] = turned(self._mean["posterior"], by_deg)
+        x, y, z = self._mean["direction"]
+        flat = complex(x, y) * np.exp(1j * np.deg2rad(by_deg))
+        self._mean["direction"] = np.array([flat.real, flat.imag, z])
 
     def hear(self, frame: HearingFrame, slot: int, now: int, lead_in: int) -> None:
         """Take frame number `now` (1 = first of the stream)."""
@@ -241,6 +271,8 @@ class _Track:
         self._frames_heard += 1
         self._last_heard = now
         self._average("posterior", frame.azimuth_posterior[slot])
+        if self._yaw_deg is not None:
+            self._views.add(frame.azimuth_posterior[slot], self._yaw_deg, now * FRAME_S)
         self._average("direction", frame.direction[slot])
         self._average("log_distance", frame.log_distance[slot])
         self._average("confidence", frame.class_probability[self.class_id])
@@ -256,6 +288,8 @@ class _Track:
     def snapshot(self, now: int) -> TrackSnapshot:
         """The track at frame `now`; only for a confirmed track."""
         posterior = self._mean["posterior"]
+        if self._yaw_deg is not None:
+            posterior = self._views.sharpened(posterior, self._yaw_deg, now * FRAME_S)
         distance_m = math.exp(min(10.0, float(self._mean["log_distance"])))
         return TrackSnapshot(
             track_id=self.track_id,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.geometry import angle_between_azimuths, wrap_deg
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
+from earshot.runtime.hearing.turning import turned
 from earshot.runtime.labels import load_labels
 
 MERGE_ANGLE_DEG = 30.0
@@ -101,6 +102,7 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     Direction and distance are means over the snapshots in which the track sounded, weighted with confidence.
     Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one. Of two classes
     heard at one time within 20 degrees the much less sure one is left out: it is the same sound under another name.
+    Where the yaw of the head is known, directions are those from where the head looks at the end.
 
     Parameters
     ----------
@@ -112,7 +114,9 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     list of SourceEstimate
         In order of onset.
     """
-    tracks = sorted((track for snapshot in snapshots for track in snapshot.tracks), key=_track_id)
+    snapshots = list(snapshots)
+    yaw_deg = snapshots[-1].yaw_deg if snapshots else None
+    tracks = sorted((t for snapshot in snapshots for t in _seen_from(snapshot, yaw_deg)), key=_track_id)
     lives = [_life(list(group)) for _, group in groupby(tracks, key=_track_id)]
     merged: list[_Life] = []
     for life in sorted(lives, key=lambda life: life.onset_s):
@@ -122,6 +126,14 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
         else:
             merged[match] = merged[match].joined_with(life)
     return [_estimate(life) for life in merged if not any(life.doubles(other) for other in merged)]
+
+
+def _seen_from(snapshot: SceneSnapshot, yaw_deg: float | None) -> tuple[TrackSnapshot, ...]:
+    """Tracks of a snapshot with the directions they would have with the head at a yaw."""
+    if yaw_deg is None or snapshot.yaw_deg is None or snapshot.yaw_deg == yaw_deg:
+        return snapshot.tracks
+    by_deg = wrap_deg(snapshot.yaw_deg - yaw_deg)
+    return tuple(replace(t, azimuth_posterior=turned(t.azimuth_posterior, by_deg)) for t in snapshot.tracks)
 
 
 def _track_id(track: TrackSnapshot) -> int:

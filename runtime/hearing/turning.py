@@ -1,0 +1,118 @@
+"""What a turning head tells: front from back, and one place in the room instead of a place beside the head.
+
+A sound in front moves to the right when the head turns left, one behind moves to the left (Wallach 1940); so the posteriors of
+a source that stays where it is agree in the room only for its true side. Posteriors heard with the head in nearly the
+same place hold the same errors and are averaged; those of different yaws are multiplied.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.runtime.geometry import wrap_deg
+from earshot.runtime.hearing.posterior import AZIMUTH_BINS
+
+BIN_DEG = 360.0 / AZIMUTH_BINS
+VIEW_DEG = 10.0
+"""Yaws nearer than this are one view: the ears hear nearly the same."""
+FLOOR = 0.15
+"""Share of a uniform distribution in each view, so that no single view can rule out the truth."""
+MIRRORED = 0.35
+"""Share of its front-back mirror image that is mixed into each view. One view says with much confidence what it has from
+the colour of a sound, wrongly for one in five; where the ears' differences agree over a turn is worth more."""
+FADE_S = 8.0
+"""Time constant after which an older view counts less: sources move, and yaw sensors drift."""
+MOST_VIEWS = 12
+
+_FRONT_FOR_BACK = (AZIMUTH_BINS // 2 - 1 - np.arange(AZIMUTH_BINS)) % AZIMUTH_BINS
+
+Floats = NDArray[np.floating[Any]]
+
+
+def turned(posterior: Floats, by_deg: float) -> NDArray[np.float64]:
+    """A posterior with everything moved to the left by an angle, between bins by linear interpolation.
+
+    Parameters
+    ----------
+    posterior : ndarray [36]
+    by_deg : float
+        Any angle; positive = left.
+    """
+    whole, part = divmod(by_deg / BIN_DEG, 1.0)
+    moved = np.roll(np.asarray(posterior, np.float64), int(whole))
+    return (1.0 - part) * moved + part * np.roll(moved, 1)
+
+
+@dataclass
+class _View:
+    """What was heard of a source with the head in about one place: mean posterior at the mean yaw."""
+
+    yaw_deg: float
+    posterior: NDArray[np.float64]
+    frames: int
+    last_s: float
+
+
+class Views:
+    """Posteriors of one source by head yaw, and what they say together.
+
+    Attributes
+    ----------
+    views : list of _View
+        At most `MOST_VIEWS`, the latest last.
+    """
+
+    def __init__(self) -> None:
+        self.views: list[_View] = []
+
+    def add(self, posterior: Floats, yaw_deg: float, time_s: float) -> None:
+        """Take a frame's posterior [36], heard with the head at a yaw (positive = left) at a time in seconds."""
+        near = [view for view in self.views if abs(wrap_deg(yaw_deg - view.yaw_deg)) <= VIEW_DEG / 2]
+        if not near:
+            self.views.append(_View(yaw_deg, np.asarray(posterior, np.float64), 1, time_s))
+            del self.views[:-MOST_VIEWS]
+            return
+        view = min(near, key=lambda view: abs(wrap_deg(yaw_deg - view.yaw_deg)))
+        view.frames += 1
+        gain = max(1.0 / view.frames, 0.04)
+        here = turned(posterior, wrap_deg(yaw_deg - view.yaw_deg))
+        view.posterior, view.last_s = view.posterior + gain * (here - view.posterior), time_s
+
+    def sharpened(self, latest: Floats, yaw_deg: float, time_s: float, mirrored: bool = False) -> NDArray[np.float64]:
+        """The latest posterior, multiplied with those of other yaws as they would be seen from here; sums to 1.
+
+        Parameters
+        ----------
+        latest : ndarray [36]
+            What is heard now.
+        yaw_deg, time_s : float
+            Where the head is now, and when.
+        mirrored : bool
+            As if the ears were exchanged.
+
+        Returns
+        -------
+        ndarray of float64 [36]
+        """
+        here = np.asarray(latest[::-1] if mirrored else latest, np.float64)
+        others = [view for view in self.views if abs(wrap_deg(view.yaw_deg - yaw_deg)) > VIEW_DEG / 2]
+        if not others:
+            return np.asarray(here / max(float(here.sum()), 1e-12))
+        log_belief = np.log(_floored(here))
+        for view in others:
+            posterior = view.posterior[::-1] if mirrored else view.posterior
+            weight = math.exp(-(time_s - view.last_s) / FADE_S)
+            log_belief += weight * np.log(turned(_floored(posterior), wrap_deg(view.yaw_deg - yaw_deg)))
+        belief = np.exp(log_belief - log_belief.max())
+        return np.asarray(belief / belief.sum())
+
+
+def _floored(posterior: Floats) -> NDArray[np.float64]:
+    p = np.asarray(posterior, np.float64) / max(float(np.sum(posterior)), 1e-12)
+    p = (1.0 - MIRRORED) * p + MIRRORED * p[_FRONT_FOR_BACK]
+    return np.asarray((1.0 - FLOOR) * p + FLOOR / AZIMUTH_BINS)
