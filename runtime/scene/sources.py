@@ -117,7 +117,7 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     snapshots = list(snapshots)
     yaw_deg = snapshots[-1].yaw_deg if snapshots else None
     tracks = sorted((t for snapshot in snapshots for t in _seen_from(snapshot, yaw_deg)), key=_track_id)
-    lives = [_life(list(group)) for _, group in groupby(tracks, key=_track_id)]
+    lives = [_life(list(group), yaw_deg is not None) for _, group in groupby(tracks, key=_track_id)]
     merged: list[_Life] = []
     for life in sorted(lives, key=lambda life: life.onset_s):
         match = next((k for k, earlier in enumerate(merged) if earlier.agrees_with(life)), None)
@@ -140,14 +140,16 @@ def _track_id(track: TrackSnapshot) -> int:
     return track.track_id
 
 
-def _life(snapshots: Sequence[TrackSnapshot]) -> _Life:
+def _life(snapshots: Sequence[TrackSnapshot], yaw_known: bool) -> _Life:
     sounding = [s for s in snapshots if s.active] or list(snapshots)
+    # With the yaw known a track's latest posterior holds all it heard before, front and back told apart.
+    told = sounding[-1:] * len(sounding) if yaw_known else sounding
     weights = np.array([max(s.confidence, 1e-3) for s in sounding])
     last = snapshots[-1]
     return _Life(
         class_id=last.class_id,
         weight=float(weights.sum()),
-        posterior=weights @ np.stack([s.azimuth_posterior for s in sounding]),
+        posterior=weights @ np.stack([s.azimuth_posterior for s in told]),
         confidence=float(weights @ weights / weights.sum()),
         elevation_deg=float(weights @ [s.elevation_deg for s in sounding]),
         log_distance=float(weights @ np.log([s.distance_m for s in sounding])),

@@ -83,6 +83,28 @@ def real_room(
 
 
 @app.command()
+def turning(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder; the built-in one by default.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with events/, hrtf/, ambient/; without it sounds and heads are made by rule."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=2)] = 200,
+    turn_deg: Annotated[float, typer.Option(min=0.0, max=180.0)] = 30.0,
+) -> None:
+    """Front and back with a still head, and with one that turns."""
+    from earshot.training.benchmark.turning import run_turning
+
+    report = run_turning(bundle, data, count, turn_deg)
+    rows = {
+        name: {key: f"{f['value']:.3g} ({f['low']:.3g} to {f['high']:.3g})" for key, f in figures.items()}
+        for name, figures in report["figures"].items()
+    }
+    _print_rows(f"{count} sounds, a turn of {turn_deg:g} degrees, with 95 % intervals", rows)
+    typer.echo(json.dumps(report))
+
+
+@app.command()
 def published(
     layout: Annotated[str, typer.Argument(help="twnm (TWNM-FOA) or bat (SpatialSoundQA)")],
     source: Annotated[Path, typer.Argument(help="Metadata file of the set, or (twnm) the folder that holds it.")],
