@@ -96,7 +96,7 @@ def turning(
     from earshot.training.benchmark.turning import run_turning
 
     report = run_turning(bundle, data, count, turn_deg)
-    rows = {
+    rows: dict[str, dict[str, Any] | None] = {
         name: {key: f"{f['value']:.3g} ({f['low']:.3g} to {f['high']:.3g})" for key, f in figures.items()}
         for name, figures in report["figures"].items()
     }
