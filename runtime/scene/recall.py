@@ -28,13 +28,14 @@ _MOVED_DEG = 25.0
 Asked = Literal["last", "count", "list"]
 
 _LAST_TIME = re.compile(
-    r"\bwhen(?: and where)? (?:did|was|were|have|has)\b.*\blast\b|\bwhere (?:did|was|were|have|has)\b.*\blast\b"
+    r"\bwhen(?: and where)? (?:did|was|were|have|has)\b.*(?<!to the )\blast\b|\bwhere (?:did|was|were|have|has)\b.*\blast\b"
     r"|\blast time\b|\bmost recent(?:ly)?\b|\bhow long ago\b|\bhow long (?:is it|has it been) since\b"
     r"|\blast (?:hear|heard)\b(?! to)"
 )
 _HOW_OFTEN = re.compile(r"\bhow (?:often|many times)\b")
 _EARLIER = re.compile(
-    r"\b(?:earlier (?:on|today)|before now|while i was (?:away|out|gone|asleep)|do you remember|so far)\b"
+    r"\b(?:earlier (?:on|today)|before now|while i was (?:away|out|gone|asleep)"
+    r"|do you remember(?! when .*\bfirst\b)|(?<!not )so far(?! (?:off|away|apart|from)\b))\b"
 )
 _YES_NO = re.compile(r"^(?:did|was|were|has|have|had|is|are)\b")
 _FILLERS = frozenset(

@@ -8,7 +8,7 @@ import torch
 
 from earshot.runtime.hearing.features import features_of
 from earshot.training.models.features import BinauralFeatures
-from earshot.training.models.hearing import Hearing
+from earshot.training.models.hearing import Hearing, equalise, mistake, warp_bands
 from earshot.training.models.semantic import SemanticEncoder
 from earshot.training.models.spatial import SpatialEncoder
 from earshot.training.stages.bank import encode_clips
@@ -110,3 +110,34 @@ def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:
     assert first.slots.shape == (12, 4, 107)
     assert second.scene.shape == (10, 134)
     assert np.isfinite(first.semantic).all()
+
+
+def test_a_warped_spectrum_moves_along_frequency_and_back() -> None:
+    levels = torch.zeros(1, 2, 3, 64)
+    levels[..., 40] = 1.0
+    assert torch.equal(warp_bands(levels, torch.ones(1)), levels)
+    higher = warp_bands(levels, torch.tensor([1.2]))[0, 0, 0]
+    assert int(higher.argmax()) > 41
+    smooth = torch.sin(torch.linspace(0, 3, 64)).expand(1, 2, 3, 64)
+    back = warp_bands(warp_bands(smooth, torch.tensor([1.1])), torch.tensor([1 / 1.1]))
+    assert (back - smooth)[..., :58].abs().max() < 0.01, "the highest bands are lost at the edge"
+
+
+def test_an_equaliser_at_both_ears_changes_levels_only() -> None:
+    features = torch.randn(3, 8, 5, 64)
+    out = equalise(features, 0.3)
+    assert torch.equal(out[:, [1, 2, 3, 5, 6, 7]], features[:, [1, 2, 3, 5, 6, 7]])
+    change = out[:, [0, 4]] - features[:, [0, 4]]
+    assert change.abs().max() > 0.1
+    assert change.std(dim=(1, 2)).max() < 1e-5, "the same at all times"
+
+
+def test_a_mistaken_query_is_what_the_sound_was_taken_for() -> None:
+    queries = torch.tensor([[3, 8, 20]])
+    heard = torch.zeros(1, 3, 4)
+    heard[0, 0] = 1.0
+    logits = torch.full((1, 4, 61), -9.0)
+    logits[..., [3, 8]] = 9.0
+    logits[..., 5] = 5.0
+    assert torch.equal(mistake(queries, heard, logits, 0.0), queries)
+    assert mistake(queries, heard, logits, 1.0).tolist() == [[5, 8, 20]], "never one that is asked for anyway"

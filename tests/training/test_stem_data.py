@@ -80,6 +80,21 @@ def test_exchanged_ears_mirror_the_labels(data: Path) -> None:
     assert torch.allclose(a.audio[:, 0], b.audio[:, 1], atol=1e-4)
 
 
+def test_another_speed_scales_the_whole_scene(data: Path) -> None:
+    settings = RemixSettings(frames=80, source_counts=(1, 0, 0), swap_probability=0.0, ear_gain_db=0.0)
+    remixer, shard = Remixer(data / "train", settings), open_shards(data / "train")[0]
+    start = int(np.clip(shard.scenes[0]["sources"][0]["onset_s"] * 25 - 20, 0, 50))
+    usual, fast = (remixer.mix(shard, 0, [0], 1, start, np.random.default_rng(2), speed) for speed in (1.0, 1.25))
+    assert fast["audio"].shape == usual["audio"].shape
+    assert (usual["log_distance"] - fast["log_distance"])[0] == pytest.approx(np.log(1.25), abs=1e-5)
+    assert np.array_equal(usual["azimuth_deg"], fast["azimuth_deg"])
+    begins = [int(np.flatnonzero(mix["event"][0])[0]) for mix in (usual, fast)]
+    assert abs(begins[0] - 1.25 * begins[1]) <= 1.5, "labels and sound stay together"
+    envelopes = [np.square(mix["audio"]).sum(0).reshape(80, -1).mean(1) for mix in (usual, fast)]
+    stretched = np.interp(np.arange(80) * 1.25, np.arange(80), envelopes[0])[:60]
+    assert np.corrcoef(np.log(stretched + 1e-9), np.log(envelopes[1][:60] + 1e-9))[0, 1] > 0.9
+
+
 def test_bank_scenes_state_their_sources_and_mirror_twice_is_the_same(data: Path) -> None:
     shard = open_shards(data / "train")[0]
     settings = BankSettings(duration_s=(5.0, 6.0), swap_probability=0.0)

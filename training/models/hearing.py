@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from earshot.runtime.hearing.features import MEL_HIGH_HZ, MEL_LOW_HZ
 from earshot.training.models.features import BinauralFeatures
 from earshot.training.models.semantic import LEVEL_CHANNELS, SemanticEncoder, SemanticOutput
 from earshot.training.models.spatial import SpatialEncoder, SpatialOutput
@@ -19,23 +22,64 @@ class Hearing(nn.Module):
         self.semantic = SemanticEncoder()
         self.spatial = SpatialEncoder()
 
-    def forward(self, audio: Tensor, queries: Tensor) -> tuple[SemanticOutput, SpatialOutput]:
-        """Audio [B, 2, N] and class ids [B, Q] -> outputs of both encoders."""
+    def forward(
+        self, audio: Tensor, queries: Tensor, heard: Tensor | None = None, mistaken: float = 0.0
+    ) -> tuple[SemanticOutput, SpatialOutput]:
+        """Outputs of both encoders.
+
+        Parameters
+        ----------
+        audio : [B, 2, N]
+        queries : int64 [B, Q]
+            Class ids asked for.
+        heard : [B, Q, T], optional
+            Where each query's sound is audible; needed when ``mistaken`` is not 0.
+        mistaken : float
+            Share of the queries that ask with a class the semantic encoder takes the sound for, as in use.
+        """
         with torch.autocast("cpu", enabled=False):
             features = self.features(audio.float())
+            if self.training:
+                features = equalise(features, 0.2)
         semantic = self.semantic(colour(features) if self.training else features)
+        if mistaken and heard is not None:
+            queries = mistake(queries, heard, semantic.logits.detach().float(), mistaken)
         return semantic, self.spatial(features, semantic.embedding, semantic.keys, queries)
 
 
+def mistake(queries: Tensor, heard: Tensor, logits: Tensor, share: float) -> Tensor:
+    """Queries [B, Q] of which a share asks with another class, drawn as likely as the semantic encoder hears it.
+
+    In use the slots are asked with what the semantic encoder heard, which is often a similar class, not the true one. A
+    class that the example asks about anyway is never drawn; queries whose sound is not heard stay as they are.
+    """
+    probability = torch.einsum("bqt,btc->bqc", heard, torch.softmax(logits, dim=-1))
+    others = queries[:, None, :].expand(-1, queries.shape[1], -1)
+    drawn = torch.multinomial((probability + 1e-9).scatter(2, others, 0.0).flatten(0, 1), 1).view_as(queries)
+    chosen = (torch.rand(queries.shape) < share) & (heard.sum(-1) > 0)
+    return torch.where(chosen, drawn, queries)
+
+
+def equalise(features: Tensor, spread: float) -> Tensor:
+    """Features of the sound through another equaliser at both ears alike: only the level channels change.
+
+    ``spread`` is the standard deviation of the eight points of the curve, in log10 of power.
+    """
+    bands = features.shape[-1]
+    curve = nn.functional.interpolate(spread * torch.randn(len(features), 1, 8), bands, mode="linear")
+    out = features.clone()
+    out[:, LEVEL_CHANNELS] = out[:, LEVEL_CHANNELS] + curve[:, :, None]
+    return out
+
+
 def colour(features: Tensor) -> Tensor:
-    """Random equalisation and masked bands and times of the level channels (SpecAugment, Park 2019).
+    """Random pitch, equalisation, and masked bands and times of the level channels (SpecAugment, Park 2019).
 
     Only the semantic encoder sees it: the sound's colour is what it would otherwise learn by heart.
     """
     batch, _, frames, bands = features.shape
-    curve = torch.nn.functional.interpolate(torch.randn(batch, 1, 8) * 0.35, bands, mode="linear")
-    out = features.clone()
-    levels = out[:, LEVEL_CHANNELS] + curve[:, :, None]
+    out = equalise(features, 0.3)
+    levels = warp_bands(out[:, LEVEL_CHANNELS], torch.exp(0.1 * torch.randn(batch)))
     for row in range(batch):
         low, width = int(torch.randint(bands, (1,))), int(torch.randint(12, (1,)))
         levels[row, :, :, low : low + width] = levels[row].mean()
@@ -43,3 +87,20 @@ def colour(features: Tensor) -> Tensor:
         levels[row, :, start : start + length] = levels[row].amin()
     out[:, LEVEL_CHANNELS] = levels
     return out
+
+
+def warp_bands(levels: Tensor, factor: Tensor) -> Tensor:
+    """Levels [B, C, T, bands] with all frequencies multiplied by ``factor`` [B] (Jaitly and Hinton 2013)."""
+    bands = levels.shape[-1]
+    mel = torch.linspace(_mel(MEL_LOW_HZ), _mel(MEL_HIGH_HZ), bands + 2)
+    source_hz = 700.0 * (10.0 ** (mel[1:-1] / 2595.0) - 1.0) / factor[:, None]
+    place = (2595.0 * torch.log10(1.0 + source_hz / 700.0) - mel[1]) / (mel[1] - mel[0])
+    place = place.clamp(0.0, bands - 1.0)
+    low = place.floor().clamp(max=bands - 2)
+    index = low.long()[:, None, None].expand(-1, levels.shape[1], levels.shape[2], -1)
+    rest = (place - low)[:, None, None]
+    return levels.gather(-1, index) * (1.0 - rest) + levels.gather(-1, index + 1) * rest
+
+
+def _mel(frequency_hz: float) -> float:
+    return 2595.0 * math.log10(1.0 + frequency_hz / 700.0)

@@ -11,12 +11,14 @@ from itertools import islice
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
 from earshot.training.models.hearing import Hearing
+from earshot.training.models.load import load_hearing
 from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
@@ -36,6 +38,10 @@ class EncoderSettings:
         Training time; the learning rate follows a cosine over it. A longer time resumes a shorter run.
     validation_batches : int
         Batches of ``batch`` clips scored at every checkpoint, per number of sources.
+    mistaken : float
+        Share of the sounds asked for under the wrong name, as in use.
+    start : Path, optional
+        Folder of trained encoders that a new run begins with.
     max_steps : int, optional
         Stop early after so many steps (smoke runs).
     """
@@ -50,6 +56,8 @@ class EncoderSettings:
     checkpoint_minutes: float = 4.0
     average_decay: float = 0.999
     validation_batches: int = 8
+    mistaken: float = 0.3
+    start: Path | None = None
     max_steps: int | None = None
     weights: LossWeights = field(default_factory=LossWeights)
     remix: RemixSettings = field(default_factory=RemixSettings)
@@ -68,7 +76,7 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    model = Hearing()
+    model = Hearing() if settings.start is None else load_hearing(settings.start).train()
     average = checkpoint.MovingAverage(model, settings.average_decay)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     progress = {"step": 0, "seconds": 0.0}
@@ -129,7 +137,8 @@ class _Loop:
     def _step(self, batch: Batch) -> dict[str, float]:
         self._model.train()
         with autocast(self._precision):
-            semantic, spatial = self._model(batch.audio, batch.queries)
+            heard = batch.active * batch.present[..., None]
+            semantic, spatial = self._model(batch.audio, batch.queries, heard, self._settings.mistaken)
         loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -139,7 +148,7 @@ class _Loop:
         return {"loss": float(loss.detach()), "norm": float(norm), **{k: float(v.detach()) for k, v in parts.items()}}
 
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
-        config = {"settings": asdict(self._settings), "precision": self._precision}
+        config = {"settings": _plain(self._settings), "precision": self._precision}
         checkpoint.save_weights(self._out, self._model, self._average)
         parameters = dict(self._model.named_parameters())
         checkpoint.save_state(self._out, self._optimizer, parameters, {**progress, **config})
@@ -163,6 +172,11 @@ class _Loop:
             writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
 
 
+def _plain(settings: EncoderSettings) -> dict[str, Any]:
+    """The settings as JSON can hold them."""
+    return {**asdict(settings), "start": None if settings.start is None else str(settings.start)}
+
+
 def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -> str:
     small = Batch(**{k: v[:8] for k, v in vars(batch).items()})
 
@@ -180,7 +194,7 @@ def _validation_batches(folder: Path, settings: EncoderSettings) -> dict[str, li
     """Fixed mixtures of unseen heads, rooms and recordings: one and two sources."""
     out = {}
     for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
-        remix = replace(settings.remix, source_counts=counts, swap_probability=0.0, background_db=(0.0, 0.0))
+        remix = replace(settings.remix, source_counts=counts, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
         out[name] = list(islice(Remixer(folder, remix).batches(settings.batch, 7), settings.validation_batches))
     return out
 

@@ -1,7 +1,10 @@
 """Batches of random mixtures from stem shards, with their targets: the encoders' training data.
 
 Each example takes one to three sources of a rendered scene, new relative levels, a crop around an onset, another
-background level, and sometimes exchanged ears (with mirrored labels).
+background level, another playback speed, and sometimes exchanged ears (with mirrored labels).
+
+Played faster by a factor, everything is as if it were smaller by that factor: the head, the pinnae, the room and all
+distances. The ears' cues move along frequency as they do between people of different size (Middlebrooks 1999).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,6 +22,7 @@ from torch import Tensor
 from earshot.runtime.labels import load_labels
 from earshot.training.synthesis.dataset import Shard, open_shards
 
+SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 640
 MAX_SOURCES = 3
 # A source counts as audible in a frame when it is within 30 dB of its loudest frame and not buried under the rest.
@@ -37,6 +42,8 @@ class RemixSettings:
         Probabilities of one, two, three sources.
     swap_probability : float
         How often the ears are exchanged.
+    speed_spread : float
+        Standard deviation of the logarithm of the playback speed (at most two of them away from 1).
     """
 
     frames: int = 128
@@ -46,6 +53,7 @@ class RemixSettings:
     background_db: tuple[float, float] = (-8.0, 8.0)
     ear_gain_db: float = 1.0
     level_db: float = 8.0
+    speed_spread: float = 0.08
 
 
 @dataclass
@@ -96,23 +104,33 @@ class Remixer:
         row = int(rng.integers(len(shard.scenes)))
         count = int(rng.choice(3, p=self._settings.source_counts)) + 1
         order = rng.permutation(len(shard.scenes[row]["sources"]))
-        start = self._crop_start(shard.scenes[row]["sources"][order[0]], shard.stems.shape[-1], rng)
-        return self.mix(shard, row, [int(i) for i in order], count, start, rng)
+        spread = self._settings.speed_spread
+        speed = float(np.exp(np.clip(rng.normal(0, spread), -2 * spread, 2 * spread)))
+        length = int(np.ceil(self._settings.frames * speed))
+        start = self._crop_start(shard.scenes[row]["sources"][order[0]], shard.stems.shape[-1], length, rng)
+        return self.mix(shard, row, [int(i) for i in order], count, start, rng, speed)
 
-    def _crop_start(self, source: dict[str, float], samples: int, rng: np.random.Generator) -> int:
-        """First frame of a crop that holds the onset, or the middle, of a source."""
-        length = self._settings.frames
+    def _crop_start(self, source: dict[str, float], samples: int, length: int, rng: np.random.Generator) -> int:
+        """First frame of a crop of ``length`` frames that holds the onset, or the middle, of a source."""
         anchor = source["onset_s"] if rng.random() < 0.8 else rng.uniform(source["onset_s"], source["offset_s"])
         start = int(anchor * 25 - rng.uniform(0, 0.6) * length)
         return int(np.clip(start, 0, samples // FRAME_SAMPLES - length))
 
     def mix(
-        self, shard: Shard, row: int, order: list[int], count: int, start: int, rng: np.random.Generator
+        self,
+        shard: Shard,
+        row: int,
+        order: list[int],
+        count: int,
+        start: int,
+        rng: np.random.Generator,
+        speed: float = 1.0,
     ) -> dict[str, NDArray[np.generic]]:
         """Mix the first ``count`` audible sources of ``order`` in the crop that begins at frame ``start``."""
         settings = self._settings
-        frames = slice(start, start + settings.frames)
-        samples = slice(frames.start * FRAME_SAMPLES, frames.stop * FRAME_SAMPLES)
+        frames = start + np.floor((np.arange(settings.frames) + 0.5) * speed).astype(np.int64)
+        first = start * FRAME_SAMPLES
+        samples = slice(first, first + int(np.ceil(settings.frames * speed)) * FRAME_SAMPLES)
         power = 10.0 ** shard.power[row].astype(np.float64)
         loudest = power.sum(axis=-1).max(axis=1)
         audible = [i for i in order if power[i, frames].sum(axis=-1).max() > 0.1 * loudest[i]][:count]
@@ -126,7 +144,16 @@ class Remixer:
         total = noise_gain**2 * power[-1, frames]
         total = total + sum(g**2 * power[i, frames] for g, i in zip(gains, audible, strict=True))
         targets = self._targets(shard, row, audible, gains, total, frames, rng)
-        return {"audio": self._ears(audio, targets, rng), **targets}
+        targets["log_distance"] = targets["log_distance"] - np.float32(np.log(speed))
+        targets["log_t60"] = targets["log_t60"] - np.float32(np.log(speed))
+        return {"audio": self._ears(self._played(audio, speed), targets, rng), **targets}
+
+    def _played(self, audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
+        """Audio [2, n] at another speed, exactly as long as a crop."""
+        wanted = self._settings.frames * FRAME_SAMPLES
+        if speed != 1.0:
+            audio = soxr.resample(audio.T, speed * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ, quality="MQ").T
+        return np.pad(audio, ((0, 0), (0, max(0, wanted - audio.shape[1]))))[:, :wanted]
 
     def _targets(
         self,
@@ -135,7 +162,7 @@ class Remixer:
         audible: list[int],
         gains: NDArray[np.float64],
         total: NDArray[np.float64],
-        frames: slice,
+        frames: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> dict[str, NDArray[np.generic]]:
         length = self._settings.frames
@@ -151,7 +178,7 @@ class Remixer:
             "log_distance": np.full(MAX_SOURCES, np.nan, np.float32),
             "log_t60": np.float32(np.log(scene["room"]["t60_s"] or np.nan)) * np.ones((), np.float32),
         }
-        time_s = (np.arange(frames.start, frames.stop) + 0.5) / 25
+        time_s = (frames + 0.5) / 25
         for slot, (index, gain) in enumerate(zip(audible, gains, strict=True)):
             source = scene["sources"][index]
             power = gain**2 * 10.0 ** shard.power[row, index].astype(np.float64)

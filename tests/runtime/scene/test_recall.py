@@ -132,7 +132,8 @@ def test_no_question_that_the_model_was_trained_on_is_taken_away_from_it() -> No
     path = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
     words = {"x": "the dog", "y": "the siren", "ax": "a dog", "dir": "front left", "m": "2", "t": "3"}
     words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left"}
-    phrasings = [phrasing for group in json.loads(path.read_text()).values() for phrasing in group]
+    kinds = json.loads(path.read_text()).values()
+    phrasings = [phrasing for kind in kinds for group in kind.values() for phrasing in group]
     assert len(phrasings) > 500
     taken = [phrasing for phrasing in phrasings if parse_recall(phrasing.format(**words), NOW_S)]
     assert taken == []

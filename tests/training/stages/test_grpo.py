@@ -108,7 +108,7 @@ def test_what_is_rewarded_becomes_likelier(tmp_path: Path, tuned: Path, bank: Pa
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     episodes = Episodes(FeatureBank(bank), 2, 0.0, seed=1)
     rewards = []
-    for step in range(25):
+    for step in range(40):
         heard = ears.hear([episode.audio for episode in episodes(step)])
         prompts = [(e.item, prompt_ids(tokenizer, e.item, h)) for e, h in zip(episodes(step), heard, strict=True)]
         loss, _, metrics = trainer.loss(prompts)
