@@ -143,9 +143,7 @@ class Remixer:
         audio *= shard.scale[row]
         total = noise_gain**2 * power[-1, frames]
         total = total + sum(g**2 * power[i, frames] for g, i in zip(gains, audible, strict=True))
-        targets = self._targets(shard, row, audible, gains, total, frames, rng)
-        targets["log_distance"] = targets["log_distance"] - np.float32(np.log(speed))
-        targets["log_t60"] = targets["log_t60"] - np.float32(np.log(speed))
+        targets = self._targets(shard, row, audible, gains, total, frames, rng, speed)
         return {"audio": self._ears(self._played(audio, speed), targets, rng), **targets}
 
     def _played(self, audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
@@ -164,6 +162,7 @@ class Remixer:
         total: NDArray[np.float64],
         frames: NDArray[np.int64],
         rng: np.random.Generator,
+        speed: float,
     ) -> dict[str, NDArray[np.generic]]:
         length = self._settings.frames
         scene = shard.scenes[row]
@@ -176,7 +175,7 @@ class Remixer:
             "azimuth_deg": np.zeros(MAX_SOURCES, np.float32),
             "direction": np.zeros((MAX_SOURCES, 3), np.float32),
             "log_distance": np.full(MAX_SOURCES, np.nan, np.float32),
-            "log_t60": np.float32(np.log(scene["room"]["t60_s"] or np.nan)) * np.ones((), np.float32),
+            "log_t60": np.float32(np.log((scene["room"]["t60_s"] or np.nan) / speed)) * np.ones((), np.float32),
         }
         time_s = (frames + 0.5) / 25
         for slot, (index, gain) in enumerate(zip(audible, gains, strict=True)):
@@ -199,7 +198,7 @@ class Remixer:
                 np.sin(elevation),
             )
             if point["distance_m"] is not None:
-                out["log_distance"][slot] = np.log(point["distance_m"])
+                out["log_distance"][slot] = np.log(point["distance_m"] / speed)
         absent = rng.permutation(len(self._ids))
         absent = absent[~np.isin(absent, [self._ids[scene["sources"][i]["label"]] for i in audible])]
         out["queries"][len(audible) :] = absent[: MAX_SOURCES - len(audible)]
