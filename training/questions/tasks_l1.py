@@ -12,10 +12,10 @@ from typing import Any
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, sound_choice, task
 from earshot.training.questions.options import direction_options, grid_options
-from earshot.training.questions.think import heard_or_none, named, not_heard, read_off
+from earshot.training.questions.think import heard_or_none, named, not_heard, read_off, sector_step
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
-ABSENT_SHARE = 0.12
+ABSENT_SHARE = 0.2
 """Share of open and number questions about a sound that is not there."""
 COUNT_WORDS = ("none", "one", "two", "three")
 HEIGHTS = ("below ear height", "at ear height", "somewhat above", "high above")
@@ -53,7 +53,7 @@ def presence(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     there = bool(view.heard) and coin(rng)
     label = rng.choice(view.heard).label if there else view.absent(rng)[0]
     text = f"Yes, there {label.verb} {label.article}." if there else f"No, I can't hear {label.article}."
-    steps = () if there else (not_heard(label.spoken),)
+    steps = (f"{label.spoken}: heard" if there else not_heard(label.spoken),)
     balance = Balance(f"presence:{label.key}", str(there), 2)
     return Draft("presence.yesno", {"x": label}, text, (), steps, {"yes": there, "label": label.key}, balance)
 
@@ -70,7 +70,7 @@ def at(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     sector = sector_of(azimuth_deg, 8.0)
     in_degrees = sector is None or coin(rng)
     place = side_words(azimuth_deg) if sector is None or in_degrees else SECTORS[sector]
-    steps = (read_off(source, "azimuth_deg") if in_degrees else f"{source.name} {named(azimuth_deg)}",)
+    steps = (", ".join(read_off(s, "azimuth_deg") if in_degrees else sector_step(s) for s in view.heard),)
     ask = "at.degrees" if in_degrees else "at.sector"
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "open":
@@ -84,7 +84,7 @@ def _at_nothing(view: SceneView, rng: random.Random) -> Draft | None:
     if not empty:
         return None
     sector = SECTORS[rng.choice(empty)]
-    steps = (f"{sector}: none",)
+    steps = (", ".join(map(sector_step, view.heard)), f"{sector}: none") if view.heard else (f"{sector}: none",)
     return Draft("at.sector", {"dir": sector}, answers.nothing_there(sector, rng), (), steps, {"label": None})
 
 

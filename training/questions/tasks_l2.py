@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
 from earshot.training.questions.options import SECTOR_MARGIN_DEG, degree_options
@@ -291,7 +292,9 @@ def side_count(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     if any(75 < gap < 105 for gap in gaps) or len(gaps) > 3:
         return None
     inside = [source for source, gap in zip(view.heard, gaps, strict=True) if gap <= 75]
-    steps = (f"{side}: " + (", ".join(source.name for source in inside) or "none"),)
+    opposite = {"left": "right", "right": "left", "front": "behind", "behind": "front"}[side]
+    verdicts = [f"{s.name} {s.azimuth_deg} {side if s in inside else opposite}" for s in view.heard]
+    steps = (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {len(inside)}")
     text = COUNT_WORDS[len(inside)]
     truth = {"side": side, "count": len(inside)}
     balance = Balance(f"side_count.{form}:{side}", text, 4)

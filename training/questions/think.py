@@ -53,6 +53,11 @@ def named(azimuth_deg: int) -> str:
     return f"{azimuth_deg} {SECTORS[sector if sector is not None else 0]}"
 
 
+def sector_step(source: Heard) -> str:
+    """An azimuth copied from the evidence with its sector: `dog -35 front right`."""
+    return f"{source.name} {named(source.azimuth_deg)}"
+
+
 def compare(word: str, first: Heard, second: Heard, attribute: str) -> str:
     """A comparison of two sources: `distance: dog 1.2 < voice 3.0`."""
     a, b = getattr(first, attribute), getattr(second, attribute)
