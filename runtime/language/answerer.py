@@ -131,41 +131,72 @@ class Answerer:
             After `cancel()`.
         """
         clock = _Clock(on_text, think)
-        prompt = build_prompt(question, choices, think)
         self.llm.reset_cancel()
-        reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)
-        length = self.llm.begin(prompt.prefix, embeddings, prompt.suffix, reserve)
-        reasoning = self._reason(length, clock) if think else ""
-        choice = None
         if choices is None:
+            length = self._begin(build_prompt(question, None, think), embeddings, think)
+            reasoning, choice = self._reason(length, clock) if think else "", None
             text = self._say(clock)
         else:
-            choice, reasoning = self._choose(prompt, embeddings, reasoning, [text.strip() for text in choices])
+            choice, reasoning, length = self._choose(question, embeddings, [text.strip() for text in choices], think)
             text = choice_text(choice, choices[choice].strip())
+            for piece in (reasoning, THINK_END) if think else ():
+                clock.hear(piece)
             clock.hear(text)
         return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length)
 
+    def _begin(self, prompt: Prompt, embeddings: Float32, think: bool) -> int:
+        reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)
+        return self.llm.begin(prompt.prefix, embeddings, prompt.suffix, reserve)
+
     def _reason(self, prompt_tokens: int, clock: _Clock) -> str:
-        """Let the model write its evidence; one that does not end is ended."""
-        limit = min(MAX_REASONING_TOKENS, self.llm.context - prompt_tokens - MAX_ANSWER_TOKENS)
-        written = self.llm.generate(limit, (self._think_end,), clock.hear)
+        """Let the model write its evidence, and end it."""
+        text = self._write_reasoning(prompt_tokens, clock.hear)
         self.llm.feed([self._think_end])
         clock.hear(THINK_END)
-        return split_reasoning(written.text + THINK_END)[0]
+        return text
 
-    def _choose(self, prompt: Prompt, embeddings: Float32, reasoning: str, choices: Sequence[str]) -> tuple[int, str]:
-        """The option that the model holds likeliest, and the reasoning that ends with it.
+    def _write_reasoning(self, prompt_tokens: int, on_text: OnText | None = None) -> str:
+        limit = min(MAX_REASONING_TOKENS, self.llm.context - prompt_tokens - MAX_ANSWER_TOKENS)
+        return split_reasoning(self.llm.generate(limit, (self._think_end,), on_text).text + THINK_END)[0]
+
+    def _choose(self, question: str, embeddings: Float32, choices: Sequence[str], think: bool) -> tuple[int, str, int]:
+        """The option that the model holds likeliest, the reasoning that ends with it, and the length of the prompt.
+
+        Asked once with each rotation of the options, the probabilities averaged: a small model leans on their order, and
+        an answer that depends on it is worth little.
+        """
+        weighed: list[tuple[NDArray[np.float64], str]] = []
+        length = 0
+        for shift in range(len(choices)):
+            order = [*range(shift, len(choices)), *range(shift)]
+            prompt = build_prompt(question, [choices[i] for i in order], think)
+            length = self._begin(prompt, embeddings, think)
+            reasoning = self._write_reasoning(length) if think else ""
+            probability, kept = self._weigh(prompt, embeddings, reasoning, [choices[i] for i in order], think)
+            weighed.append((probability[np.argsort(order)], kept))
+        best = int(np.sum([probability for probability, _ in weighed], axis=0).argmax())
+        kept = max(weighed, key=lambda pair: float(pair[0][best]))[1]
+        return best, f"{kept} {choices[best]}" if kept.endswith(CONCLUSION) else kept, length
+
+    def _weigh(
+        self, prompt: Prompt, embeddings: Float32, reasoning: str, choices: Sequence[str], think: bool
+    ) -> tuple[NDArray[np.float64], str]:
+        """Probability of each option, and the reasoning up to where one is named.
 
         Reasoning about options ends with the line `so OPTION`. There the options are compared by the likelihood of their
         whole text, which small models judge better than a letter. Without such a line the letters decide.
         """
         kept, mark, _ = f"\n{reasoning}".rpartition(f"\n{CONCLUSION} ")
         if not mark:
-            return self.llm.choose(CHOICE_LETTERS[: len(choices)])[0], reasoning
-        lines = f"{kept[1:]}\n" if kept else ""
-        self.llm.begin(prompt.prefix, embeddings, f"{prompt.suffix}{lines}{CONCLUSION}", MAX_ANSWER_TOKENS)
-        best = int(self.llm.log_likelihoods([f" {choice}\n" for choice in choices]).argmax())
-        return best, f"{lines}{CONCLUSION} {choices[best]}"
+            if think:
+                self.llm.feed([self._think_end])
+            weights = self.llm.choose(CHOICE_LETTERS[: len(choices)])[1].astype(np.float64)
+            return weights, reasoning
+        lines = f"{kept[1:]}\n{CONCLUSION}" if kept else CONCLUSION
+        self.llm.begin(prompt.prefix, embeddings, f"{prompt.suffix}{lines}", MAX_ANSWER_TOKENS)
+        likely = self.llm.log_likelihoods([f" {choice}\n" for choice in choices])
+        weights = np.exp(likely - likely.max())
+        return weights / weights.sum(), lines
 
     def _say(self, clock: _Clock) -> str:
         written = self.llm.generate(MAX_ANSWER_TOKENS, (self.llm.eos,), clock.hear)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from earshot.runtime.errors import BundleError, UsageError
 from earshot.runtime.language.answerer import MAX_ANSWER_TOKENS, MAX_REASONING_TOKENS, Answerer
@@ -55,6 +57,17 @@ def test_options_are_answered_with_one_of_them(answerer: Answerer, think: bool) 
         assert answer.text == f"{'ABCD'[answer.choice]}) {options[answer.choice].strip()}"
         chosen.add(answer.choice)
     assert len(chosen) > 1
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 99), shift=st.integers(1, 3), think=st.booleans())
+def test_the_order_of_the_options_changes_nothing(answerer: Answerer, seed: int, shift: int, think: bool) -> None:
+    options = ["the dog", "the bell", "rain", "speech"]
+    turned = options[shift:] + options[:shift]
+    chosen = [
+        answerer.answer("Which is closest?", audio(seed=seed), list_, think).text[3:] for list_ in (options, turned)
+    ]
+    assert chosen[0] == chosen[1]
 
 
 def test_reasoning_that_does_not_end_is_ended(answerer: Answerer) -> None:
