@@ -16,7 +16,7 @@ from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix
 from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.remix import Remixer, RemixSettings
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
-from earshot.training.synthesis.scenes import SceneSettings
+from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, fully_known
 
 SETTINGS = SceneSettings(duration_s=6.0, sources=3)
 
@@ -126,3 +126,22 @@ def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path) 
     progress = [json.loads(text) for text in (first, (tmp_path / "state" / "state.json").read_text())]
     assert [p["step"] for p in progress] == [2, 4]
     assert {"model.safetensors", "raw.safetensors", "state"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_moving_sources_come_as_stems_too_and_are_cut_with_the_scene(tmp_path: Path) -> None:
+    write_shards(DataFolders(None), tmp_path, "train", MOVING_STEMS, range(1), scenes_per_shard=6)
+    shard = open_shards(tmp_path)[0]
+    assert shard.stems.shape[:3] == (6, 5, 2)
+    moving = [s for scene in shard.scenes for s in scene["sources"] if len(s["trajectory"]) > 1]
+    assert moving
+    assert all(scene["head"]["yaw"] == [{"time_s": 0.0, "yaw_deg": 0.0}] for scene in shard.scenes)
+    for row, scene in enumerate(shard.scenes):
+        silent = shard.stems[row, len(scene["sources"]) : -1]
+        assert not silent.any(), "stems that the scene does not have are silent"
+        assert shard.stems[row, -1].any()
+        mixed, audio = mix_scene(shard, row, BankSettings(duration_s=(5.0, 6.0)), np.random.default_rng(row))
+        assert np.isfinite(audio).all()
+        for source in mixed["sources"]:
+            assert source["trajectory"][-1]["time_s"] <= source["offset_s"]
+    count = build_bank([tmp_path, tmp_path], Hearing().eval(), tmp_path / "bank", BankSettings(mixtures=1))
+    assert count == 2 * sum(fully_known(scene) for scene in shard.scenes)

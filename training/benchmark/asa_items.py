@@ -19,7 +19,8 @@ from earshot.training.benchmark.free_answers import judge_free
 from earshot.training.questions.generate import make_item, tasks_of
 from earshot.training.questions.items import Balance, Balancer, Form, Item, Task
 from earshot.training.questions.phrasing import ask
-from earshot.training.questions.view import SceneView, view_scene
+from earshot.training.questions.tasks_motion import view_moving_scene
+from earshot.training.questions.view import SceneView
 
 LEVELS = ("L1", "L2", "L3")
 FREE_FORMS: tuple[Form, ...] = ("open", "number")
@@ -69,8 +70,8 @@ def make_asa_items(clips: Sequence[AsaClip], sizes: Sizes, seed: int) -> AsaItem
     """
     balancer = Balancer()
     for clip in clips:
-        balancer.see(view_scene(clip.scene).heard)
-    views = [view_scene(clip.scene, balancer.pool) for clip in clips]
+        balancer.see(view_moving_scene(clip.scene).heard)
+    views = [view_moving_scene(clip.scene, balancer.pool) for clip in clips]
     rng = random.Random(seed)
     choice: list[Item] = []
     for level in LEVELS:

@@ -1,9 +1,6 @@
 """Motion: whether a sound moves (level 1), whether it comes closer or goes away (level 2).
 
-These tasks need scenes whose sources have trajectories (`earshot synth scenes --dynamic`) and a view that keeps them,
-`MovingView`; about any other view they ask nothing. They are not in the generator's table of tasks yet: a model has to be
-trained on moving scenes first. To hook them in: add `MOTION_TASKS` to `items.TASKS`, `PHRASINGS` to ``phrasings.json``,
-and make views with `view_moving_scene`.
+These tasks need a view that keeps trajectories, `MovingView`; about any other view they ask nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earshot.runtime.geometry import great_circle_deg
-from earshot.training.questions.items import Balance, Draft, Form, Task, sound_choice
+from earshot.training.questions.items import Balance, Draft, Form, sound_choice, task
 from earshot.training.questions.view import Heard, SceneView, hear, round_azimuth, view_scene
 
 # What a listener can be sure of: several times the just noticeable change of direction, twice that of distance.
@@ -25,37 +22,6 @@ STAYED_DEG, STAYED_RATIO = 5.0, 1.1
 LISTENER_STILL_DEG, LISTENER_STILL_M = 5.0, 0.2
 SHORTEST_S = 1.0
 COURSES = ("it comes closer", "it goes away", "it stays at the same distance", "it passes by")
-
-PHRASINGS: dict[str, tuple[str, ...]] = {
-    "moving.yesno": (
-        "Is {x} moving?",
-        "Does {x} move?",
-        "Does {x} change its place?",
-        "Can you tell whether {x} moves?",
-        "Is {x} on the move?",
-    ),
-    "moving.which": (
-        "Which sound is moving?",
-        "Which of the sounds moves?",
-        "What changes its place?",
-        "Which sound does not stay where it is?",
-        "What is on the move?",
-    ),
-    "course.choice": (
-        "Does {x} come closer or go away?",
-        "Is {x} approaching or receding?",
-        "How does the distance of {x} change?",
-        "Which way does {x} move, towards me or away?",
-        "Is {x} getting nearer or farther?",
-    ),
-    "course.yesno": (
-        "Is {x} coming closer?",
-        "Is {x} approaching?",
-        "Does {x} get nearer?",
-        "Is {x} on its way to me?",
-        "Does {x} come towards me?",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -160,6 +126,7 @@ def _listener_still(head: Mapping[str, Any]) -> bool:
     return max(yaws) - min(yaws) <= LISTENER_STILL_DEG and max(way, default=0.0) <= LISTENER_STILL_M
 
 
+@task("moving", "L1", "choice", "yesno")
 def moving(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """Whether a sound moves, or which of them does. Not asked of a listener who moves: then everything does."""
     if not isinstance(view, MovingView) or not view.motions or not view.listener_still:
@@ -192,6 +159,7 @@ def _which_moves(view: MovingView, rng: random.Random) -> Draft | None:
     return Draft("moving.which", {}, f"the {motion.heard.name}", wrong, steps, truth)
 
 
+@task("course", "L2", "choice", "yesno")
 def course(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """Whether a sound comes closer, goes away, stays or passes by, relative to the listener."""
     if not isinstance(view, MovingView) or not view.motions:
@@ -212,9 +180,3 @@ def course(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     text = f"{'Yes' if yes else 'No'}, {COURSES[taken]}."
     balance = Balance("course.yesno", str(yes), 2)
     return Draft("course.yesno", {"x": label}, text, (), (motion.step,), {**truth, "yes": yes}, balance)
-
-
-MOTION_TASKS = (
-    Task("moving", "L1", ("choice", "yesno"), moving),
-    Task("course", "L2", ("choice", "yesno"), course),
-)

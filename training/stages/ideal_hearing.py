@@ -8,7 +8,7 @@ directions, distances and times off an object is learned first and fast. They ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def ideal_inputs(scene: Mapping[str, Any], rng: np.random.Generator) -> Projecto
         held = activity.any(axis=1)
         slots[held, slot, label] = 1.0
         slots[held, slot, SLOT_LAYOUT["activity"]] = activity[held] * rng.uniform(0.8, 1.0, (held.sum(), 1))
-        slots[held, slot, SLOT_LAYOUT["where"]] = _where(source, int(held.sum()), rng)
+        slots[held, slot, SLOT_LAYOUT["where"]] = _where(source, (np.flatnonzero(held) + 0.5) * TOKEN_S, rng)
         semantic[held, SEMANTIC_WIDTH - CLASSES + label] = rng.uniform(0.5, 1.0)
     return projector_inputs(Tokens(semantic.astype(np.float32), scene_part.astype(np.float32), slots))
 
@@ -61,25 +61,33 @@ def _activity(source: Mapping[str, Any], count: int) -> Float32:
     return share
 
 
-def _where(source: Mapping[str, Any], count: int, rng: np.random.Generator) -> Float32:
-    """Azimuth posterior, direction, log distance and level [count, 41]; the errors are those of the whole sound."""
-    point = source["trajectory"][0]
-    azimuth_deg = point["azimuth_deg"] + rng.normal(0.0, AZIMUTH_ERROR_DEG)
-    elevation = math.radians(point["elevation_deg"] + rng.normal(0.0, 5.0))
+def _where(source: Mapping[str, Any], time_s: NDArray[np.floating], rng: np.random.Generator) -> Float32:
+    """Azimuth posterior, direction, log distance and level at some times [N, 41]; the errors are those of the whole sound."""
+    azimuth_deg, elevation_deg, distance_m = _path(source["trajectory"], time_s)
+    azimuth_deg = azimuth_deg + rng.normal(0.0, AZIMUTH_ERROR_DEG)
+    elevation = np.deg2rad(elevation_deg + rng.normal(0.0, 5.0))
     mirrored = rng.uniform(0.0, 0.35) if rng.random() < 0.5 else 0.0
     sharpness = math.exp(rng.uniform(math.log(6.0), math.log(40.0)))
     posterior = (1.0 - mirrored) * _lobe(azimuth_deg, sharpness) + mirrored * _lobe(180.0 - azimuth_deg, sharpness)
-    azimuth = math.radians(azimuth_deg)
-    level = math.cos(elevation)
-    direction = (1.0 - mirrored) * np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
-    distance = math.log(point["distance_m"]) + rng.normal(0.0, LOG_DISTANCE_ERROR)
-    row = np.concatenate([posterior, direction, [distance, LEVEL_SCALE * source["level_db"]]])
+    azimuth, level = np.deg2rad(azimuth_deg), np.cos(elevation)
+    direction = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=1)
+    log_distance = np.log(distance_m) + rng.normal(0.0, LOG_DISTANCE_ERROR)
+    loudness = np.full(len(time_s), LEVEL_SCALE * source["level_db"])
+    rows = np.column_stack([posterior, (1.0 - mirrored) * direction, log_distance, loudness])
     noise = np.concatenate([np.zeros(36), rng.normal(0.0, 0.03, 3), [0.0, 0.0]])
-    rows: Float32 = (row + noise + rng.normal(0.0, 0.01, (count, len(row)))).astype(np.float32)
-    return rows
+    out: Float32 = (rows + noise + rng.normal(0.0, 0.01, rows.shape)).astype(np.float32)
+    return out
 
 
-def _lobe(azimuth_deg: float, sharpness: float) -> NDArray[np.float64]:
-    """Von Mises weights over the 36 bins, summing to 1."""
-    weight = np.exp(sharpness * (np.cos(np.deg2rad(bin_centres_deg() - azimuth_deg)) - 1.0))
-    return np.asarray(weight / weight.sum())
+def _path(points: Sequence[Mapping[str, float]], time_s: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
+    """Azimuth, elevation (degrees) and distance (m) at some times, of the nearest point of a trajectory."""
+    given_s = np.array([point["time_s"] for point in points])
+    nearest = np.abs(time_s[:, None] - given_s).argmin(axis=1)
+    values = np.array([(p["azimuth_deg"], p["elevation_deg"], p["distance_m"]) for p in points])[nearest]
+    return values[:, 0], values[:, 1], values[:, 2]
+
+
+def _lobe(azimuth_deg: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
+    """Von Mises weights of directions [N] over the 36 bins, every row summing to 1: [N, 36]."""
+    weight = np.exp(sharpness * (np.cos(np.deg2rad(bin_centres_deg() - azimuth_deg[:, None])) - 1.0))
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))

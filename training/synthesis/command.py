@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from earshot.runtime.errors import InputError, UsageError
 from earshot.training.synthesis.dataset import DataFolders, build_world, write_shards
-from earshot.training.synthesis.scenes import SceneSettings, Split
+from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, Split
 
 app = typer.Typer(help="Synthesise binaural scenes with ground truth.")
 
@@ -107,11 +107,14 @@ def stems(
     workers: Annotated[int, typer.Option(min=1)] = 2,
     ray: RayOption = False,
     scenes_per_shard: Annotated[int, typer.Option(min=1)] = 100,
+    moving: Annotated[
+        bool, typer.Option("--moving", help="Sources walk and drive by; keep them in a folder of their own.")
+    ] = False,
 ) -> None:
     """Render stem shards for training; finished shards are kept, so a stopped run resumes."""
-    write_shards(
-        DataFolders(data, cache), out, _split(split), SceneSettings(), range(shards), scenes_per_shard, workers, ray
-    )
+    settings = MOVING_STEMS if moving else SceneSettings()
+    folders = DataFolders(data, cache)
+    write_shards(folders, out, _split(split), settings, range(shards), scenes_per_shard, workers, ray)
 
 
 @app.command()

@@ -15,7 +15,7 @@ import functools
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from rich.progress import Progress
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import features_of
+from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.events import EventLibrary, ManifestLibrary, ProceduralLibrary
 from earshot.training.synthesis.head_variation import varied_head
 from earshot.training.synthesis.heads import Head, cached_head, parametric_head
@@ -38,6 +39,7 @@ from earshot.training.synthesis.scenes import (
     VALIDATION_FOLDS,
     VALIDATION_HEADS,
     VALIDATION_ROOMS,
+    DynamicSettings,
     Scene,
     SceneSettings,
     Split,
@@ -102,7 +104,7 @@ def write_shards(
     folders: DataFolders,
     out: Path,
     split: Split,
-    settings: SceneSettings,
+    settings: SceneSettings | DynamicSettings,
     shards: range,
     scenes_per_shard: int = 100,
     workers: int = 1,
@@ -118,8 +120,8 @@ def write_shards(
         Folder of the data set.
     split : {"train", "validation"}
         Which heads, rooms and recordings to use.
-    settings : SceneSettings
-        Ranges of the sampler.
+    settings : SceneSettings or DynamicSettings
+        Ranges of the sampler; the latter's sources move.
     shards : range
         Numbers of the shards; a scene's seed follows from its number, never from the worker that renders it.
     scenes_per_shard, workers : int
@@ -148,22 +150,22 @@ def _world(folders: DataFolders, split: Split) -> World:
 
 
 def _write_shard(
-    folders: DataFolders, out: Path, split: Split, settings: SceneSettings, count: int, number: int
+    folders: DataFolders, out: Path, split: Split, settings: SceneSettings | DynamicSettings, count: int, number: int
 ) -> None:
     world = _world(folders, split)
     partial_dir = out / f"shard-{number:04d}.partial"
     shutil.rmtree(partial_dir, ignore_errors=True)
     partial_dir.mkdir(parents=True)
     samples = int(settings.duration_s * 16_000)
-    stems = np.lib.format.open_memmap(
-        partial_dir / "stems.npy", "w+", np.int16, (count, settings.sources + 1, 2, samples)
-    )
+    most = settings.sources if isinstance(settings, SceneSettings) else settings.sources[1]
+    stems = np.lib.format.open_memmap(partial_dir / "stems.npy", "w+", np.int16, (count, most + 1, 2, samples))
     scale = np.zeros(count, np.float32)
-    power = np.zeros((count, settings.sources + 1, samples // 640, MASK_BANDS), np.float16)
+    power = np.zeros((count, most + 1, samples // 640, MASK_BANDS), np.float16)
     with (partial_dir / "scenes.jsonl").open("w", encoding="utf-8") as file:
         for row in range(count):
             index = number * count + row
-            rendered = render_scene(world, settings, scene_seed(split, index), f"{split}-{index:06d}", split)
+            rendered = _render(world, settings, scene_seed(split, index), f"{split}-{index:06d}", split)
+            rendered = with_stems(rendered, most)
             stems[row], scale[row] = to_int16(rendered)
             power[row] = band_powers(rendered)
             file.write(json.dumps(rendered.scene) + "\n")
@@ -171,6 +173,20 @@ def _write_shard(
     np.save(partial_dir / "scale.npy", scale)
     np.save(partial_dir / "power.npy", power)
     partial_dir.rename(out / f"shard-{number:04d}")
+
+
+def _render(
+    world: World, settings: SceneSettings | DynamicSettings, seed: int, scene_id: str, split: Split
+) -> RenderedScene:
+    if isinstance(settings, SceneSettings):
+        return render_scene(world, settings, seed, scene_id, split)
+    return render_dynamic(world, settings, seed, f"{scene_id}-moving", split)
+
+
+def with_stems(rendered: RenderedScene, count: int) -> RenderedScene:
+    """The scene with silent stems behind its own, ``count`` in all."""
+    silent = np.zeros((count - len(rendered.stems), *rendered.stems.shape[1:]), np.float32)
+    return replace(rendered, stems=np.concatenate([rendered.stems, silent]))
 
 
 def to_int16(rendered: RenderedScene) -> tuple[NDArray[np.int16], float]:

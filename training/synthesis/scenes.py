@@ -116,6 +116,17 @@ class DynamicSettings:
     ambience_snr_db: tuple[float, float] = (0.0, 30.0)
 
 
+MOVING_STEMS = DynamicSettings(
+    sources=(1, 4),
+    distance_m=(0.3, 8.0),
+    turning_share=0.0,
+    walking_share=0.0,
+    same_class_share=0.0,
+    interferer_share=0.0,
+)
+"""Scenes of moving sources for remixing: one listener who stands still, so that any of the sources may be left out."""
+
+
 def sample_room(settings: SceneSettings, rng: np.random.Generator) -> dict[str, Any]:
     """Describe a shoebox room with the listener in it, or free field."""
     if rng.random() < settings.free_share:
@@ -162,6 +173,8 @@ def restrict(scene: Scene, keep: list[int], duration_s: float | None = None, sce
         if source["onset_s"] > end - 0.3:
             continue
         source["offset_s"] = min(source["offset_s"], end)
+        kept = [point for point in source["trajectory"] if point["time_s"] <= source["offset_s"]]
+        source["trajectory"] = kept or source["trajectory"][:1]
         source["stem"] = index
         sources.append(source)
     return {**scene, "sources": sources, "duration_s": end, "id": scene_id or scene["id"]}

@@ -6,11 +6,7 @@ import itertools
 import json
 import random
 import re
-import time
 from collections import Counter
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from earshot.runtime.language.prompt import (
     MAX_QUESTION_CHARS,
@@ -23,7 +19,7 @@ from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import TASKS
 from earshot.training.questions.phrasing import ask, phrasings
 from earshot.training.questions.scenes import sample_scene
-from earshot.training.questions.view import round_azimuth, view_scene, wrap_deg, wrap_int
+from earshot.training.questions.view import view_scene
 
 ITEMS = list(itertools.islice(item_stream(11), 3000))
 
@@ -115,20 +111,3 @@ def test_an_empty_scene_still_has_questions() -> None:
     items = [item for _ in range(30) for item in generate_items(scene, rng, 3)]
     assert {"presence", "count"} <= {item.task for item in items}
     assert all(item.think.startswith("nothing") for item in items)
-
-
-def test_at_least_two_thousand_items_a_second() -> None:
-    stream = item_stream(3)
-    next(stream)
-    start = time.process_time()
-    list(itertools.islice(stream, 2000))
-    assert time.process_time() - start < 1.0
-
-
-@given(st.floats(-1000, 1000))
-@settings(max_examples=200)
-def test_rounded_azimuths_stay_in_range_and_close(angle_deg: float) -> None:
-    rounded = round_azimuth(angle_deg)
-    assert -180 < rounded <= 180 and rounded % 5 == 0
-    assert abs(wrap_deg(rounded - angle_deg)) <= 2.5 + 1e-6 or abs(abs(wrap_deg(rounded - angle_deg)) - 360) < 2.6
-    assert -180 < wrap_int(round(angle_deg)) <= 180

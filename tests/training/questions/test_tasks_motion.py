@@ -1,4 +1,4 @@
-"""Motion questions: true by the trajectory, silent where nobody could be sure, and not in the generator's table yet."""
+"""Motion questions: true by the trajectory, and silent where nobody could be sure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ import pytest
 
 from earshot.training.questions import generate  # noqa: F401  fills the table of tasks
 from earshot.training.questions.items import TASKS, Balancer
-from earshot.training.questions.phrasing import phrasings
 from earshot.training.questions.tasks_motion import (
     COURSES,
-    MOTION_TASKS,
-    PHRASINGS,
     MovingView,
     course,
     motion_of,
@@ -147,7 +144,7 @@ def test_steps_state_both_halves_as_evidence_rounds() -> None:
 def test_a_view_without_trajectories_gives_no_question() -> None:
     plain = view_scene(scene(source("dog", STANDING)))
     assert not isinstance(plain, MovingView)
-    for task in MOTION_TASKS:
+    for task in (TASKS["moving"], TASKS["course"]):
         assert all(task.make(plain, form, random.Random(0)) is None for form in task.forms)
 
 
@@ -170,14 +167,3 @@ def test_balanced_answers_come_out_even() -> None:
     shares = [kept.count(text) / len(kept) for text in COURSES]
     assert min(shares) > 0.2
     assert max(shares) < 0.3
-
-
-def test_they_are_not_hooked_in_yet_and_bring_their_own_words() -> None:
-    asked = {"moving.yesno", "moving.which", "course.choice", "course.yesno"}
-    assert set(PHRASINGS) == asked
-    for name, texts in PHRASINGS.items():
-        assert len(set(texts)) == len(texts) >= 5
-        assert all(("{x}" in text) == (name != "moving.which") for text in texts)
-    hooked = {task.name for task in MOTION_TASKS} & set(TASKS)
-    # Either neither the tasks nor their words are in the tables, or both are.
-    assert bool(hooked) == bool(asked & set(phrasings("train")))
