@@ -206,7 +206,7 @@ def run_hearing(
         means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
         ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
-    shards = open_shards(data)
+    shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
     listen = _listener(bundle, baseline, clips, recordings)
     judged: list[Judged] = []

@@ -19,7 +19,7 @@ from earshot.runtime.errors import InputError
 from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, Pcm, to_pcm
 from earshot.training.benchmark.frame_tables import FRAME_S, FrameTable, table_of_scene
 from earshot.training.synthesis.dataset import Shard, iterate_scenes
-from earshot.training.synthesis.scenes import Scene, fully_known
+from earshot.training.synthesis.scenes import Scene, fully_known, stands_still
 
 MOST_AT_ONCE = 3
 TRIES_PER_S = (0.15, 0.8)
@@ -106,7 +106,11 @@ def draw_scenes(shards: Sequence[Shard], count: int, duration_s: float, seed: in
         No stem scene states all distances.
     """
     numbers = {id(shard): number for number, shard in enumerate(shards)}
-    known = [(s, row) for s, row in iterate_scenes(list(shards)) if fully_known(s.scenes[row])]
+    known = [
+        (s, row)
+        for s, row in iterate_scenes(list(shards))
+        if fully_known(s.scenes[row]) and stands_still(s.scenes[row])
+    ]
     if not known:
         raise InputError(
             "the stems hold no scene whose distances are all known; render some with `earshot synth stems`"

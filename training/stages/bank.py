@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -58,21 +57,20 @@ class BankSettings:
     seed: int = 11
 
 
-def build_bank(data: Path | Sequence[Path], model: Hearing, out: Path, settings: BankSettings = BankSettings()) -> int:
-    """Encode mixtures of all scenes of stem data sets; returns the number of bank scenes.
+def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = BankSettings()) -> int:
+    """Encode mixtures of all scenes of a stem data set; returns the number of bank scenes.
 
     Parameters
     ----------
-    data : Path or sequence of Path
-        Folders of stem shards.
+    data : Path
+        Folder of stem shards.
     model : Hearing
         Trained encoders, in evaluation mode.
     out : Path
         Gets ``scenes.jsonl`` (with ``bank_row`` and ``tokens``), ``semantic.npy``, ``scene.npy``, ``slots.npy``.
     """
     rng = np.random.default_rng(settings.seed)
-    shards = [shard for folder in ([data] if isinstance(data, Path) else data) for shard in open_shards(folder)]
-    known = [(s, row) for s, row in iterate_scenes(shards) if fully_known(s.scenes[row])]
+    known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
     work = [item for item in known for _ in range(settings.mixtures)]
     scenes: list[Scene] = []
     tokens: list[Tokens] = []

@@ -50,7 +50,7 @@ def encoders(
 
 @app.command()
 def bank(
-    data: Annotated[list[Path], typer.Option("--data", help="Folder of stem shards; may be given several times.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of stem shards.")],
     run: RunDir = Path("runs/nano"),
     mixtures: Annotated[int, typer.Option(min=1, help="Mixtures per rendered scene.")] = 1,
     threads: Threads = 1,
@@ -62,9 +62,8 @@ def bank(
     _prepare(threads)
     if not (run / "encoders" / "model.safetensors").is_file():
         _fail(InputError(f"no encoders at {run / 'encoders'}: run `earshot train encoders` first"))
-    for folder in data:
-        if not folder.is_dir():
-            _fail(InputError(f"no stem shards at {folder}: make them with `earshot synth stems` first"))
+    if not data.is_dir():
+        _fail(InputError(f"no stem shards at {data}: make them with `earshot synth stems` first"))
     scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures))
     typer.echo(json.dumps({"stage": "bank", "run": str(run / "bank"), "scenes": scenes}))
 

@@ -196,7 +196,9 @@ def _validation_batches(folder: Path, settings: EncoderSettings) -> dict[str, li
     for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
         plain = replace(settings.remix, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
         remix = replace(plain, source_counts=counts)
-        out[name] = list(islice(Remixer(folder, remix).batches(settings.batch, 7), settings.validation_batches))
+        out[name] = list(
+            islice(Remixer(folder, remix, only_still=True).batches(settings.batch, 7), settings.validation_batches)
+        )
     return out
 
 

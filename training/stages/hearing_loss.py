@@ -78,16 +78,16 @@ def _slot_losses(spatial: SpatialOutput, batch: Batch) -> dict[str, Tensor]:
     centres = torch.deg2rad(torch.tensor(BIN_CENTRES_DEG))
     offset = torch.deg2rad(batch.azimuth_deg)[..., None] - centres
     target = torch.softmax(AZIMUTH_KAPPA * torch.cos(offset), dim=-1)
-    cross_entropy = -(target[:, :, None] * F.log_softmax(spatial.azimuth.float(), dim=-1)).sum(-1)
-    miss = (spatial.direction.float() - batch.direction[:, :, None]).square().sum(-1)
-    known = torch.isfinite(batch.log_distance)[..., None] * weight
-    log_distance = torch.nan_to_num(batch.log_distance)[..., None]
-    far = F.smooth_l1_loss(spatial.log_distance.float(), log_distance.expand_as(weight), reduction="none", beta=0.3)
+    cross_entropy = -(target * F.log_softmax(spatial.azimuth.float(), dim=-1)).sum(-1)
+    miss = (spatial.direction.float() - batch.direction).square().sum(-1)
+    known = torch.isfinite(batch.log_distance) * weight
+    log_distance = torch.nan_to_num(batch.log_distance)
+    far = F.smooth_l1_loss(spatial.log_distance.float(), log_distance, reduction="none", beta=0.3)
     mask = F.binary_cross_entropy_with_logits(spatial.mask.float(), batch.share.clamp(0, 1), reduction="none")
     activity = F.binary_cross_entropy_with_logits(spatial.activity.float(), batch.active, reduction="none")
     heard = batch.active.amax(1, keepdim=True)
     return {
-        "azimuth": (cross_entropy * weight * level[..., None]).sum() / norm,
+        "azimuth": (cross_entropy * weight * level).sum() / norm,
         "direction": (miss * weight).sum() / norm,
         "distance": (far * known).sum() / (known.sum() + 1.0),
         "activity": activity.mean(),

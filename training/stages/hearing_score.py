@@ -29,20 +29,21 @@ def lateral_deg(azimuth_deg: Tensor) -> Tensor:
 def score_batches(model: Hearing, batches: list[Batch]) -> dict[str, float]:
     """Azimuth (mean, median), lateral error, front/back confusions, class top-1, distance errors over 0.5 m."""
     azimuth, truth, top, far, bounds = [], [], [], [], []
+    middle = batches[0].active.shape[-1] // 2  # validation scenes stand still
     for batch in batches:
         semantic, spatial = model(batch.audio, batch.queries)
         weight = batch.active * batch.present[..., None]
         posterior = (torch.softmax(spatial.azimuth, -1) * weight[..., None]).sum(2)
         distance = (spatial.log_distance * weight).sum(-1) / (weight.sum(-1) + 1e-6)
         probability = torch.sigmoid(semantic.logits)
-        heard = (weight.sum(-1) > 0) & (batch.direction[..., 2].abs() < 0.9)
+        heard = (weight.sum(-1) > 0) & (batch.direction[:, :, middle, 2].abs() < 0.9)
         for slot in range(batch.queries.shape[1]):
             rows = heard[:, slot]
             azimuth.append(posterior_azimuth_deg(posterior[rows, slot]))
-            truth.append(batch.azimuth_deg[rows, slot])
+            truth.append(batch.azimuth_deg[rows, slot, middle])
             clip = (probability * weight[:, slot, :, None]).sum(1)[rows]
             top.append(clip.argmax(-1) == batch.queries[rows, slot])
-            error = (distance[rows, slot].exp() - batch.log_distance[rows, slot].exp()).abs()
+            error = (distance[rows, slot].exp() - batch.log_distance[rows, slot, middle].exp()).abs()
             far.append(error[torch.isfinite(error)] > 0.5)
             bounds.append(rows.sum())
     estimate, actual = torch.cat(azimuth), torch.cat(truth)

@@ -8,7 +8,7 @@ directions, distances and times off an object is learned first and fast. They ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from earshot.runtime.hearing.tokens import (
     Tokens,
 )
 from earshot.runtime.labels import class_id
+from earshot.training.synthesis.scenes import places_at
 
 Float32 = NDArray[np.float32]
 AZIMUTH_ERROR_DEG = 4.0
@@ -63,7 +64,7 @@ def _activity(source: Mapping[str, Any], count: int) -> Float32:
 
 def _where(source: Mapping[str, Any], time_s: NDArray[np.floating], rng: np.random.Generator) -> Float32:
     """Azimuth posterior, direction, log distance and level at some times [N, 41]; the errors are those of the whole sound."""
-    azimuth_deg, elevation_deg, distance_m = _path(source["trajectory"], time_s)
+    azimuth_deg, elevation_deg, distance_m = places_at(source["trajectory"], time_s)
     azimuth_deg = azimuth_deg + rng.normal(0.0, AZIMUTH_ERROR_DEG)
     elevation = np.deg2rad(elevation_deg + rng.normal(0.0, 5.0))
     mirrored = rng.uniform(0.0, 0.35) if rng.random() < 0.5 else 0.0
@@ -77,14 +78,6 @@ def _where(source: Mapping[str, Any], time_s: NDArray[np.floating], rng: np.rand
     noise = np.concatenate([np.zeros(36), rng.normal(0.0, 0.03, 3), [0.0, 0.0]])
     out: Float32 = (rows + noise + rng.normal(0.0, 0.01, rows.shape)).astype(np.float32)
     return out
-
-
-def _path(points: Sequence[Mapping[str, float]], time_s: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
-    """Azimuth, elevation (degrees) and distance (m) at some times, of the nearest point of a trajectory."""
-    given_s = np.array([point["time_s"] for point in points])
-    nearest = np.abs(time_s[:, None] - given_s).argmin(axis=1)
-    values = np.array([(p["azimuth_deg"], p["elevation_deg"], p["distance_m"]) for p in points])[nearest]
-    return values[:, 0], values[:, 1], values[:, 2]
 
 
 def _lobe(azimuth_deg: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from earshot.runtime.labels import load_labels
 from earshot.training.synthesis.dataset import Shard, open_shards
+from earshot.training.synthesis.scenes import places_at
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 640
@@ -61,7 +62,7 @@ class Batch:
     """Mixtures and targets; Q = MAX_SOURCES queries, the first ``count`` of them present.
 
     ``audio`` [B, 2, N]; ``queries`` int64 [B, Q]; ``present`` [B, Q]; ``active`` [B, Q, T] audible frames;
-    ``share`` [B, Q, T, 8]; ``azimuth_deg`` [B, Q]; ``direction`` [B, Q, 3]; ``log_distance`` [B, Q] (NaN unknown);
+    ``share`` [B, Q, T, 8]; ``azimuth_deg`` [B, Q, T]; ``direction`` [B, Q, T, 3]; ``log_distance`` [B, Q, T] (NaN unknown);
     ``log_t60`` [B] (NaN unknown); ``event`` [B, Q, T] between onset and offset.
     """
 
@@ -85,10 +86,13 @@ class Remixer:
     folder : Path
         Folder of stem shards.
     settings : RemixSettings
+    only_still : bool
+        Leave out shards in which anything moves.
     """
 
-    def __init__(self, folder: Path, settings: RemixSettings = RemixSettings()) -> None:
-        self._shards = open_shards(folder)
+    def __init__(self, folder: Path, settings: RemixSettings = RemixSettings(), only_still: bool = False) -> None:
+        shards = open_shards(folder)
+        self._shards = [shard for shard in shards if shard.stands_still] if only_still else shards
         self._settings = settings
         self._ids = {label.key: index for index, label in enumerate(load_labels())}
 
@@ -172,9 +176,9 @@ class Remixer:
             "active": np.zeros((MAX_SOURCES, length), np.float32),
             "event": np.zeros((MAX_SOURCES, length), np.float32),
             "share": np.zeros((MAX_SOURCES, length, 8), np.float32),
-            "azimuth_deg": np.zeros(MAX_SOURCES, np.float32),
-            "direction": np.zeros((MAX_SOURCES, 3), np.float32),
-            "log_distance": np.full(MAX_SOURCES, np.nan, np.float32),
+            "azimuth_deg": np.zeros((MAX_SOURCES, length), np.float32),
+            "direction": np.zeros((MAX_SOURCES, length, 3), np.float32),
+            "log_distance": np.full((MAX_SOURCES, length), np.nan, np.float32),
             "log_t60": np.float32(np.log((scene["room"]["t60_s"] or np.nan) / speed)) * np.ones((), np.float32),
         }
         time_s = (frames + 0.5) / 25
@@ -187,18 +191,14 @@ class Remixer:
             loud = level[frames] > level.max() * 10**-AUDIBLE_RANGE_LOG10
             out["active"][slot] = loud & (crop.sum(axis=-1) > AUDIBLE_SHARE * total.sum(axis=-1))
             out["event"][slot] = (time_s > source["onset_s"]) & (time_s < source["offset_s"])
-            point = source["trajectory"][0]
-            azimuth, elevation = np.deg2rad(point["azimuth_deg"]), np.deg2rad(point["elevation_deg"])
+            azimuth_deg, elevation_deg, distance_m = places_at(source["trajectory"], time_s)
+            azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
             out["queries"][slot] = self._ids[source["label"]]
             out["present"][slot] = 1.0
-            out["azimuth_deg"][slot] = point["azimuth_deg"]
-            out["direction"][slot] = (
-                np.cos(azimuth) * np.cos(elevation),
-                np.sin(azimuth) * np.cos(elevation),
-                np.sin(elevation),
-            )
-            if point["distance_m"] is not None:
-                out["log_distance"][slot] = np.log(point["distance_m"] / speed)
+            out["azimuth_deg"][slot] = azimuth_deg
+            level = np.cos(elevation)
+            out["direction"][slot] = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], 1)
+            out["log_distance"][slot] = np.log(distance_m / speed)
         absent = rng.permutation(len(self._ids))
         absent = absent[~np.isin(absent, [self._ids[scene["sources"][i]["label"]] for i in audible])]
         out["queries"][len(audible) :] = absent[: MAX_SOURCES - len(audible)]

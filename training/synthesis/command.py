@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from earshot.runtime.errors import InputError, UsageError
-from earshot.training.synthesis.dataset import DataFolders, build_world, write_shards
+from earshot.training.synthesis.dataset import MOVING_SHARDS, DataFolders, build_world, write_shards
 from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, Split
 
 app = typer.Typer(help="Synthesise binaural scenes with ground truth.")
@@ -108,13 +108,13 @@ def stems(
     ray: RayOption = False,
     scenes_per_shard: Annotated[int, typer.Option(min=1)] = 100,
     moving: Annotated[
-        bool, typer.Option("--moving", help="Sources walk and drive by; keep them in a folder of their own.")
+        bool, typer.Option("--moving", help="Shards whose sources walk and drive by; they lie beside the others.")
     ] = False,
 ) -> None:
     """Render stem shards for training; finished shards are kept, so a stopped run resumes."""
-    settings = MOVING_STEMS if moving else SceneSettings()
-    folders = DataFolders(data, cache)
-    write_shards(folders, out, _split(split), settings, range(shards), scenes_per_shard, workers, ray)
+    settings, first = (MOVING_STEMS, MOVING_SHARDS) if moving else (SceneSettings(), 0)
+    folders, numbers = DataFolders(data, cache), range(first, first + shards)
+    write_shards(folders, out, _split(split), settings, numbers, scenes_per_shard, workers, ray)
 
 
 @app.command()

@@ -43,10 +43,13 @@ from earshot.training.synthesis.scenes import (
     Scene,
     SceneSettings,
     Split,
+    stands_still,
 )
 
 FloatArray = NDArray[np.float32]
 MASK_BANDS = 8
+MOVING_SHARDS = 5000
+"""Number of the first shard whose sources move; they lie beside the others."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,11 @@ class Shard:
     scale: FloatArray
     power: NDArray[np.float16]
     scenes: tuple[Scene, ...]
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing moves in any of its scenes."""
+        return all(map(stands_still, self.scenes))
 
 
 def open_shards(folder: Path) -> list[Shard]:

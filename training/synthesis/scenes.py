@@ -5,10 +5,12 @@ A scene is first described (JSON) and then rendered; the same description and se
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Split = Literal["train", "validation"]
 Scene = dict[str, Any]
@@ -178,6 +180,22 @@ def restrict(scene: Scene, keep: list[int], duration_s: float | None = None, sce
         source["stem"] = index
         sources.append(source)
     return {**scene, "sources": sources, "duration_s": end, "id": scene_id or scene["id"]}
+
+
+def stands_still(scene: Scene) -> bool:
+    """Whether no source of a scene moves."""
+    return all(len(source["trajectory"]) == 1 for source in scene["sources"])
+
+
+def places_at(
+    trajectory: Sequence[Mapping[str, float]], time_s: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], ...]:
+    """Azimuth, elevation (degrees) and distance (m, NaN where unknown) at some times: of the point nearest in time."""
+    given_s = np.array([point["time_s"] for point in trajectory])
+    nearest = np.abs(np.asarray(time_s)[:, None] - given_s).argmin(axis=1)
+    points = [(p["azimuth_deg"], p["elevation_deg"], p["distance_m"]) for p in trajectory]
+    values = np.array(points, np.float64)[nearest]
+    return values[:, 0], values[:, 1], values[:, 2]
 
 
 def fully_known(scene: Scene) -> bool:
