@@ -17,7 +17,9 @@ from earshot.training.questions.items import Item
 _NO_SIDE = r"(?:\bis|'s|\bthat)\s+(?:left|right)(?=\W*$)|,\s*right(?=\W*$)|\bam i right\b|\bright (?:next|description|way|direction|now|in front|ahead)\b"
 _SIDE = re.compile(rf"(?P<kept>{_NO_SIDE})|\b(?P<side>left|right)", re.IGNORECASE)
 # A side as the slots of questions hold it: `on my left`, `35 degrees right`, `front left`, `facing right`.
-_SLOT = re.compile(r"(?P<kept>(?:\bon my|\d degrees|\d deg|\bfront|\bback) )(?P<side>left|right)\b", re.IGNORECASE)
+_SLOT = re.compile(
+    r"(?P<kept>(?:\bon my|\bto my|\d degrees|\d deg|\bfront|\bback) )(?P<side>left|right)\b", re.IGNORECASE
+)
 _OTHER = {"left": "right", "right": "left"}
 _WORD = re.compile(r"(?P<kept>)\b(?P<side>left|right)\b", re.IGNORECASE)
 # By task, what is a side. Elsewhere a bare "left" or "right" means what remains, or what is true.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from earshot.runtime.language.prompt import CONCLUSION, choice_text
-from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3, tasks_motion
+from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
 from earshot.training.questions.phrasing import Split, ask
 from earshot.training.questions.scenes import Scene, sample_scene
@@ -19,7 +19,7 @@ from earshot.training.questions.tasks_motion import view_moving_scene
 from earshot.training.questions.think import think_text, understood
 from earshot.training.questions.view import SceneView
 
-TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3, tasks_motion)
+TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning)
 """Importing these fills the table of tasks."""
 LEVEL_SHARES = {"L1": 0.34, "L2": 0.33, "L3": 0.33}
 MOST_TRIES = 40

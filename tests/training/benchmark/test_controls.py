@@ -38,7 +38,7 @@ def items_of(seed: int) -> list[Item]:
 SAID = {
     "x": ("the dog",), "y": ("the cat",), "ax": ("a dog",), "m": ("2",), "t": ("3",), "way": ("left", "right"),
     "dir": ("left", "back right", "35 degrees left", "front left", "behind"), "place": ("on my left", "behind me"),
-    "turn": ("90 degrees right", "around"),
+    "turn": ("90 degrees right", "around"), "path": ("to my left", "straight ahead"),
 }  # fmt: skip
 
 
