@@ -135,7 +135,8 @@ def encode_drill(tokenizer: Tokenizer, lines: Sequence[tuple[str, str]]) -> Exam
 
 def encode_understanding(tokenizer: Tokenizer, items: Sequence[Item], longest: int) -> Example:
     """A page of questions, after each of which only what was asked is to be stated; nothing of a scene is shown."""
-    lines, length = [], 0
+    opening = build_prompt(DRILL_QUESTION)
+    lines, length = [], len(tokenizer.encode(opening.prefix + opening.suffix).ids)
     for item in items:
         question = build_prompt(item.question, item.choices).suffix.partition(USER)[2].partition(ASSISTANT)[0]
         asked = next(line for line in item.think.split("\n") if line.startswith(ASKED))
