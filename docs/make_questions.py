@@ -1,0 +1,53 @@
+"""Writes questions.md: every kind of question with one example. Usage: python docs/make_questions.py"""
+
+import itertools
+from pathlib import Path
+
+from earshot.training.questions.generate import item_stream
+from earshot.training.questions.items import TASKS, Item
+from earshot.training.questions.phrasing import phrasings
+
+OUT = Path(__file__).with_name("questions.md")
+LOOKED_AT = 12_000
+
+
+def main() -> None:
+    """Write the table."""
+    counts = [sum(map(len, phrasings(split).values())) for split in ("train", "paraphrase")]
+    examples = _examples()
+    lines = [
+        "# Kinds of questions",
+        "",
+        f"What the language model is trained to answer and asked in the benchmark: {len(TASKS)} tasks of three levels (perception, relations, reasoning)",
+        f"in {sum(counts):,} hand-written wordings, of which {counts[1]} are never trained on (`training/questions/phrasings.json`). The wording of an example is one of many.",
+        "Sounds that are not there are asked about too, and the answer says so. Made by `python docs/make_questions.py`.",
+        "",
+        "| level | task | forms | example | options or answer (right one in bold) |",
+        "|---|---|---|---|---|",
+    ]
+    for task in sorted(TASKS.values(), key=lambda t: t.level):
+        item = examples[task.name]
+        lines.append(
+            f"| {task.level} | `{task.name}` | {', '.join(task.forms)} | {item.question} | {_answered(item)} |"
+        )
+    OUT.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _examples() -> dict[str, Item]:
+    """One item per task, with options if the task has that form, not reworded by rule."""
+    found: dict[str, Item] = {}
+    for item in itertools.islice(item_stream(7, split="paraphrase"), LOOKED_AT):
+        plain = item.question[0].isupper() and item.question.endswith("?") and len(item.question) < 75
+        if plain and (item.task not in found or (item.choices and not found[item.task].choices)):
+            found[item.task] = item
+    return found
+
+
+def _answered(item: Item) -> str:
+    if not item.choices:
+        return f"**{item.answer}**"
+    return " / ".join(f"**{text}**" if n == item.choice else text for n, text in enumerate(item.choices))
+
+
+if __name__ == "__main__":
+    main()
