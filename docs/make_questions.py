@@ -8,7 +8,7 @@ from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.phrasing import phrasings
 
 OUT = Path(__file__).with_name("questions.md")
-LOOKED_AT = 12_000
+LOOKED_AT = 20_000
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def _examples() -> dict[str, Item]:
     """One item per task, with options if the task has that form, not reworded by rule."""
     found: dict[str, Item] = {}
     for item in itertools.islice(item_stream(7, split="paraphrase"), LOOKED_AT):
-        plain = item.question[0].isupper() and item.question.endswith("?") and len(item.question) < 75
+        plain = item.question[0].isupper() and item.question.endswith("?") and len(item.question) < 100
         if plain and (item.task not in found or (item.choices and not found[item.task].choices)):
             found[item.task] = item
     return found
