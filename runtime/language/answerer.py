@@ -162,13 +162,13 @@ class Answerer:
     def _choose(self, question: str, embeddings: Float32, choices: Sequence[str], think: bool) -> tuple[int, str, int]:
         """The option that the model holds likeliest, the reasoning that ends with it, and the length of the prompt.
 
-        Asked once with each rotation of the options, the probabilities averaged: a small model leans on their order, and
-        an answer that depends on it is worth little.
+        Asked with the options sorted and in reverse, the probabilities averaged: a small model leans on the order, and an
+        answer that depends on how somebody happened to list the options is worth little.
         """
         weighed: list[tuple[NDArray[np.float64], str]] = []
         length = 0
-        for shift in range(len(choices)):
-            order = [*range(shift, len(choices)), *range(shift)]
+        straight = sorted(range(len(choices)), key=lambda index: choices[index])
+        for order in (straight, straight[::-1]):
             prompt = build_prompt(question, [choices[i] for i in order], think)
             length = self._begin(prompt, embeddings, think)
             reasoning = self._write_reasoning(length) if think else ""
