@@ -27,7 +27,7 @@ from rich.progress import Progress
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import features_of
 from earshot.training.synthesis.dynamic import render_dynamic
-from earshot.training.synthesis.events import EventLibrary, ManifestLibrary, ProceduralLibrary
+from earshot.training.synthesis.events import EventLibrary, JoinedLibrary, ManifestLibrary, ProceduralLibrary
 from earshot.training.synthesis.head_variation import varied_head
 from earshot.training.synthesis.heads import Head, cached_head, parametric_head
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
@@ -73,6 +73,8 @@ def build_world(folders: DataFolders, split: Split) -> World:
     folds = TRAINING_FOLDS if split == "train" else VALIDATION_FOLDS
     events: EventLibrary = ManifestLibrary(root / "events", folds)
     wanted = split == "validation"
+    if not wanted:
+        events = JoinedLibrary(events, ProceduralLibrary(_procedural_seeds(split)))
     files = [p for p in sorted((root / "hrtf").glob("*.sofa")) if "_NF" not in p.stem]
     heads = tuple(cached_head(p, folders.cache) for p in files if (p.stem in VALIDATION_HEADS) == wanted)
     if not heads:

@@ -151,6 +151,39 @@ class ProceduralLibrary:
         return trim(synthesize(clip.key, np.random.default_rng([seed, len(clip.key)]), 4.0))
 
 
+class JoinedLibrary:
+    """Recordings, and of the classes that also have a rule some sounds made by it: people try a listener on both.
+
+    Parameters
+    ----------
+    recorded, made : EventLibrary
+        Only classes of ``recorded`` are offered.
+    share : float
+        Share of the made clips among those of a class that has some.
+    """
+
+    def __init__(self, recorded: EventLibrary, made: EventLibrary, share: float = 0.15) -> None:
+        self._recorded, self._made = recorded, made
+        self._clips: dict[str, list[Clip]] = {}
+        classes, rules = recorded.keys(), set(made.keys())
+        for key in classes:
+            own = recorded.clips(key)
+            wanted = max(1, round(len(own) * share / (1.0 - share)))
+            self._clips[key] = own + (made.clips(key)[:wanted] if key in rules else [])
+
+    def keys(self) -> list[str]:
+        """Class keys on offer, sorted."""
+        return self._recorded.keys()
+
+    def clips(self, key: str) -> list[Clip]:
+        """Clips of a class, recordings first."""
+        return self._clips[key]
+
+    def samples(self, clip: Clip, rng: np.random.Generator) -> FloatArray:
+        """Mono float32 samples at 16 kHz, trimmed of silence."""
+        return (self._made if clip.path is None else self._recorded).samples(clip, rng)
+
+
 @functools.lru_cache(maxsize=4096)
 def _read_trimmed(path: Path) -> FloatArray:
     try:
