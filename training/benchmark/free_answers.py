@@ -56,8 +56,11 @@ def says_yes(text: str) -> bool | None:
 
 
 def direction_in(text: str) -> tuple[float, float] | None:
-    """Azimuth that a text states (degrees, positive = left), and how far the truth may be from it."""
-    plain = _lower(text)
+    """Azimuth that a text states (degrees, positive = left), and how far the truth may be from it.
+
+    What "may also be" is doubt, not the answer.
+    """
+    plain = _lower(text).partition(" it may also be ")[0]
     if found := _SIDED.search(plain):
         return float(found[1]) * (1 if found[2] == "left" else -1), ANGLE_DEG
     if found := _SIDE_FIRST.search(plain):

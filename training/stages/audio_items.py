@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -15,11 +15,13 @@ from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
-from earshot.training.questions.generate import generate_items
-from earshot.training.questions.items import Balancer, Item
+from earshot.training.questions.generate import generate_items, make_item
+from earshot.training.questions.items import TASKS, Balancer, Item
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.tasks_motion import view_moving_scene
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
+from earshot.training.stages.hedging import hedged
 from earshot.training.stages.ideal_hearing import ideal_inputs
 from earshot.training.stages.language import weighted_loss
 from earshot.training.stages.text_items import text_examples
@@ -43,6 +45,8 @@ class AudioMix:
         Share of items about described scenes as good ears would hear them (see `ideal_hearing`).
     evidence_weight, replay_evidence_weight : float
         Weight of evidence lines with audio, and in replayed text.
+    where_share : float
+        Share of scenes that are only asked where something is, in the open form.
     seed : int
         Seed of scenes, questions and augmentation.
     """
@@ -55,6 +59,7 @@ class AudioMix:
     ideal_share: float = 0.4
     evidence_weight: float = 0.5
     replay_evidence_weight: float = 0.02
+    where_share: float = 0.15
     seed: int = 0
 
 
@@ -95,22 +100,30 @@ class AudioBatches:
                 item, audio = next(ideal)
             else:
                 audio = self._bank.audio(index)
-            yield replace(encode_item(self._tokenizer, item, mix.evidence_weight, think), audio=audio)
+            said = hedged(item, audio)
+            yield replace(encode_item(self._tokenizer, said, mix.evidence_weight, think), audio=audio)
 
     def _ideal_items(self, rng: random.Random, noise: np.random.Generator) -> Iterator[tuple[Item, ProjectorInputs]]:
         balancer = Balancer()
         while True:
             scene = sample_scene(rng)
             audio = ideal_inputs(scene, noise)
-            for item in generate_items(scene, rng, self._mix.per_scene, balancer):
+            for item in self._items(scene, rng, balancer):
                 yield item, audio
 
     def _audio_items(self, rng: random.Random) -> Iterator[tuple[int, Item]]:
         balancer = Balancer()
         while True:
             index = rng.randrange(len(self._bank))
-            for item in generate_items(self._bank.scenes[index], rng, self._mix.per_scene, balancer):
+            for item in self._items(self._bank.scenes[index], rng, balancer):
                 yield index, item
+
+    def _items(self, scene: Mapping[str, Any], rng: random.Random, balancer: Balancer) -> list[Item]:
+        """Questions about a scene; now and then the one that people ask most, where something is."""
+        if rng.random() < self._mix.where_share:
+            item = make_item(TASKS["where"], "open", view_moving_scene(scene, balancer.pool), rng)
+            return [item] if item else []
+        return generate_items(scene, rng, self._mix.per_scene, balancer)
 
 
 def audio_loss(model: Any, projector: torch.nn.Module, batch: SplicedBatch) -> tuple[torch.Tensor, int]:
