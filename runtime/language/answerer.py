@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,13 +163,15 @@ class Answerer:
     def _choose(self, question: str, embeddings: Float32, choices: Sequence[str], think: bool) -> tuple[int, str, int]:
         """The option that the model holds likeliest, the reasoning that ends with it, and the length of the prompt.
 
-        Asked with the options sorted and in reverse, the probabilities averaged: a small model leans on the order, and an
-        answer that depends on how somebody happened to list the options is worth little.
+        Asked in an order that follows from the options' own texts, and turned by half, the probabilities averaged: a small
+        model leans on the order, and an answer that depends on how somebody happened to list the options is worth little.
         """
         weighed: list[tuple[NDArray[np.float64], str]] = []
         length = 0
-        straight = sorted(range(len(choices)), key=lambda index: choices[index])
-        for order in (straight, straight[::-1]):
+        # Sorted by a checksum, not by the alphabet: "about the same" would always come first.
+        own = sorted(range(len(choices)), key=lambda index: (crc32(choices[index].encode()), choices[index]))
+        half = len(own) // 2
+        for order in (own, own[half:] + own[:half]):
             prompt = build_prompt(question, [choices[i] for i in order], think)
             length = self._begin(prompt, embeddings, think)
             reasoning = self._write_reasoning(length) if think else ""

@@ -70,7 +70,8 @@ def at(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     sector = sector_of(azimuth_deg, 8.0)
     in_degrees = sector is None or coin(rng)
     place = side_words(azimuth_deg) if sector is None or in_degrees else SECTORS[sector]
-    steps = (", ".join(read_off(s, "azimuth_deg") if in_degrees else sector_step(s) for s in view.heard),)
+    listed = ", ".join(read_off(s, "azimuth_deg") if in_degrees else sector_step(s) for s in view.heard)
+    steps = (listed, f"{place}: {source.name}")
     ask = "at.degrees" if in_degrees else "at.sector"
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "open":

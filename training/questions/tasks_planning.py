@@ -77,12 +77,14 @@ def both(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         f"{s.name} {s.azimuth_deg} {side if gap <= 75 else opposite} {s.distance_m} {_sign(s.distance_m, limit_m)} {limit_m:.0f}"
         for s, gap in zip(view.heard, gaps, strict=True)
     )
+    condition = f"{side} {'<' if near else '>'} {limit_m:.0f}: {right.name}"
     slots = {"place": PLACES[side], "m": f"{limit_m:.0f}"}
     truth = {"label": right.key, "side": side, "limit_m": limit_m, "near": near}
     ask = "both.near" if near else "both.far"
     if form == "open":
-        return Draft(ask, slots, f"{right.label.definite.capitalize()}.", (), (steps,), truth)
-    return Draft(ask, slots, f"the {right.name}", sound_choice(view, right, rng, view.heard), (steps,), truth)
+        return Draft(ask, slots, f"{right.label.definite.capitalize()}.", (), (steps, condition), truth)
+    wrong = sound_choice(view, right, rng, view.heard)
+    return Draft(ask, slots, f"the {right.name}", wrong, (steps, condition), truth)
 
 
 def _sign(value: float, limit: float) -> str:
