@@ -62,9 +62,9 @@ class DemoSource:
 
 
 DEMO_SOURCES: tuple[DemoSource, ...] = (
-    DemoSource("clock_alarm", alarm_beeps, 60.0, 1.2, 0.4, 3.6, 0.5),
-    DemoSource("door_knock", knocks, -70.0, 2.5, 2.4, 5.4, 2.0),
-    DemoSource("chirping_birds", bird_song, -10.0, 2.0, 5.0, 7.8, 0.7),
+    DemoSource("chirping_birds", bird_song, -30.0, 2.0, 0.4, 3.0, 0.7),
+    DemoSource("door_knock", knocks, -70.0, 1.5, 2.6, 5.2, 2.0),
+    DemoSource("clock_alarm", alarm_beeps, 60.0, 1.2, 5.2, 7.8, 0.5),
 )
 
 

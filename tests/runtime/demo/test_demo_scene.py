@@ -81,8 +81,8 @@ def test_the_scene_is_repeatable_and_loud_on_the_right_sides() -> None:
     assert scene.dtype == np.float32
     assert np.abs(scene).max() == pytest.approx(0.25, abs=0.01)
     np.testing.assert_array_equal(scene, render_demo())
-    alarm = scene[:, 8_000:32_000].std(axis=1)
-    knock = scene[:, 60_000:78_000].std(axis=1)
+    alarm = scene[:, 86_000:120_000].std(axis=1)
+    knock = scene[:, 50_000:80_000].std(axis=1)
     assert alarm[0] > alarm[1]
     assert knock[1] > knock[0]
 
