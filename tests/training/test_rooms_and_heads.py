@@ -123,10 +123,14 @@ def test_restricting_a_scene_drops_what_would_not_be_heard() -> None:
     scene = {
         "id": "a",
         "duration_s": 10.0,
-        "sources": [{"onset_s": 1.0, "offset_s": 9.0}, {"onset_s": 7.9, "offset_s": 9}],
+        "sources": [
+            {"onset_s": 1.0, "offset_s": 9.0, "trajectory": [{"time_s": 1.0}, {"time_s": 7.0}, {"time_s": 8.5}]},
+            {"onset_s": 7.9, "offset_s": 9.0, "trajectory": [{"time_s": 0.0}]},
+        ],
     }
     short = restrict(scene, [0, 1], 8.0)
     assert [s["offset_s"] for s in short["sources"]] == [8.0]
+    assert [point["time_s"] for point in short["sources"][0]["trajectory"]] == [1.0, 7.0]
     assert scene["sources"][0]["offset_s"] == 9.0
 
 
