@@ -23,7 +23,7 @@ DISTANCE_M = 0.5
 """BAT's distance error (arXiv 2402.01591)."""
 TIME_S = 0.5
 
-LABEL_TASKS = ("what", "at", "stop_remains", "stop_nearest")
+LABEL_TASKS = ("what", "at", "both", "stop_remains", "stop_nearest")
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _DEGREES = r"\s*(?:degrees?|deg\b|°)"
 _SIDED = re.compile(rf"{_NUMBER}{_DEGREES}(?:\s+(?:to|on|towards?))?(?:\s+(?:your|my|the))?\s+(left|right)\b")

@@ -19,9 +19,10 @@ from earshot.training.benchmark.free_answers import (
     numbers_in,
     says_yes,
 )
-from earshot.training.questions.generate import generate_items
-from earshot.training.questions.items import Item
+from earshot.training.questions.generate import generate_items, make_item
+from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.tasks_motion import view_moving_scene
 
 
 def item(task: str, form: str, answer: str, **truth: Any) -> Item:
@@ -144,6 +145,12 @@ def test_reference_answers_of_all_tasks_are_right() -> None:
     """What the questions' own generator says about a scene must pass, but for numbers at the edge of a rounding."""
     rng = random.Random(3)
     free = [i for n in range(150) for i in generate_items(sample_scene(rng, f"s{n}"), rng, 6) if i.form != "choice"]
+    forms = [(task, form) for task in TASKS.values() for form in task.forms if form != "choice"]
+    views = [view_moving_scene(sample_scene(rng, f"t{n}")) for n in range(120)]
+    for task, form in forms:
+        made = [item for view in views if (item := make_item(task, form, view, rng)) is not None]
+        assert made, (task.name, form)
+        free += made[:5]
     wrong = [(i.task, i.form, i.question, i.answer) for i in free if not judge_free(i, i.answer)]
     assert len({i.task for i in free}) > 15
     assert wrong == []
