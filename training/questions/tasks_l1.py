@@ -12,7 +12,7 @@ from typing import Any
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, sound_choice, task
 from earshot.training.questions.options import direction_options, grid_options
-from earshot.training.questions.think import heard_or_none, named, not_heard, read_off, sector_step
+from earshot.training.questions.think import heard_or_none, not_heard, read_off, sector_step
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 ABSENT_SHARE = 0.2
@@ -108,7 +108,7 @@ def where(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "yesno":
         return _where_yesno(source, truth, rng)
-    steps: tuple[str, ...] = (f"{source.name} {named(source.azimuth_deg)}",)
+    steps: tuple[str, ...] = (sector_step(source),)
     slots = {"x": source.label}
     if form == "number":
         step = read_off(source, "azimuth_deg")
@@ -133,7 +133,7 @@ def _where_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> Dr
     place, other = pair if turned_deg <= 70 else pair[::-1]
     yes = coin(rng)
     asked = place if yes else other
-    steps = (f"{source.name} {named(source.azimuth_deg)}",)
+    steps = (sector_step(source),)
     text = answers.yes_no(yes, source.label, answers.TO_YOU[place])
     balance = Balance(f"where.yesno:{asked}", str(yes), 2)
     return Draft(

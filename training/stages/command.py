@@ -37,13 +37,19 @@ def encoders(
     minutes: Minutes = 90.0,
     threads: Threads = 2,
     seed: Seed = 1,
+    start: Annotated[Path | None, typer.Option(help="Encoders of another run that a new one begins with.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Highest one; it falls to zero as a cosine.")] = 2e-3,
 ) -> None:
     """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
 
     if not (data / "train").is_dir():
         _fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
-    settings = stage.EncoderSettings(minutes=minutes, threads=threads, seed=seed)
+    if start is not None and not (start / "model.safetensors").is_file():
+        _fail(InputError(f"no encoders at {start}: give the `encoders` folder of a trained run"))
+    settings = stage.EncoderSettings(
+        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate
+    )
     stage.run(data, run / "encoders", settings)
     typer.echo(json.dumps({"stage": "encoders", "run": str(run / "encoders")}))
 
