@@ -134,6 +134,7 @@ def sft(
         float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
     ] = 0.4,
     batch_items: Annotated[int, typer.Option(min=1, help="Items per batch.")] = 32,
+    start: Annotated[Path | None, typer.Option(help="The sft of another run, to begin with instead of alignment.")] = None,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
@@ -150,7 +151,7 @@ def sft(
         batch_items=batch_items,
     )
     settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
-    aligned = None if fresh else run / "alignment"
+    aligned = None if fresh else start or run / "alignment"
     _follow("sft", _readable(stage.run(run / "sft", aligned, bank, settings, resume)))
 
 
