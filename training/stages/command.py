@@ -39,6 +39,7 @@ def encoders(
     seed: Seed = 1,
     start: Annotated[Path | None, typer.Option(help="Encoders of another run that a new one begins with.")] = None,
     learning_rate: Annotated[float, typer.Option(help="Highest one; it falls to zero as a cosine.")] = 2e-3,
+    teacher: Annotated[Path | None, typer.Option(help="Embeddings of the training clips to imitate (.npz).")] = None,
 ) -> None:
     """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
@@ -48,9 +49,12 @@ def encoders(
     if start is not None and not (start / "model.safetensors").is_file():
         _fail(InputError(f"no encoders at {start}: give the `encoders` folder of a trained run"))
     settings = stage.EncoderSettings(
-        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate
+        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate, teacher=teacher
     )
-    stage.run(data, run / "encoders", settings)
+    try:
+        stage.run(data, run / "encoders", settings)
+    except InputError as error:
+        _fail(error)
     typer.echo(json.dumps({"stage": "encoders", "run": str(run / "encoders")}))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earshot.training.models.hearing import Hearing
@@ -24,6 +25,7 @@ from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
 from earshot.training.stages.precision import autocast, faster_precision
 from earshot.training.stages.remix import Batch, Remixer, RemixSettings
+from earshot.training.stages.teacher import Teacher
 
 console = Console(stderr=True)
 
@@ -42,6 +44,8 @@ class EncoderSettings:
         Share of the sounds asked for under the wrong name, as in use.
     start : Path, optional
         Folder of trained encoders that a new run begins with.
+    teacher : Path, optional
+        What another network makes of the training clips (see ``teacher``), for the semantic encoder to imitate.
     max_steps : int, optional
         Stop early after so many steps (smoke runs).
     """
@@ -58,6 +62,7 @@ class EncoderSettings:
     validation_batches: int = 8
     mistaken: float = 0.3
     start: Path | None = None
+    teacher: Path | None = None
     max_steps: int | None = None
     weights: LossWeights = field(default_factory=LossWeights)
     remix: RemixSettings = field(default_factory=RemixSettings)
@@ -76,21 +81,45 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    model = Hearing() if settings.start is None else load_hearing(settings.start).train()
-    average = checkpoint.MovingAverage(model, settings.average_decay)
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    teacher = None if settings.teacher is None else Teacher(settings.teacher)
+    learner = Learner(Hearing() if settings.start is None else load_hearing(settings.start).train(), teacher)
+    average = checkpoint.MovingAverage(learner.hearing, settings.average_decay)
+    optimizer = torch.optim.AdamW(learner.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     progress = {"step": 0, "seconds": 0.0}
     if checkpoint.has_state(out):
-        saved = checkpoint.load_state(out, optimizer, dict(model.named_parameters()))
+        saved = checkpoint.load_state(out, optimizer, dict(learner.named_parameters()))
         progress = {key: saved[key] for key in progress}
-        checkpoint.load_weights(out, model, average, int(progress["step"]))
+        checkpoint.load_weights(out, learner.hearing, average, int(progress["step"]))
+        learner.load_pupil(out)
         console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
-    remixer = Remixer(data / "train", settings.remix)
+    remixer = Remixer(data / "train", settings.remix, teacher=teacher)
     batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
-    precision = _choose_precision(model, next(batches), settings)
+    precision = _choose_precision(learner.hearing, next(batches), settings)
     validation = _validation_batches(data / "validation", settings)
-    loop = _Loop(model, average, optimizer, settings, out, precision)
+    loop = _Loop(learner, average, optimizer, settings, out, precision)
     loop.run(batches, validation, progress)
+
+
+class Learner(nn.Module):
+    """The encoders, and the layer that says what the teacher would; it does not ship."""
+
+    def __init__(self, hearing: Hearing, teacher: Teacher | None) -> None:
+        super().__init__()
+        self.hearing = hearing
+        width = hearing.semantic.config.hidden
+        self.pupil = None if teacher is None else nn.Linear(width, teacher.dimensions)
+
+    def save_pupil(self, folder: Path) -> None:
+        """Write the layer beside the optimiser's state, if there is one."""
+        if self.pupil is not None:
+            (folder / "state").mkdir(parents=True, exist_ok=True)
+            weights = self.pupil.state_dict()
+            checkpoint.replace_file(folder / "state" / "pupil.safetensors", lambda path: save_file(weights, path))
+
+    def load_pupil(self, folder: Path) -> None:
+        """Inverse of `save_pupil`."""
+        if self.pupil is not None:
+            self.pupil.load_state_dict(load_file(folder / "state" / "pupil.safetensors"))
 
 
 class _Loop:
@@ -98,14 +127,14 @@ class _Loop:
 
     def __init__(
         self,
-        model: Hearing,
+        learner: Learner,
         average: checkpoint.MovingAverage,
         optimizer: torch.optim.Optimizer,
         settings: EncoderSettings,
         out: Path,
         precision: str,
     ) -> None:
-        self._model, self._average, self._optimizer = model, average, optimizer
+        self._learner, self._model, self._average, self._optimizer = learner, learner.hearing, average, optimizer
         self._settings, self._out, self._precision = settings, out, precision
 
     def run(self, batches: Iterator[Batch], validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
@@ -139,10 +168,10 @@ class _Loop:
         with autocast(self._precision):
             heard = batch.active * batch.present[..., None]
             semantic, spatial = self._model(batch.audio, batch.queries, heard, self._settings.mistaken)
-        loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights)
+        loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights, self._learner.pupil)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip_norm)
         self._optimizer.step()
         self._average.update(self._model)
         return {"loss": float(loss.detach()), "norm": float(norm), **{k: float(v.detach()) for k, v in parts.items()}}
@@ -150,7 +179,8 @@ class _Loop:
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
         config = {"settings": _plain(self._settings), "precision": self._precision}
         checkpoint.save_weights(self._out, self._model, self._average)
-        parameters = dict(self._model.named_parameters())
+        parameters = dict(self._learner.named_parameters())
+        self._learner.save_pupil(self._out)
         checkpoint.save_state(self._out, self._optimizer, parameters, {**progress, **config})
         shipped = Hearing()
         self._average.copy_to(shipped)
@@ -174,7 +204,8 @@ class _Loop:
 
 def _plain(settings: EncoderSettings) -> dict[str, Any]:
     """The settings as JSON can hold them."""
-    return {**asdict(settings), "start": None if settings.start is None else str(settings.start)}
+    folders = {"start": settings.start, "teacher": settings.teacher}
+    return {**asdict(settings), **{name: None if path is None else str(path) for name, path in folders.items()}}
 
 
 def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -> str:

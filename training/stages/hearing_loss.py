@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earshot.training.models.semantic import SemanticOutput
@@ -26,6 +26,7 @@ class LossWeights:
     mask: float = 1.0
     room: float = 0.1
     count: float = 0.15
+    taught: float = 1.0
 
 
 # Width of the soft azimuth target; about one bin, so that neighbours share the evidence (von Mises).
@@ -33,15 +34,21 @@ AZIMUTH_KAPPA = 24.0
 
 
 def hearing_loss(
-    semantic: SemanticOutput, spatial: SpatialOutput, batch: Batch, weights: LossWeights
+    semantic: SemanticOutput,
+    spatial: SpatialOutput,
+    batch: Batch,
+    weights: LossWeights,
+    pupil: nn.Linear | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum and its parts; all in float32."""
+    """Weighted sum and its parts; all in float32. ``pupil`` says from the embedding what the teacher would."""
     parts = {
         "classes": _class_loss(semantic.logits.float(), batch),
         "clip_class": _frame_softmax_loss(semantic.logits.float(), batch),
         **_slot_losses(spatial, batch),
         **_scene_losses(spatial, batch),
     }
+    if pupil is not None:
+        parts["taught"] = _taught_loss(pupil(semantic.embedding.float()), batch)
     total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
     return total, parts
 
@@ -69,6 +76,15 @@ def _frame_softmax_loss(logits: Tensor, batch: Batch) -> Tensor:
     heard = (total[..., 0] > 0.05).float()
     loss = -(chosen * share / (total + 1e-6)).sum(-1) * heard
     return loss.sum() / (heard.sum() + 1.0)
+
+
+def _taught_loss(said: Tensor, batch: Batch) -> Tensor:
+    """1 - cosine of ``said`` [B, T, D] and the teacher's vectors, weighted by power where several sound."""
+    known = (batch.taught.abs().sum(-1, keepdim=True) > 0).float()
+    share = batch.share.mean(-1) * batch.active * known
+    wanted = torch.einsum("bqt,bqd->btd", share, batch.taught)
+    heard = (share.sum(1) > 0.05).float()
+    return ((1.0 - F.cosine_similarity(said, wanted, dim=-1)) * heard).sum() / (heard.sum() + 1.0)
 
 
 def _slot_losses(spatial: SpatialOutput, batch: Batch) -> dict[str, Tensor]:

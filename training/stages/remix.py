@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earshot.runtime.labels import load_labels
+from earshot.training.stages.teacher import Teacher
 from earshot.training.synthesis.dataset import Shard, open_shards
 from earshot.training.synthesis.scenes import places_at
 
@@ -63,7 +64,8 @@ class Batch:
 
     ``audio`` [B, 2, N]; ``queries`` int64 [B, Q]; ``present`` [B, Q]; ``active`` [B, Q, T] audible frames;
     ``share`` [B, Q, T, 8]; ``azimuth_deg`` [B, Q, T]; ``direction`` [B, Q, T, 3]; ``log_distance`` [B, Q, T] (NaN unknown);
-    ``log_t60`` [B] (NaN unknown); ``event`` [B, Q, T] between onset and offset.
+    ``log_t60`` [B] (NaN unknown); ``event`` [B, Q, T] between onset and offset; ``taught`` [B, Q, D] what a teacher makes of the
+    clips (zeros unknown; D = 0 without a teacher).
     """
 
     audio: Tensor
@@ -76,6 +78,7 @@ class Batch:
     direction: Tensor
     log_distance: Tensor
     log_t60: Tensor
+    taught: Tensor
 
 
 class Remixer:
@@ -88,9 +91,18 @@ class Remixer:
     settings : RemixSettings
     only_still : bool
         Leave out shards in which anything moves.
+    teacher : Teacher, optional
+        What another network makes of the clips.
     """
 
-    def __init__(self, folder: Path, settings: RemixSettings = RemixSettings(), only_still: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: RemixSettings = RemixSettings(),
+        only_still: bool = False,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self._teacher = teacher
         shards = open_shards(folder)
         self._shards = [shard for shard in shards if shard.stands_still] if only_still else shards
         self._settings = settings
@@ -179,6 +191,7 @@ class Remixer:
             "azimuth_deg": np.zeros((MAX_SOURCES, length), np.float32),
             "direction": np.zeros((MAX_SOURCES, length, 3), np.float32),
             "log_distance": np.full((MAX_SOURCES, length), np.nan, np.float32),
+            "taught": np.zeros((MAX_SOURCES, self._teacher.dimensions if self._teacher else 0), np.float32),
             "log_t60": np.float32(np.log((scene["room"]["t60_s"] or np.nan) / speed)) * np.ones((), np.float32),
         }
         time_s = (frames + 0.5) / 25
@@ -195,6 +208,8 @@ class Remixer:
             azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
             out["queries"][slot] = self._ids[source["label"]]
             out["present"][slot] = 1.0
+            if self._teacher:
+                out["taught"][slot] = self._teacher(source.get("clip"))
             out["azimuth_deg"][slot] = azimuth_deg
             level = np.cos(elevation)
             out["direction"][slot] = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], 1)

@@ -1,0 +1,67 @@
+"""What a network trained on far more sounds makes of the training clips, for the semantic encoder to imitate.
+
+A name says of a sound which of 61 it is; the embedding of a teacher also says what else it is like, so that a few thousand
+clips teach more than their names do (distillation, arXiv 1503.02531). Only training clips are ever shown to the teacher.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.runtime.errors import InputError
+
+DIMENSIONS = 64
+
+
+class Teacher:
+    """Embeddings of clips by their name in a scene.
+
+    Parameters
+    ----------
+    path : Path
+        `.npz` with `clip`, names [N], and `embedding`, float [N, D].
+    dimensions : int
+        Principal components that are kept.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or does not hold the two arrays.
+    """
+
+    def __init__(self, path: Path, dimensions: int = DIMENSIONS) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                clips, embedding = file["clip"], np.asarray(file["embedding"], np.float64)
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: not the embeddings of a teacher ({error})") from error
+        if embedding.ndim != 2 or len(clips) != len(embedding) or len(clips) <= dimensions:
+            raise InputError(f"{path}: {clips.shape} clips and embeddings {embedding.shape} do not belong together")
+        reduced = _principal(embedding, dimensions)
+        self._vectors = {str(clip): vector for clip, vector in zip(clips, reduced, strict=True)}
+        self._unknown = np.zeros(dimensions, np.float32)
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return len(self._unknown)
+
+    def __call__(self, clip: str | None) -> NDArray[np.float32]:
+        """Vector of length 1 for a clip, zeros for one the teacher has not heard."""
+        return self._vectors.get(clip or "", self._unknown)
+
+
+def _principal(embedding: NDArray[np.float64], dimensions: int) -> NDArray[np.float32]:
+    """Standardised embeddings [N, D] in their first principal components, of length 1.
+
+    Components are divided by the root of their spread: whitened fully, the last would be mostly noise; not at all, the first
+    few would be nearly all there is.
+    """
+    centred = (embedding - embedding.mean(0)) / (embedding.std(0) + 1e-6)
+    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
+    reduced = centred @ axes[:dimensions].T / np.sqrt(spread[:dimensions])
+    length = np.linalg.norm(reduced, axis=1, keepdims=True)
+    return np.asarray(reduced / (length + 1e-9), np.float32)
