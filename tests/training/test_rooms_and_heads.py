@@ -81,6 +81,20 @@ def test_reverberation_drowns_distant_sources_more(head: Head) -> None:
     assert ratios[0] > 10 * ratios[1]
 
 
+def test_a_source_that_faces_the_listener_excites_the_room_less(head: Head) -> None:
+    room = Shoebox((6.0, 4.5, 2.8), (0.4,) * 3, (3.0, 2.0, 1.4), 0.0)
+    plain, same, facing = (
+        shoebox_brir(room, head, direction(0), 1.5, np.random.default_rng(3), directivity_db)
+        for directivity_db in (0.0, 0.0, 6.0)
+    )
+    np.testing.assert_array_equal(plain, same)
+    direct = slice(0, int(np.argmax(np.abs(plain[0]))) + 8)
+    np.testing.assert_allclose(facing[:, direct], plain[:, direct], atol=1e-5)
+    late = slice(direct.stop + 800, None)
+    ratio_db = 10 * np.log10((plain[:, late] ** 2).sum() / (facing[:, late] ** 2).sum())
+    assert 1.8 <= ratio_db <= 6.0  # 1.8 dB in the lowest band, 6 in the highest
+
+
 def test_mirrored_responses_are_noticed(head: Head) -> None:
     assert itd_azimuth_correlation(head.hrirs, head.directions) > 0.8
     assert itd_azimuth_correlation(head.hrirs[:, ::-1], head.directions) < -0.8

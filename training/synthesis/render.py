@@ -168,7 +168,15 @@ def _impulse_response(
     delay = int(distance / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ) + BAND_DELAY_SAMPLES
     if room["kind"] == "free":
         return free_field_ir(head, direction, distance), azimuth, elevation, distance, delay
-    return shoebox_brir(shoebox_of(room), head, direction, distance, rng), azimuth, elevation, distance, delay
+    directivity_db = _directivity_db(settings, rng)
+    response = shoebox_brir(shoebox_of(room), head, direction, distance, rng, directivity_db)
+    return response, azimuth, elevation, distance, delay
+
+
+def _directivity_db(settings: SceneSettings, rng: np.random.Generator) -> float:
+    """Of a source in a room: a talker who faces the listener has about 6 dB at high frequencies, a loudspeaker up to 10."""
+    directional = settings.directional_share > 0.0 and rng.random() < settings.directional_share
+    return float(rng.uniform(-3.0, 9.0)) if directional else 0.0
 
 
 def shoebox_of(room: dict[str, Any]) -> Shoebox:

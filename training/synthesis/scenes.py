@@ -41,6 +41,10 @@ TRAINING_FOLDS = (1, 2, 3)
 VALIDATION_FOLDS = (4,)
 
 
+DIRECTIONAL_SHARE = 0.5
+"""Of the sources of training scenes in rooms: people and loudspeakers do not radiate alike in all directions."""
+
+
 @dataclass(frozen=True)
 class SceneSettings:
     """Ranges of the random scene sampler.
@@ -59,6 +63,8 @@ class SceneSettings:
         Share of scenes without a room and in a measured room.
     ambience_snr_db : (float, float)
         Level of the sources over the background.
+    directional_share : float
+        Share of the sources in shoebox rooms that radiate more, or less, to the listener than elsewhere. None in frozen sets.
     """
 
     duration_s: float = 10.0
@@ -68,6 +74,7 @@ class SceneSettings:
     free_share: float = 0.12
     measured_share: float = 0.06
     ambience_snr_db: tuple[float, float] = (6.0, 40.0)
+    directional_share: float = 0.0
     heads: tuple[str, ...] = field(default=())
 
 
