@@ -81,6 +81,15 @@ def test_a_thread_that_wakes_late_is_late_only_where_it_waited() -> None:
     assert outcome.latencies_s == pytest.approx([0.055, 0.065, 0.075])
 
 
+def test_beside_an_answer_a_piece_waits_for_the_interpreter_each_time_that_it_wants_it() -> None:
+    """10 ms of work, and 2 ms at its beginning and after each of two networks; no core is busy meanwhile."""
+    work = Workload(0.04, 0.01, 0.04, prefill_s=1.0, questions_s=(1.015,), lock_s=0.002, regains=2)
+    outcome = simulate_board(TWO, work, 5.0)
+    assert min(outcome.latencies_s) == pytest.approx(0.010)
+    assert outcome.stalled_s == pytest.approx([0.016] * 25)
+    assert outcome.busy_cores == pytest.approx((1.0 + 124 * 0.01) / 5.0, abs=0.01)
+
+
 def test_battery_hours_follow_from_power_and_busy_cores() -> None:
     """2 W idle and a quarter of a core of 4 W: 3 W, so 12 Wh last 4 h."""
     outcome = simulate_board(Board("measured", 1, idle_w=2.0, core_w=4.0), EASY, 100.0, battery_wh=12.0)

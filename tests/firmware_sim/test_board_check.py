@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.board_check import RealListener, Times, check, compared, listen_by_turns, predicted, table_of
+from earshot.firmware_sim.board_check import check, compared, predicted, table_of
 from earshot.firmware_sim.board_report import Asking
 from earshot.firmware_sim.command import simulate
+from earshot.firmware_sim.real_listener import Times
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.interfaces.loading import open_encoders
@@ -26,22 +27,6 @@ def test_a_prediction_is_judged_by_the_95th_percentile() -> None:
     assert same is not None
     assert same["agrees"]
     assert compared([], [0.1]) is None
-
-
-def test_by_turns_every_hop_is_heard_and_every_question_answered(tiny_bundle: Path) -> None:
-    directory, encoders = open_encoders(tiny_bundle)
-    answerer = Answerer(directory)
-    answerer.load()
-    done = listen_by_turns(RealListener(encoders, answerer, turn_s=0.4), [0.1, 0.2], rounds=2)
-    answerer.close()
-    assert len(done) == 2
-    for times, answers in ((done[1].parts, 2), (done[1].hearing, 0), (done[1].together, 2)):
-        assert len(times.latencies_s) == len(times.cpu_s) == 10
-        assert len(times.answer_s) == answers
-        assert all(first <= answer for first, answer in zip(times.first_token_s, times.answer_s, strict=True))
-        assert all(late >= took for late, took in zip(times.latencies_s, times.services_s, strict=True))
-    assert done[0].parts.stalled_s == [], "in the first turn nothing happens at once"
-    assert 1 <= len(done[0].together.stalled_s) <= 10
 
 
 def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) -> None:

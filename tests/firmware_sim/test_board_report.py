@@ -34,7 +34,8 @@ MEASURED: dict[str, Any] = {
 
 def estimated(*, language: bool) -> dict[str, Any]:
     stages = {"hearing": 8e6, **({"first_token": 3e8, "answer": 9e8} if language else {})}
-    return to_document(CALIBRATIONS["pi4"], Counts(stages, stages, stages, "x" if language else None), 3_000_000)
+    written = {"answer": "A dog.", "prompt_tokens": 26, "reasoning_tokens": 5} if language else None
+    return to_document(CALIBRATIONS["pi4"], Counts(stages, stages, stages, written), 3_000_000)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

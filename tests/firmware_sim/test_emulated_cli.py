@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -28,23 +29,50 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("board", ["pi4", "pi5"])
-def test_an_answer_on_the_board_is_the_answer_here(board: str, scene: Path) -> None:
+@pytest.fixture(params=["pi4", "pi5"])
+def board(request: pytest.FixtureRequest) -> str:
+    """A board whose core is emulated here, with llama.cpp for it."""
+    name: str = request.param
     try:
         environment = find_environment()
     except UsageError as error:
         pytest.skip(f"emulation is not set up: {error}")
-    if not (environment / CORES[CALIBRATIONS[board].core].llama).is_dir():
+    if not (environment / CORES[CALIBRATIONS[name].core].llama).is_dir():
         pytest.skip("llama.cpp is not built for the board: setup_aarch64.sh --language")
+    return name
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """One for each line."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.slow
+def test_an_answer_on_the_board_is_the_answer_here(board: str, scene: Path) -> None:
     arguments = ["ask", str(scene), QUESTION, "--json"]
-    there = json.loads(run_command(board, arguments).output.splitlines()[-1])
-    here = json.loads(CliRunner().invoke(app, arguments).stdout.splitlines()[-1])
+    there = documents(run_command(board, arguments).output)[-1]
+    here = documents(CliRunner().invoke(app, arguments).stdout)[-1]
     for key in ("answer", "choice", "reasoning"):
         assert there[key] == here[key], key
+    assert here["reasoning"].count("\n") >= 1, "a line of evidence and a step, token by token the same"
     assert [source["label"] for source in there["sources"]] == [source["label"] for source in here["sources"]]
     for ours, theirs in zip(here["sources"], there["sources"], strict=True):
         assert angle_between_azimuths(ours["azimuth_deg"], theirs["azimuth_deg"]) < 1
+
+
+@pytest.mark.slow
+def test_the_listener_on_the_board_tells_what_it_tells_here(board: str, scene: Path) -> None:
+    """Sound by sound with its place and time; a recording waits for a slow machine, so nothing is left out there."""
+    arguments = ["listen", "--source", str(scene), "--speed", "100", "--json"]
+    there = documents(run_command(board, arguments).output)
+    here = documents(CliRunner().invoke(app, arguments).stdout)
+    ours, theirs = ([e for e in told if e["event"] in ("new", "moved", "ended")] for told in (here, there))
+    assert len(ours) >= 2, "the bird comes and goes"
+    assert [(e["event"], e["label"], e["time_s"]) for e in theirs] == [
+        (e["event"], e["label"], e["time_s"]) for e in ours
+    ]
+    for one, other in zip(ours, theirs, strict=True):
+        assert angle_between_azimuths(one["azimuth_deg"], other["azimuth_deg"]) < 1
 
 
 def test_unknown_boards_and_missing_environments_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,18 @@ import numpy as np
 import psutil
 import pytest
 
-from earshot.firmware_sim.endurance import TOLD_BY, Endurance, end_of, recovery_s, table_of, usual_share, verdict_on
+from earshot.firmware_sim.endurance import (
+    TOLD_BY,
+    Endurance,
+    _against_control,
+    end_of,
+    recovery_s,
+    table_of,
+    usual_share,
+    verdict_on,
+)
 from earshot.firmware_sim.faults import KINDS, Fault
+from earshot.firmware_sim.scenario import load_scenario
 from earshot.firmware_sim.trial import Told, Trial
 from earshot.runtime.audio.reorder import MAX_WAITING
 from earshot.runtime.hearing.encoders import Encoders
@@ -80,6 +90,22 @@ def test_a_fault_that_another_follows_at_once_is_not_judged() -> None:
     assert [verdict.told for verdict in verdicts] == [True, False, False]
 
 
+def test_what_is_not_heard_without_faults_either_is_no_fault_s_doing() -> None:
+    fault = Fault("loss", 2.0, 4.0)
+    silent, found = placed({}), placed({44: 60.0})
+    both = [verdict_on(fault, silent, (fault,), control) for control in (silent, found)]
+    assert [verdict.control_s for verdict in both] == [None, pytest.approx(0.55)]
+    assert _against_control(both) == {"in_place": 1, "recovered": 0}
+    assert _against_control([verdict_on(fault, found, (fault,), found)]) == {"in_place": 1, "recovered": 1}
+
+
+def test_without_faults_the_same_is_heard() -> None:
+    bad = scene(4.0, faults=[{"kind": "stall", "start_s": 1.0, "duration_s": 2.0}])
+    assert bad.without_faults().schedule().faults == ()
+    assert bad.without_faults().truth(2.0) == bad.truth(2.0)
+    assert load_scenario("worst_day").without_faults().schedule().faults == ()
+
+
 def test_a_reboot_ends_when_the_device_is_back() -> None:
     assert end_of(Fault("reboot", 10.0, 10.0, 4.0)) == 14.0
     assert end_of(Fault("hot", 10.0, 12.0, 66.0)) == 12.0
@@ -114,5 +140,6 @@ def test_the_command_ends_with_one_document(capsys: pytest.CaptureFixture[str]) 
     assert cli.run(["simulate", "meeting", "--endurance", "--minutes", "0.03"]) == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (document["kind"], document["complete"]) == ("endurance", True)
+    assert document["control"] == {"in_place": 0, "recovered": 0}, "nothing went wrong in two seconds"
     assert cli.run(["simulate", "meeting", "--endurance", "--minutes", "2"]) == 2
     assert "this scenario has 1;" in capsys.readouterr().err

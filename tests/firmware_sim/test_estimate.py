@@ -31,6 +31,7 @@ from tests.runtime.tiny_bundle import write_tiny_networks
 
 RECORDED = Path(__file__).with_name("aarch64_counts.json")
 VERSIONED = ("numpy", "onnxruntime")
+WRITTEN = {"reasoning": "dog | 30", "answer": "A dog.", "prompt_tokens": 26, "reasoning_tokens": 5, "answer_tokens": 3}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_broken_counts_are_refused(text: str) -> None:
 
 
 def emulation(**regions: list[int]) -> Emulation:
-    told = json.dumps({"regions": list(regions), "answer": None})
+    told = json.dumps({"regions": list(regions), "written": None})
     return Emulation(f"a line before\n{told}\n", dict(enumerate(regions.values())), 10**9)
 
 
@@ -63,13 +64,13 @@ def test_what_marking_costs_is_taken_off_and_stages_are_means() -> None:
     assert counts.stages == {"hearing": 1100.0, "features": 0.0}
     assert counts.most["hearing"] == 1200.0
     assert counts_of(emulation(nothing=[100], hearing=[1100, 1120, 9900])).typical["hearing"] == 1020.0
-    assert counts.answer is None
+    assert counts.written is None
 
 
 @pytest.mark.parametrize("board", CALIBRATIONS)
 def test_an_estimate_is_called_one_and_has_its_range(board: str) -> None:
     """16.6 M instructions take 10 ms at 1.66 G a second: a quarter of a hop of 40 ms."""
-    counts = Counts(*3 * [{"hearing": 16.6e6, "answer": 1e9}], "a dog")
+    counts = Counts(*3 * [{"hearing": 16.6e6, "answer": 1e9}], WRITTEN)
     document = to_document(CALIBRATIONS[board], counts, 3_300_000)
     hearing = document["stages"]["hearing"]
     assert document["kind"] == "ESTIMATE"
@@ -80,6 +81,7 @@ def test_an_estimate_is_called_one_and_has_its_range(board: str) -> None:
         assert hearing["ms"] == pytest.approx(10.0)
         assert document["realtime_factor"] == {"estimate": 0.25, "low": 0.15, "high": 0.35}
         assert document["reads_weights_ms_per_token"] == pytest.approx(1.0)
+    assert any("prompt of 26 tokens, then 5 of reasoning" in note for note in document["notes"])
     json.dumps(document)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def generate_items(
     -------
     list of Item
     """
-    view = view_moving_scene(scene, balancer.pool if balancer else ())
+    view = view_moving_scene(scene) if balancer is None else balanced_view(scene, balancer)
     if balancer is not None:
         balancer.see(view.heard)
     items: list[Item] = []
@@ -115,6 +116,11 @@ def generate_items(
         if item is not None:
             items.append(item)
     return items
+
+
+def balanced_view(scene: Mapping[str, Any], balancer: Balancer) -> SceneView:
+    """A scene as questions see it, absent sounds drawn as the balancer says."""
+    return replace(view_moving_scene(scene, balancer.pool), absent_share=balancer.absent_share)
 
 
 def _try_level(level: str, view: SceneView, rng: random.Random, balancer: Balancer | None, split: Split) -> Item | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from earshot.training.questions.view import Heard, SceneView
+from earshot.training.questions.view import ABSENT_SHARE, Heard, SceneView
 
 Form = Literal["choice", "yesno", "number", "open"]
 FORM_SHARES: dict[Form, float] = {"choice": 0.55, "yesno": 0.17, "number": 0.13, "open": 0.15}
@@ -129,7 +129,8 @@ class Balancer:
 
     SLACK = 1.1
 
-    def __init__(self, pool_size: int = 1000) -> None:
+    def __init__(self, pool_size: int = 1000, absent_share: float = ABSENT_SHARE) -> None:
+        self.absent_share = absent_share
         self._counts: dict[str, dict[str, int]] = defaultdict(dict)
         self.pool: deque[str] = deque(maxlen=pool_size)
 

@@ -15,8 +15,6 @@ from earshot.training.questions.options import direction_options, grid_options
 from earshot.training.questions.think import heard_or_none, not_heard, read_off, sector_step
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
-ABSENT_SHARE = 0.2
-"""Share of open and number questions about a sound that is not there."""
 COUNT_WORDS = ("none", "one", "two", "three")
 HEIGHTS = ("below ear height", "at ear height", "somewhat above", "high above")
 DISTANCES_M = (0.3, 0.5, 0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
@@ -100,7 +98,7 @@ def _lonely(view: SceneView, rng: random.Random) -> Heard | None:
 @task("where", "L1", "choice", "yesno", "number", "open")
 def where(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """In which direction a sound is."""
-    if form in ("open", "number") and coin(rng, ABSENT_SHARE):
+    if form in ("open", "number") and coin(rng, view.absent_share):
         return absent_draft("where.open", view, rng)
     if not view.heard:
         return None
@@ -189,7 +187,7 @@ def _height_yesno(source: Heard, truth: dict[str, Any], rng: random.Random) -> D
 @task("distance", "L1", "choice", "yesno", "number", "open")
 def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """How far away a sound is."""
-    if form in ("open", "number") and coin(rng, ABSENT_SHARE):
+    if form in ("open", "number") and coin(rng, view.absent_share):
         return absent_draft("distance.number", view, rng)
     if not view.heard:
         return None
@@ -225,7 +223,7 @@ def distance(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
 @task("when", "L1", "choice", "yesno", "number", "open")
 def when(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """When a sound begins, or how long it lasts."""
-    if form == "open" and coin(rng, ABSENT_SHARE):
+    if form == "open" and coin(rng, view.absent_share):
         return absent_draft("when.open", view, rng)
     if not view.heard:
         return None

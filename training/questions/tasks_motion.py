@@ -103,7 +103,10 @@ def view_moving_scene(scene: Mapping[str, Any], pool: Sequence[str] = ()) -> Mov
     times_heard = Counter(source["label"] for source in scene["sources"])
     lonely = [source for source in scene["sources"] if times_heard[source["label"]] == 1]
     motions = [motion_of(source, heard[source["label"]]) for source in lonely]
-    return MovingView(view.scene_id, view.heard, view.duration_s, pool, tuple(motions), _listener_still(scene["head"]))
+    return MovingView(
+        view.scene_id, view.heard, view.duration_s, pool,
+        motions=tuple(motions), listener_still=_listener_still(scene["head"]),
+    )  # fmt: skip
 
 
 def motion_of(source: Mapping[str, Any], heard: Heard | None = None) -> Motion:

@@ -110,6 +110,10 @@ def _point_at(trajectory: Sequence[Mapping[str, float]], time_s: float) -> Mappi
     return min(trajectory, key=lambda point: abs(point["time_s"] - time_s))
 
 
+ABSENT_SHARE = 0.2
+"""Share of open and number questions about a sound that is not there, where nothing else is said. Frozen sets depend on it."""
+
+
 @dataclass(frozen=True)
 class SceneView:
     """The sources of a scene in order of onset.
@@ -125,12 +129,15 @@ class SceneView:
     pool : sequence of str
         Class keys that absent sounds are drawn from: the labels present in recent scenes, so that how often a label
         is asked about does not tell whether it is there. Empty: all labels alike.
+    absent_share : float
+        Share of open and number questions about a sound that is not there.
     """
 
     scene_id: str
     heard: tuple[Heard, ...]
     duration_s: float
     pool: Sequence[str] = ()
+    absent_share: float = ABSENT_SHARE
 
     @cached_property
     def present(self) -> frozenset[str]:

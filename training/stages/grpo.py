@@ -130,7 +130,9 @@ class _Stage:
         if resume:
             self._read_weights()
         features = FeatureBank(bank)
-        self.episodes = Episodes(features, settings.sampling.prompts, settings.ideal_share, settings.seed)
+        self.episodes = Episodes(
+            features, settings.sampling.prompts, settings.ideal_share, settings.seed, settings.mix.absent_share
+        )
         self.replay = AudioBatches(features, self.tokenizer, replace(settings.mix, seed=settings.seed + 1))
         self.probed = probe_episodes(features if held_out is None else FeatureBank(held_out), settings.probe_items)
         self.log = RewardLog(directory)

@@ -45,13 +45,18 @@ class Episodes:
         Share of described scenes as good ears would hear them (see `ideal_hearing`).
     seed : int
         Seed of scenes and questions.
+    absent_share : float
+        Share of open and number questions about a sound that is not there.
     """
 
-    def __init__(self, bank: FeatureBank, prompts: int, ideal_share: float, seed: int) -> None:
+    def __init__(
+        self, bank: FeatureBank, prompts: int, ideal_share: float, seed: int, absent_share: float = 0.4
+    ) -> None:
         self._bank = bank
         self._prompts = prompts
         self._ideal_share = ideal_share
         self._seed = seed
+        self._absent_share = absent_share
         self._chunk = lru_cache(maxsize=2)(self._make_chunk)
 
     def __call__(self, step: int) -> Sequence[Episode]:
@@ -65,7 +70,7 @@ class Episodes:
     def _stream(self, name: str) -> Iterator[Episode]:
         rng = random.Random(name)
         noise = np.random.default_rng(random.Random(f"noise-{name}").getrandbits(64))
-        balancer, ideal_balancer = Balancer(), Balancer()
+        balancer, ideal_balancer = (Balancer(absent_share=self._absent_share) for _ in range(2))
         indices = [index for index in range(len(self._bank)) if not is_held_out(index)]
         while True:
             if rng.random() < self._ideal_share:

@@ -109,7 +109,9 @@ def shoebox_brir(
     into_room = 10.0 ** (-directivity_db * np.asarray(DIRECTIVITY_BY_BAND) / 20.0)
     offsets = rotate(images - np.asarray(room.listener_m), -room.facing_deg)
     distances = np.maximum(np.linalg.norm(offsets, axis=1), 0.1)
-    reflected = np.arange(len(distances)) != np.argmin(distances)  # pyroomacoustics does not put the source itself first
+    reflected = np.arange(len(distances)) != np.argmin(
+        distances
+    )  # pyroomacoustics does not put the source itself first
     damping[:, reflected] *= into_room[:, None]
     length = int(SAMPLE_RATE_HZ * min(1.6, max(0.08, 1.05 * max(room.t60_s)) + distance_m / SPEED_OF_SOUND_M_S))
     early = sum_images(head, (offsets / distances[:, None]).astype(np.float32), distances, damping, length)

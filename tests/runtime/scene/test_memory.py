@@ -43,8 +43,7 @@ def memory(tmp_path: Path, clock: Clock) -> SceneMemory:
 
 def do_not_sync(memory: SceneMemory) -> None:
     """For tests of many events: their subject is not what a loss of power leaves."""
-    assert memory._connection is not None
-    memory._connection.execute("PRAGMA synchronous = OFF")
+    memory._file.read("PRAGMA synchronous = OFF")
 
 
 def one(memory: SceneMemory, session: int, start_s: float, end_s: float | None, label: str = "dog") -> int:

@@ -104,6 +104,15 @@ def test_what_goes_on_is_told_as_going_on_only_in_this_run(memory: SceneMemory) 
     assert "last sounded at 13:58:00" in ask(memory, "when did you last hear footsteps?")
 
 
+def test_while_no_sound_arrives_nothing_is_said_to_go_on(memory: SceneMemory) -> None:
+    recall = parse_recall("when did you last hear footsteps?", NOW_S + 20 * MINUTE)
+    assert recall is not None
+    assert "last sounded at 13:58:00" in answer_recall(recall, memory, NOW_S + 20 * MINUTE, listening=False)
+    recall = parse_recall("what happened in the last ten minutes?", NOW_S + 20 * MINUTE)
+    assert recall is not None
+    assert "I did not listen then" in answer_recall(recall, memory, NOW_S + 20 * MINUTE, listening=False)
+
+
 def test_a_long_list_is_cut_and_says_so(memory: SceneMemory) -> None:
     for k in range(20):
         memory.add(1, "appeared", NOW_S - 60 + k, "cat", Place(0.0, 0.0, 1.0), 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from earshot.runtime.labels import load_labels
-from earshot.runtime.scene.changes import ChangeDetector
+from earshot.runtime.hearing.tracks import SceneSnapshot
+from earshot.runtime.scene.changes import ChangeDetector, TrackChange
 from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.remembering import Rememberer
 from tests.runtime.hearing.frames import Heard
@@ -109,3 +111,64 @@ def test_one_that_was_never_started_has_nothing_to_wait_for(tmp_path: Path, kind
     rememberer = Rememberer(SceneMemory(tmp_path / "m.sqlite"), print)
     getattr(rememberer, kind)()
     assert list(tmp_path.iterdir()) == []
+
+
+def changes_of(*snapshots: SceneSnapshot) -> list[TrackChange]:
+    detector = ChangeDetector()
+    return [change for snapshot in snapshots for change in detector.process(snapshot)]
+
+
+def test_an_end_that_cannot_be_kept_is_kept_once_there_is_room(tmp_path: Path) -> None:
+    """It was lost, and the sound was remembered as still sounding, hours later."""
+    memory = SceneMemory(tmp_path / "m.sqlite", clock=lambda: NOW_S)
+    told: list[str] = []
+    rememberer = Rememberer(memory, told.append, lambda: NOW_S, retry_s=0.0)
+    rememberer.start()
+    appeared, *_, ended = changes_of(*track([[Heard(3)]] * 25 + [[]] * 40))
+    assert (appeared.kind, ended.kind) == ("new", "ended")
+    rememberer.take(appeared)
+    rememberer.settle()
+    with disk_full_at(max(file.stat().st_size for file in tmp_path.iterdir())):
+        rememberer.take(ended)
+        rememberer.settle()
+        assert memory.episodes()[0].ended_s is None
+    rememberer.listening(False)
+    rememberer.settle()
+    assert memory.episodes()[0].ended_s is not None
+    rememberer.close()
+    assert [line for line in told if "could not be kept" in line] == []
+
+
+class Clock:
+    """A wall clock that stands still until it is moved."""
+
+    time_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.time_s
+
+
+@pytest.mark.parametrize(("gap_s", "sessions"), [(3.0, 1), (600.0, 2)])
+def test_while_no_sound_arrives_nobody_has_listened(tmp_path: Path, gap_s: float, sessions: int) -> None:
+    """A microphone that was pulled out for hours was remembered as hours in which nothing sounded."""
+    clock = Clock()
+    memory = SceneMemory(tmp_path / "m.sqlite", clock=clock)
+    rememberer = Rememberer(memory, print, clock, heartbeat_s=0.01)
+    rememberer.start()
+    clock.time_s += 60.0
+    rememberer.listening(False)
+    rememberer.settle()
+    clock.time_s += gap_s
+    time.sleep(0.1)  # the heart would beat
+    rememberer.listening(True)
+    rememberer.settle()
+    clock.time_s += 5.0
+    rememberer.close()
+    with memory:
+        spans = [(s.started_s - NOW_S, s.heard_until_s - NOW_S) for s in memory.sessions()]
+    assert len(spans) == sessions
+    assert spans[0][0] == 0.0
+    assert spans[-1][1] == 65.0 + gap_s
+    if sessions == 2:
+        assert spans[0][1] == 60.0
+        assert spans[1][0] == 60.0 + gap_s

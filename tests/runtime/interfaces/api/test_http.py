@@ -177,6 +177,26 @@ def test_what_is_not_there_is_said_in_json(client: httpx.Client) -> None:
     assert response.status_code == 415
 
 
+def test_the_websocket_asked_for_without_an_upgrade_says_what_it_is(
+    client: httpx.Client, document: dict[str, Any]
+) -> None:
+    response = client.get("/api/live")
+    assert response.status_code == 426
+    assert response.headers["upgrade"] == "websocket"
+    conforms(document, response, "/api/live")
+
+
+@pytest.mark.parametrize("length", [300, 301])
+def test_the_document_promises_no_longer_question_than_is_understood(
+    length: int, client: httpx.Client, document: dict[str, Any]
+) -> None:
+    """It once promised 2,000 characters, of which the language model refused all beyond 300."""
+    question = "x" * length
+    schema = {"$ref": "#/components/schemas/AskBody", "components": document["components"]}
+    promised = jsonschema.Draft202012Validator(schema).is_valid({"question": question})
+    assert promised is (client.post("/api/ask", json={"question": question, "think": False}).status_code == 200)
+
+
 def test_whoever_leaves_is_not_answered(served: Served) -> None:
     before = served.listener.answering.answered
     body = json.dumps({"question": "What is that?"}).encode()
