@@ -73,24 +73,30 @@ def equalise(features: Tensor, spread: float) -> Tensor:
 
 
 def colour(features: Tensor) -> Tensor:
-    """Random pitch, equalisation, and masked bands and times of the level channels (SpecAugment, Park 2019).
+    """Random pitch, equalisation, and masked bands and times (SpecAugment, Park 2019).
 
     Only the semantic encoder sees it: the sound's colour is what it would otherwise learn by heart.
     """
     batch, _, frames, bands = features.shape
-    out = equalise(features, 0.3)
-    levels = warp_bands(out[:, LEVEL_CHANNELS], torch.exp(0.1 * torch.randn(batch)))
+    out = warp_bands(equalise(features, 0.3), torch.exp(0.1 * torch.randn(batch)))
     for row in range(batch):
+        levels = out[row, LEVEL_CHANNELS]
+        mean, least = levels.mean(), levels.amin()
         low, width = int(torch.randint(bands, (1,))), int(torch.randint(12, (1,)))
-        levels[row, :, :, low : low + width] = levels[row].mean()
+        _cover(out[row, :, :, low : low + width], mean)
         start, length = int(torch.randint(frames, (1,))), int(torch.randint(12, (1,)))
-        levels[row, :, start : start + length] = levels[row].amin()
-    out[:, LEVEL_CHANNELS] = levels
+        _cover(out[row, :, start : start + length], least)
     return out
 
 
+def _cover(part: Tensor, level: Tensor) -> None:
+    """Make a part of the features [8, T, F] say nothing, in place: one level, no difference between the ears."""
+    part.zero_()
+    part[LEVEL_CHANNELS, :, :] = level
+
+
 def warp_bands(levels: Tensor, factor: Tensor) -> Tensor:
-    """Levels [B, C, T, bands] with all frequencies multiplied by ``factor`` [B] (Jaitly and Hinton 2013)."""
+    """Features [B, C, T, bands] with all frequencies multiplied by ``factor`` [B] (Jaitly and Hinton 2013)."""
     bands = levels.shape[-1]
     mel = torch.linspace(_mel(MEL_LOW_HZ), _mel(MEL_HIGH_HZ), bands + 2)
     source_hz = 700.0 * (10.0 ** (mel[1:-1] / 2595.0) - 1.0) / factor[:, None]

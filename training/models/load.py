@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
+from earshot.runtime.hearing.features import FEATURE_CHANNELS
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import load_projector
+from earshot.training.models.semantic import LEVEL_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,25 @@ def load_hearing(folder: Path) -> Hearing:
     """Encoders of a checkpoint folder (averaged weights), in evaluation mode."""
     model = Hearing()
     state = model.state_dict()
-    saved = load_file(folder / "model.safetensors")
+    saved = _seeing_both_ears(load_file(folder / "model.safetensors"))
     model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
     return model.eval()
+
+
+def _seeing_both_ears(saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a semantic encoder that saw the levels only, for all features; it hears as before."""
+    convolution = "semantic.trunk.layers.0.conv.weight"
+    kernel = saved[convolution]
+    if kernel.shape[1] == FEATURE_CHANNELS:
+        return saved
+    wide = kernel.new_zeros(kernel.shape[0], FEATURE_CHANNELS, *kernel.shape[2:])
+    wide[:, LEVEL_CHANNELS] = kernel
+    out = {**saved, convolution: wide}
+    for name, fill in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+        key = f"semantic.trunk.norm.{name}"
+        out[key] = torch.full((FEATURE_CHANNELS,), fill)
+        out[key][list(LEVEL_CHANNELS)] = saved[key]
+    return out
 
 
 def load_networks(run: Path) -> TrainedNetworks:
