@@ -59,6 +59,29 @@ def encoders(
 
 
 @app.command()
+def teacher(
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds events/ with its manifest.csv.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write, for `train encoders --teacher` (.npz).")],
+    threads: Threads = 2,
+) -> None:
+    """Note what aiSFX, trained on far more sounds, makes of the training clips (pip install --no-deps aisfx)."""
+    from earshot.training.models.aisfx import embedder
+    from earshot.training.stages.teacher import embed_clips
+    from earshot.training.synthesis.events import ManifestLibrary
+    from earshot.training.synthesis.scenes import TRAINING_FOLDS
+
+    _prepare(threads)
+    try:
+        library, embed = ManifestLibrary(data / "events", TRAINING_FOLDS), embedder()
+    except InputError as error:
+        _fail(error)
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("clips")
+        clips = embed_clips(library, embed, out, lambda done, of: progress.update(bar, completed=done, total=of))
+    typer.echo(json.dumps({"teacher": str(out), "clips": clips}))
+
+
+@app.command()
 def bank(
     data: Annotated[Path, typer.Option("--data", help="Folder of stem shards.")],
     run: RunDir = Path("runs/nano"),

@@ -48,7 +48,7 @@ def hearing_loss(
         **_scene_losses(spatial, batch),
     }
     if pupil is not None:
-        parts["taught"] = _taught_loss(pupil(semantic.embedding.float()), batch)
+        parts["taught"] = taught_loss(pupil(semantic.embedding.float()), batch)
     total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
     return total, parts
 
@@ -78,7 +78,7 @@ def _frame_softmax_loss(logits: Tensor, batch: Batch) -> Tensor:
     return loss.sum() / (heard.sum() + 1.0)
 
 
-def _taught_loss(said: Tensor, batch: Batch) -> Tensor:
+def taught_loss(said: Tensor, batch: Batch) -> Tensor:
     """1 - cosine of ``said`` [B, T, D] and the teacher's vectors, weighted by power where several sound."""
     known = (batch.taught.abs().sum(-1, keepdim=True) > 0).float()
     share = batch.share.mean(-1) * batch.active * known

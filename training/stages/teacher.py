@@ -6,14 +6,44 @@ clips teach more than their names do (distillation, arXiv 1503.02531). Only trai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError
+from earshot.training.synthesis.events import SAMPLE_RATE_HZ, EventLibrary
 
 DIMENSIONS = 64
+Embed = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+"""Mono samples [n] and their rate -> embedding [D]."""
+
+
+def embed_clips(library: EventLibrary, embed: Embed, out: Path, told: Callable[[int, int], None]) -> int:
+    """Write what a teacher makes of every clip of a library; returns how many there are.
+
+    Parameters
+    ----------
+    library : EventLibrary
+        Training clips; only recordings are embedded.
+    embed : callable
+        The teacher.
+    out : Path
+        `.npz` to write, as `Teacher` reads it.
+    told : callable
+        Is told how many clips are done, of how many.
+    """
+    keys = library.keys()
+    clips = [clip for key in keys for clip in library.clips(key) if clip.path is not None]
+    rng = np.random.default_rng(0)
+    embeddings = []
+    for number, clip in enumerate(clips, 1):
+        embeddings.append(embed(library.samples(clip, rng), SAMPLE_RATE_HZ))
+        told(number, len(clips))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(out, clip=[clip.name for clip in clips], embedding=np.stack(embeddings))
+    return len(clips)
 
 
 class Teacher:
@@ -36,7 +66,7 @@ class Teacher:
         try:
             with np.load(path, allow_pickle=False) as file:
                 clips, embedding = file["clip"], np.asarray(file["embedding"], np.float64)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, KeyError, ValueError) as error:
             raise InputError(f"{path}: not the embeddings of a teacher ({error})") from error
         if embedding.ndim != 2 or len(clips) != len(embedding) or len(clips) <= dimensions:
             raise InputError(f"{path}: {clips.shape} clips and embeddings {embedding.shape} do not belong together")
@@ -51,7 +81,8 @@ class Teacher:
 
     def __call__(self, clip: str | None) -> NDArray[np.float32]:
         """Vector of length 1 for a clip, zeros for one the teacher has not heard."""
-        return self._vectors.get(clip or "", self._unknown)
+        vector: NDArray[np.float32] = self._vectors.get(clip or "", self._unknown)
+        return vector
 
 
 def _principal(embedding: NDArray[np.float64], dimensions: int) -> NDArray[np.float32]:
