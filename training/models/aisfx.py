@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -70,7 +71,8 @@ def load_sound_effects() -> SoundEffects:
         raise InputError("the teacher's weights are in the package aisfx: pip install --no-deps aisfx")
     path = Path(found.origin).parent / "models" / "checkpoint.pth"
     # Beside the weights the file holds counts of classes as numpy numbers, under the name that their module had then.
-    number = (np.int64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
+    scalar: Any = np.int64(0).__reduce__()[0]
+    number = (scalar, "numpy.core.multiarray.scalar")
     with torch.serialization.safe_globals([number, np.dtype, np.dtypes.Int64DType]):
         weights, _ = torch.load(path, map_location="cpu", weights_only=True)
     prefix = "embedding_net."
