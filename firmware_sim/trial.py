@@ -141,15 +141,17 @@ class Trial:
 
     def _hear(self, chunk: AudioChunk) -> None:
         self._health.process(chunk)
+        snapshots = self._hearing.process(chunk)
         self._note_active()
-        for snapshot in self._hearing.process(chunk):
+        for snapshot in snapshots:
             self.sights.keep(snapshot, self._source.now_s)
         self.most_waiting = max(self.most_waiting, self._source.receiver.waiting)
 
     def _note_active(self) -> None:
-        """What channel health says holds as long as it says so."""
+        """What channel health and hearing say of the ears holds as long as they say so."""
         now_s, before = self._source.now_s, self._active
-        self._active = {f.id: before.get(f.id) or self._new(f.id, now_s) for f in self._health.active}
+        active = (*self._health.active, *self._hearing.findings)
+        self._active = {f.id: before.get(f.id) or self._new(f.id, now_s) for f in active}
         for told in self._active.values():
             told.until_s = now_s
 

@@ -18,6 +18,7 @@ from earshot.runtime.hearing.load import LoadMeter
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.selftest import realtime_factor
 from earshot.runtime.scene.changes import ChangeDetector
+from earshot.runtime.scene.uncertainty import Ellipse, UncertaintyView
 from earshot.runtime.scene.watching import Watcher
 
 _TEST_S = 1.0
@@ -49,12 +50,14 @@ class HearingLoop:
         self._tell = tell
         self._watcher = watcher or Watcher(())
         self._changes, self._health = ChangeDetector(), ChannelHealth()
+        self._uncertainty = UncertaintyView()
         self._effort_settings = effort_settings
         self._keeper = EffortKeeper(settings=effort_settings)
         self._live = False
         self.hearing = Hearing(encoders)
         self.meter = LoadMeter()
         self.latest = SceneSnapshot(0.0, ())
+        self.ellipses: dict[int, Ellipse] = {}
         self.findings: tuple[str, ...] = ()
         self.heard_samples = 0
 
@@ -108,8 +111,8 @@ class HearingLoop:
         findings = self._health.process(chunk)
         snapshots = self.hearing.process(chunk)
         self._measure(time.perf_counter() - began_s, chunk)
-        self.findings = tuple(finding.text for finding in self._health.active)
-        for finding in findings:
+        self.findings = tuple(finding.text for finding in (*self._health.active, *self.hearing.findings))
+        for finding in (*findings, *self.hearing.take_findings()):
             self._tell(Note(finding.text, chunk.end_s))
         for snapshot in snapshots:
             self._tell_scene(snapshot)
@@ -125,7 +128,7 @@ class HearingLoop:
             self._enter(effort, chunk.end_s)
 
     def _tell_scene(self, snapshot: SceneSnapshot) -> None:
-        self.latest = snapshot
+        self.latest, self.ellipses = snapshot, self._uncertainty.process(snapshot)
         self._tell(snapshot)
         for change in self._changes.process(snapshot):
             self._tell(change)

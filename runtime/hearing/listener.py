@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.runtime.audio.health import Finding
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream
+from earshot.runtime.hearing.exchange import EarExchange
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.gate import GateSettings, SilenceGate
@@ -24,6 +26,8 @@ from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, T
 
 MAX_FILL_S = 10.0
 """Lost sound up to this long is taken as silence; after more the stream starts afresh, its clock goes on."""
+MOST_FINDINGS = 64
+"""So many are kept for who takes them late."""
 
 Float32 = NDArray[np.float32]
 
@@ -67,7 +71,9 @@ class Hearing:
         is too slow is relieved. May be set from the thread that calls `process`.
     yaw_at : callable, optional
         Stream time in seconds -> yaw of the head in degrees (positive = left), or None where it is not known. Front and back are
-        told apart by it when the head turns.
+        told apart by it when the head turns, and exchanged ears are found.
+    exchange : EarExchange
+        What finds them.
 
     Notes
     -----
@@ -93,6 +99,8 @@ class Hearing:
         self.yaw_at: Callable[[float], float | None] | None = None
         self._stream: EncoderStream | None = None
         self._tracker = Tracker(tracker_settings)
+        self.exchange = EarExchange()
+        self._found: deque[Finding] = deque(maxlen=MOST_FINDINGS)
         self._pooler = TokenPooler()
         self._ring = TokenRing()
         self._snapshots: deque[SceneSnapshot] = deque(maxlen=_WINDOW_SNAPSHOTS)
@@ -109,6 +117,8 @@ class Hearing:
         with self._lock:
             self._restart(0)
             self._tracker.reset()
+            self.exchange.reset()
+            self._found.clear()
 
     def process(self, chunk: AudioChunk) -> list[SceneSnapshot]:
         """Hear one chunk of any length.
@@ -135,6 +145,17 @@ class Hearing:
         """Nothing is held back: what is shorter than a frame is not judged."""
         return []
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the ears at the moment, as far as only hearing finds it out."""
+        return self.exchange.active
+
+    def take_findings(self) -> list[Finding]:
+        """What was found out or taken back since the last call, in order."""
+        found = list(self._found)
+        self._found.clear()
+        return found
+
     def window(self) -> HearingWindow:
         """The last 10 seconds."""
         with self._lock:
@@ -158,7 +179,10 @@ class Hearing:
         self._pending = rest[:, whole:].copy()
         due: list[SceneSnapshot] = []
         for frame in self._frames_of(rest[:, :whole]):
-            due += self._tracker.process(frame, self._yaw(frame.time_s))
+            time_s = frame.time_s + self._base_samples / SAMPLE_RATE_HZ
+            yaw_deg = None if self.yaw_at is None else self.yaw_at(time_s)
+            due += self._tracker.process(frame, yaw_deg)
+            self._found += self.exchange.process(frame, yaw_deg, time_s)
             token = self._pooler.process(frame)
             if token is not None:
                 self._ring.push(token)
@@ -166,9 +190,6 @@ class Hearing:
             due = [snapshot.later_by(self._base_samples / SAMPLE_RATE_HZ) for snapshot in due]
         self._snapshots.extend(due)
         return due
-
-    def _yaw(self, time_s: float) -> float | None:
-        return None if self.yaw_at is None else self.yaw_at(time_s + self._base_samples / SAMPLE_RATE_HZ)
 
     def _frames_of(self, samples: Float32) -> Iterator[HearingFrame]:
         """What is heard in whole frames of sound, float32 [2, k * 640]."""

@@ -49,8 +49,19 @@ def turned(posterior: Floats, by_deg: float) -> NDArray[np.float64]:
 
 
 @dataclass
-class _View:
-    """What was heard of a source with the head in about one place: mean posterior at the mean yaw."""
+class View:
+    """What was heard of a source with the head in about one place: mean posterior as from the first yaw.
+
+    Attributes
+    ----------
+    yaw_deg : float
+        Positive = left.
+    posterior : ndarray of float64 [36]
+    frames : int
+        How many it is the mean of.
+    last_s : float
+        Time of the latest, seconds.
+    """
 
     yaw_deg: float
     posterior: NDArray[np.float64]
@@ -63,18 +74,18 @@ class Views:
 
     Attributes
     ----------
-    views : list of _View
+    views : list of View
         At most `MOST_VIEWS`, the latest last.
     """
 
     def __init__(self) -> None:
-        self.views: list[_View] = []
+        self.views: list[View] = []
 
     def add(self, posterior: Floats, yaw_deg: float, time_s: float) -> None:
         """Take a frame's posterior [36], heard with the head at a yaw (positive = left) at a time in seconds."""
         near = [view for view in self.views if abs(wrap_deg(yaw_deg - view.yaw_deg)) <= VIEW_DEG / 2]
         if not near:
-            self.views.append(_View(yaw_deg, np.asarray(posterior, np.float64), 1, time_s))
+            self.views.append(View(yaw_deg, np.asarray(posterior, np.float64), 1, time_s))
             del self.views[:-MOST_VIEWS]
             return
         view = min(near, key=lambda view: abs(wrap_deg(yaw_deg - view.yaw_deg)))
@@ -83,7 +94,7 @@ class Views:
         here = turned(posterior, wrap_deg(yaw_deg - view.yaw_deg))
         view.posterior, view.last_s = view.posterior + gain * (here - view.posterior), time_s
 
-    def sharpened(self, latest: Floats, yaw_deg: float, time_s: float, mirrored: bool = False) -> NDArray[np.float64]:
+    def sharpened(self, latest: Floats, yaw_deg: float, time_s: float) -> NDArray[np.float64]:
         """The latest posterior, multiplied with those of other yaws as they would be seen from here; sums to 1.
 
         Parameters
@@ -92,22 +103,19 @@ class Views:
             What is heard now.
         yaw_deg, time_s : float
             Where the head is now, and when.
-        mirrored : bool
-            As if the ears were exchanged.
 
         Returns
         -------
         ndarray of float64 [36]
         """
-        here = np.asarray(latest[::-1] if mirrored else latest, np.float64)
+        here = np.asarray(latest, np.float64)
         others = [view for view in self.views if abs(wrap_deg(view.yaw_deg - yaw_deg)) > VIEW_DEG / 2]
         if not others:
             return np.asarray(here / max(float(here.sum()), 1e-12))
         log_belief = np.log(_floored(here))
         for view in others:
-            posterior = view.posterior[::-1] if mirrored else view.posterior
             weight = math.exp(-(time_s - view.last_s) / FADE_S)
-            log_belief += weight * np.log(turned(_floored(posterior), wrap_deg(view.yaw_deg - yaw_deg)))
+            log_belief += weight * np.log(turned(_floored(view.posterior), wrap_deg(view.yaw_deg - yaw_deg)))
         belief = np.exp(log_belief - log_belief.max())
         return np.asarray(belief / belief.sum())
 
