@@ -94,7 +94,8 @@ def _estimate_texts(estimate: Mapping[str, Any] | None, note: str) -> dict[str, 
 
 
 def _range(stage: Mapping[str, float]) -> str:
-    return f"{stage['ms']:.3g} ({stage['low_ms']:.2g}-{stage['high_ms']:.2g})"
+    low, high = (f"{stage[key]:.2g}" if stage[key] < 100 else f"{stage[key]:.0f}" for key in ("low_ms", "high_ms"))
+    return f"{stage['ms']:.3g} ({low}-{high})"
 
 
 def all_targets(
@@ -133,6 +134,7 @@ def all_targets(
             report = exporter.bundle(board, folder, facts)
             say(f"{board}: speed")
             rows.append(_row(board, folder, report, audio))
+            say(f"{board}: {', '.join(f'{name} {text}' for name, text in rows[-1].texts().items())}")
         return rows
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from earshot.export.bundle import BundleFacts
 from earshot.export.choose import QuantReport
-from earshot.export.gate import METRICS
+from earshot.export.gate import METRICS, Limits
 from earshot.export.gguf_llm import GgufReport
 
 _WHAT = """An Earshot bundle: hears two ears at 16 kHz, says what sounds where, and answers questions
@@ -24,6 +24,7 @@ def model_card(
     reference: Mapping[str, float] | None = None,
     figures: Mapping[str, float] | None = None,
     scenes: int = 0,
+    limits: Limits = METRICS,
 ) -> str:
     """Text of the model card.
 
@@ -39,6 +40,8 @@ def model_card(
         The gate's figures of the float model and of this bundle.
     scenes : int
         How many scenes the gate heard.
+    limits : mapping of Metric
+        What it allowed to be lost.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def model_card(
         "## Targets",
         _targets(facts.targets),
         "## Gate",
-        _gate(reference or {}, figures or {}, scenes),
+        _gate(reference or {}, figures or {}, scenes, limits),
         "## Limits",
         _LIMITS,
         "## Licences",
@@ -80,13 +83,13 @@ def _targets(rows: Sequence[Mapping[str, str]]) -> str:
     return table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
-def _gate(reference: Mapping[str, float], figures: Mapping[str, float], scenes: int) -> str:
+def _gate(reference: Mapping[str, float], figures: Mapping[str, float], scenes: int, limits: Limits) -> str:
     """What the float model can do and what this bundle can, on the same scenes."""
     if not figures:
         return _NOT_MEASURED
     rows = [
-        (name, f"{reference[name]:.3f}", f"{figures[name]:.3f}", f"{METRICS[name].allowed:.3f}")
-        for name in METRICS
+        (name, f"{reference[name]:.3f}", f"{figures[name]:.3f}", f"{limits[name].allowed:.3f}")
+        for name in limits
         if name in figures
     ]
     head = (f"{scenes} scenes", "float32 and F16", "this bundle", "loss allowed")

@@ -178,7 +178,8 @@ class Exporter:
             choice = chooser.choose(self._steps, self._gate, meter_for(board, self._steps, self._audio))
             self._say(f"{board}: answers")
             figures = {**choice.figures, **self._answers(chooser.chosen, choice)}
-            card = model_card(facts, self._llm, choice.reports, self.reference, figures, len(self._settings.scenes))
+            scenes, allowed = len(self._settings.scenes), self._settings.allowed
+            card = model_card(facts, self._llm, choice.reports, self.reference, figures, scenes, allowed)
             graphs = {graph: chooser.chosen / graph for graph in (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)}
             manifest = write_bundle(directory, graphs, self._llm, card, facts)
         llm = replace(self._llm, path=directory / LLM_NAME)

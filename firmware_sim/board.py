@@ -117,6 +117,10 @@ class Workload:
         When questions come.
     wake_s : float or sequence of float
         A thread that waits for sound runs so long after it came, seconds; by turns, as above.
+    lock_s : float or sequence of float
+        While an answer is made, a thread waits so long for the interpreter whenever it wants it, seconds; by turns.
+    regains : int
+        How often it wants it within a piece, besides at its beginning.
     sound_s : float
         No more pieces come after this, seconds.
     """
@@ -130,6 +134,8 @@ class Workload:
     threads: int = 1
     questions_s: Sequence[float] = ()
     wake_s: float | Sequence[float] = 0.0
+    lock_s: float | Sequence[float] = 0.0
+    regains: int = 0
     sound_s: float = math.inf
 
 
@@ -194,9 +200,9 @@ def simulate_board(board: Board, work: Workload, duration_s: float, battery_wh: 
     UsageError
         When a figure is impossible.
     """
-    if board.cores < 1 or work.threads < 1 or work.queue_hops < 1:
+    if board.cores < 1 or work.threads < 1 or work.queue_hops < 1 or work.regains < 0:
         raise UsageError("a board needs at least one core, one thread and room for one hop")
-    times_s = [turns(times) for times in (work.hearing_s, work.prefill_s, work.decode_s, work.wake_s)]
+    times_s = [turns(times) for times in (work.hearing_s, work.prefill_s, work.decode_s, work.wake_s, work.lock_s)]
     if not (all(times_s) and min(map(min, times_s)) >= 0 and min(work.hop_s, work.deadline_s, duration_s) > 0):
         raise UsageError("times of a workload must be positive")
     run = _Run(board, work)
@@ -257,7 +263,7 @@ class _Run:
             self.outcome.slowest_speed = min(self.outcome.slowest_speed, self._speed)
 
     def _hearing(self) -> Generator[Any, Any, None]:
-        wakes_s = itertools.cycle(turns(self._work.wake_s))
+        wakes_s, locks_s = itertools.cycle(turns(self._work.wake_s)), itertools.cycle(turns(self._work.lock_s))
         for seconds in itertools.cycle(turns(self._work.hearing_s)):
             wake_s = next(wakes_s)
             if not self._waiting:
@@ -265,6 +271,8 @@ class _Run:
                 yield self.env.timeout(wake_s)
             came_s = self._waiting.popleft()
             stalled = self._answering
+            if stalled:
+                yield self.env.timeout(sum(itertools.islice(locks_s, 1 + self._work.regains)))
             yield self.env.process(self._compute(seconds, priority=0, slice_s=seconds))
             latency_s = self.env.now - came_s
             self.outcome.latencies_s.append(latency_s)

@@ -7,13 +7,9 @@ answers at once. Whatever else the machine does, it does in all three.
 
 from __future__ import annotations
 
-import itertools
 import json as json_module
 import os
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,14 +19,11 @@ from rich.table import Table
 
 from earshot.firmware_sim.board import Board, Outcome, Workload, simulate_board
 from earshot.firmware_sim.board_report import Asking, percentiles_ms
-from earshot.runtime.audio.source import AudioChunk
+from earshot.firmware_sim.real_listener import RealListener, Round, Times, listen_by_turns
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
-from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.interfaces.commands.profile import make_noise
+from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.interfaces.loading import open_encoders
-from earshot.runtime.interfaces.measure import QUESTIONS, hops
 from earshot.runtime.interfaces.profile_runs import machine_facts
 from earshot.runtime.language.answerer import Answerer
 
@@ -40,146 +33,10 @@ DISTURBED = 1.25
 """From here on, time on the wall re processor time, other programs decide."""
 TURN_S = 10.0
 MAX_CHECK_MINUTES = 60.0
+REGAINS = 2
+"""Both encoders run without the interpreter, and a hop must get it back after each."""
 _NEVER_FULL = 1_000_000
 """The real loop below drops nothing."""
-
-
-@dataclass
-class Times:
-    """What turns of one kind measured, seconds.
-
-    Attributes
-    ----------
-    wakes_s : list of float
-        From the coming of a hop to the thread's running, where it waited for the hop.
-    services_s, cpu_s : list of float
-        Each hop by the wall, from when the thread was free for it, and by the processor time of the thread.
-    latencies_s : list of float
-        From its coming to done.
-    stalled_s, stalled_cpu_s : list of float
-        Latency and processor time of those hops during which an answer was made.
-    first_token_s, answer_s, answer_cpu_s : list of float
-        From the question on; the last by processor time of the answering thread.
-    """
-
-    wakes_s: list[float] = field(default_factory=list)
-    services_s: list[float] = field(default_factory=list)
-    cpu_s: list[float] = field(default_factory=list)
-    latencies_s: list[float] = field(default_factory=list)
-    stalled_s: list[float] = field(default_factory=list)
-    stalled_cpu_s: list[float] = field(default_factory=list)
-    first_token_s: list[float] = field(default_factory=list)
-    answer_s: list[float] = field(default_factory=list)
-    answer_cpu_s: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Round:
-    """Times of one turn of each kind."""
-
-    parts: Times = field(default_factory=Times)
-    hearing: Times = field(default_factory=Times)
-    together: Times = field(default_factory=Times)
-
-
-class RealListener:
-    """The listener of the product, its times noted.
-
-    Parameters
-    ----------
-    encoders : Encoders
-        Loaded.
-    answerer : Answerer
-        Loaded.
-    turn_s : float
-        Length of a turn.
-    """
-
-    def __init__(self, encoders: Encoders, answerer: Answerer, turn_s: float) -> None:
-        self._encoders, self._answerer = encoders, answerer
-        self._hearing = Hearing(encoders)
-        self._noise = [chunk.samples for chunk in hops(make_noise(turn_s))]
-        self._heard = 0
-        self._questions = itertools.cycle(QUESTIONS)
-        self._hear_next()  # the first run of a network is slow, and not asked about
-
-    def hear(self, times: Times) -> list[tuple[float, float]]:
-        """One turn of sound in true time; gives when each hop came and was done."""
-        spans = []
-        start_s = done_s = time.perf_counter()
-        for number in range(len(self._noise)):
-            came_s, free_s = start_s + (number + 1) * FRAME_S, done_s
-            if free_s < came_s:
-                time.sleep(came_s - free_s)
-                times.wakes_s.append(time.perf_counter() - came_s)
-                free_s = time.perf_counter()
-            cpu_s = time.thread_time()
-            self._hear_next()
-            done_s = time.perf_counter()
-            times.cpu_s.append(time.thread_time() - cpu_s)
-            times.services_s.append(done_s - free_s)
-            times.latencies_s.append(done_s - came_s)
-            spans.append((came_s, done_s))
-        return spans
-
-    def answer(self, times: Times, asked_s: float) -> tuple[float, float]:
-        """One question about the last 10 s, asked at a time of the clock; gives when it was under way."""
-        cpu_s = time.thread_time()
-        embeddings = self._encoders.project(self._hearing.window().tokens)
-        began_s = time.perf_counter()
-        answer = self._answerer.answer(next(self._questions), embeddings)
-        times.first_token_s.append(began_s - asked_s + answer.first_token_s)
-        times.answer_s.append(began_s - asked_s + answer.answer_s)
-        times.answer_cpu_s.append(time.thread_time() - cpu_s)
-        return asked_s, time.perf_counter()
-
-    def hear_and_answer(self, times: Times, questions_s: Sequence[float]) -> None:
-        """One turn of sound, and answers in another thread at times from its start."""
-        answering: list[tuple[float, float]] = []
-        start_s, before = time.perf_counter(), len(times.cpu_s)
-
-        def ask() -> None:
-            for at_s in questions_s:
-                time.sleep(max(0.0, start_s + at_s - time.perf_counter()))
-                answering.append(self.answer(times, start_s + at_s))
-
-        asking = threading.Thread(target=ask, name="questions")
-        asking.start()
-        try:
-            spans = self.hear(times)
-        finally:
-            asking.join()
-        for (came_s, done_s), cpu_s in zip(spans, times.cpu_s[before:], strict=True):
-            if any(began_s < done_s and came_s < ended_s for began_s, ended_s in answering):
-                times.stalled_s.append(done_s - came_s)
-                times.stalled_cpu_s.append(cpu_s)
-
-    def _hear_next(self) -> None:
-        samples = self._noise[self._heard % len(self._noise)]
-        self._hearing.process(AudioChunk(samples, self._heard * FRAME_SAMPLES))
-        self._heard += 1
-
-
-def listen_by_turns(listener: RealListener, questions_s: Sequence[float], rounds: int) -> list[Round]:
-    """Measure parts, hearing, and both together, round after round.
-
-    Parameters
-    ----------
-    listener : RealListener
-    questions_s : sequence of float
-        Within a turn, seconds from its start.
-    rounds : int
-    """
-    done = []
-    for _ in range(rounds):
-        times = Round()
-        listener.hear(times.parts)
-        for _ in questions_s:
-            listener.answer(times.parts, time.perf_counter())
-        listener.hear(times.hearing)
-        listener.hear_and_answer(times.together, questions_s)
-        done.append(times)
-    return done
 
 
 def predicted(parts: Times, turn_s: float, questions_s: Sequence[float], threads: int) -> Outcome:
@@ -195,6 +52,8 @@ def predicted(parts: Times, turn_s: float, questions_s: Sequence[float], threads
         threads=threads,
         questions_s=questions_s,
         wake_s=parts.wakes_s or 0.0,
+        lock_s=parts.lock_waits_s() or 0.0,
+        regains=REGAINS,
         sound_s=turn_s,
     )
     until_done_s = turn_s + 2 * (sum(parts.services_s) + sum(parts.answer_s)) + 1.0

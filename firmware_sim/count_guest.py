@@ -1,9 +1,10 @@
 """Runs on the emulated core: hears and answers, and marks every stage for the instruction counter.
 
 Not imported by anything: `estimate.py` starts it as a program. Standard input is float32 [2, n] at 16 kHz, interleaved
-by ear (all left samples first). The last line of standard output says which region is what.
+by ear (all left samples first). TOKENS is a file of audio tokens as `Tokens.as_dict` names them: what the question is
+about. The last line of standard output says which region is what.
 
-Usage: count_guest.py BUNDLE language|no-language
+Usage: count_guest.py BUNDLE TOKENS language|no-language
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,9 @@ from numpy.typing import NDArray
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_SAMPLES
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import MAX_TOKENS, Tokens
+from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.interfaces.measure import QUESTIONS, Stopwatch, hops, time_stages
+from earshot.runtime.language.prompt import THINK_END
 
 _MARK = 4242  # a system call that Linux does not have; see boards/count_instructions.c
 _BEGIN, _END = 1, 2
@@ -64,7 +67,7 @@ class Marker(Stopwatch):
 
 def main() -> None:
     """Count everything once."""
-    bundle, with_language = Path(sys.argv[1]), sys.argv[2] == "language"
+    bundle, with_language = Path(sys.argv[1]), sys.argv[3] == "language"
     samples = np.frombuffer(sys.stdin.buffer.read(), np.float32).reshape(2, -1)
     encoders = Encoders()
     encoders.load(bundle)
@@ -82,39 +85,50 @@ def main() -> None:
         with marker.time("hearing"):
             hearing.process(chunk)
     time_stages(encoders, samples, marker)
-    tokens = window_of_ten_seconds(hearing.window().tokens)
+    tokens = Tokens(**np.load(sys.argv[2], allow_pickle=False))
     encoders.project(tokens)
     with marker.time("projector"):
         embeddings = encoders.project(tokens)
     written = count_answer(bundle, embeddings, marker) if with_language else None
-    sys.stdout.write(json.dumps({"regions": marker.names, "answer": written}) + "\n")
+    sys.stdout.write(json.dumps({"regions": marker.names, "written": written}) + "\n")
 
 
-def window_of_ten_seconds(tokens: Tokens) -> Tokens:
-    """25 tokens, what was heard repeated: the language model's work does not depend on what they say."""
-    parts = tokens.as_dict()
-    return Tokens(**{name: np.resize(value, (MAX_TOKENS, *value.shape[1:])) for name, value in parts.items()})
+def count_answer(bundle: Path, embeddings: NDArray[np.float32], marker: Marker) -> dict[str, Any]:
+    """Mark one question about new audio.
 
+    Three regions begin with the question: `prompt` ends with the first token written, `first_token` with the first one
+    of the answer (the reasoning comes before it), `answer` with the last.
 
-def count_answer(bundle: Path, embeddings: NDArray[np.float32], marker: Marker) -> str:
-    """Mark one question about new audio, up to its first token and up to its end; returns what was written."""
+    Returns
+    -------
+    dict
+        What was written, and the lengths in tokens.
+    """
     from earshot.runtime.language.answerer import Answerer
 
-    pieces: list[str] = []
+    open_regions = ["prompt", "first_token", "answer"]
+    before = ""
 
     def hear(text: str) -> None:
-        if not pieces:
-            marker.end("first_token")
-        pieces.append(text)
+        nonlocal before
+        if open_regions[0] == "prompt" or (open_regions[0] == "first_token" and before == THINK_END):
+            marker.end(open_regions.pop(0))
+        before = text
 
     answerer = Answerer(bundle)
     answerer.load()
-    marker.begin("first_token")
-    marker.begin("answer")
-    answerer.answer(QUESTIONS[0], embeddings, on_text=hear)
-    marker.end("answer")
+    for name in open_regions:
+        marker.begin(name)
+    answer = answerer.answer(QUESTIONS[0], embeddings, on_text=hear)
+    for name in reversed(open_regions):
+        marker.end(name)
+    lengths = {
+        "prompt_tokens": answer.prompt_tokens,
+        "reasoning_tokens": len(answerer.llm.tokenize(answer.reasoning)),
+        "answer_tokens": len(answerer.llm.tokenize(answer.text)),
+    }
     answerer.close()
-    return "".join(pieces)
+    return {"reasoning": answer.reasoning, "answer": answer.text, **lengths}
 
 
 if __name__ == "__main__":

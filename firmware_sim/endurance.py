@@ -1,7 +1,8 @@
 """`earshot simulate SCENARIO --endurance`: a long bad day through receiver and encoders, as fast as it goes, and what held.
 
 Four things are asked: did memory and queues stay bounded, was every fault told, did the tracks come back within a second
-of its end, and did nothing crash. Time is simulated, so that an hour costs a few minutes of one core.
+of its end, and did nothing crash. Time is simulated, so that an hour costs a few minutes of one core. The same hour is then
+heard once more without any fault: where no track is in place then either, a fault has nothing to do with it.
 """
 
 from __future__ import annotations
@@ -9,79 +10,33 @@ from __future__ import annotations
 import gc
 import json as json_module
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from earshot.firmware_sim.faults import Fault, Kind
 from earshot.firmware_sim.scenario import Scenario
-from earshot.firmware_sim.trial import Floats, Trial, error_deg
-from earshot.runtime.audio.reporting import REPEAT_S
-from earshot.runtime.geometry import wrap_deg
+from earshot.firmware_sim.trial import Trial
+from earshot.firmware_sim.verdicts import (
+    RECOVERY_S,
+    TOLD_LATE_S,
+    Verdict,
+    against_control,
+    end_of,
+    in_time,
+    too_small,
+    usual_share,
+    verdict_on,
+)
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.tracks import SNAPSHOT_S
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.profile_runs import line_fit
 
 SAMPLE_S = 10.0
 """Memory is looked at so often, simulated seconds."""
-RECOVERY_S = 1.0
-NEAR_DEG = 20.0
-"""A track this near to a sound that is there, or to where one was placed before the fault, has found it."""
-_BEFORE_S = 3.0
-TOLD_LATE_S = REPEAT_S + 2.0
-"""What was said a moment ago is said again after 10 s at the earliest."""
-LEAST_DRIFT_PPM = 30.0
-"""Less is corrected without a word; the crystals of two good devices differ by as much."""
-
-_HARMLESS: tuple[Kind, ...] = ("drift", "low_battery")
-"""These last for minutes and leave directions as they are, so what recovers meanwhile can be judged."""
-
-TOLD_BY: dict[Kind, tuple[str, ...]] = {
-    "loss": ("packet-loss",),
-    "jitter": ("jitter",),
-    "reorder": ("reordered-packets", "late-packets"),
-    "duplicate": ("duplicate-packets",),
-    "bit_errors": ("damaged-packets",),
-    "reboot": ("reboot",),
-    "stall": ("stall",),
-    "drift": ("clock-drift",),
-    "rate_mismatch": ("rate-mismatch",),
-    "dead_left": ("dead-left",),
-    "dead_right": ("dead-right",),
-    "swapped": ("swapped-ears",),
-    "same_ear": ("identical-ears",),
-    "low_battery": ("low-battery",),
-    "hot": ("hot",),
-}
-"""Findings of which one must come for a fault."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one fault.
-
-    Attributes
-    ----------
-    fault : Fault
-    told : bool
-        Whether one of its findings came.
-    recovery_s : float or None
-        From its end to the first moment with a track in place, see `in_place`; None when not within the next 10 s.
-    judged : bool
-        Whether its recovery can be judged: no other fault that matters to directions held in the second after its end.
-    """
-
-    fault: Fault
-    told: bool
-    recovery_s: float | None
-    judged: bool
 
 
 class MemoryWatch:
@@ -112,64 +67,6 @@ class MemoryWatch:
         }
 
 
-def end_of(fault: Fault) -> float:
-    """When a fault is over; a reboot lasts as long as its value says."""
-    return fault.start_s + fault.value if fault.kind == "reboot" else fault.end_s
-
-
-def verdict_on(fault: Fault, trial: Trial, faults: tuple[Fault, ...]) -> Verdict:
-    """Judge what a trial made of one of its faults."""
-    end_s = end_of(fault)
-    told = bool(trial.told_within(fault.start_s, end_s + TOLD_LATE_S) & set(TOLD_BY[fault.kind]))
-    others = [other for other in faults if other is not fault and other.kind not in _HARMLESS]
-    judged = not any(other.start_s < end_s + RECOVERY_S and end_of(other) > end_s for other in others)
-    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s), judged)
-
-
-def recovery_s(trial: Trial, start_s: float, end_s: float) -> float | None:
-    """Seconds from the end of a fault to knowing a track in place, by sound heard after it; None beyond 10 s."""
-    before_deg = places_before(trial, start_s)
-    for row in trial.sights.rows(end_s, end_s + 10.0):
-        if in_place(trial, row, before_deg):
-            return max(0.0, float(trial.sights.told_s[row]) - end_s)
-    return None
-
-
-def places_before(trial: Trial, time_s: float) -> Floats:
-    """World azimuths where sounds were placed in the 3 s before a time, degrees."""
-    found = [_world_deg(trial, row) for row in trial.sights.rows(time_s - _BEFORE_S, time_s)]
-    return np.concatenate(found) if found else np.zeros(0)
-
-
-def in_place(trial: Trial, row: int, before_deg: Floats) -> bool:
-    """Whether any track of a moment is near a sound that is there, or near one of the world azimuths.
-
-    What networks place wrongly without any fault is no fault's doing; that they place it as before is enough.
-    """
-    time_s = SNAPSHOT_S * (row + 1)
-    yaw_deg = trial.scenario.yaw_deg(time_s)
-    return any(
-        error_deg(trial.scenario, time_s, azimuth_deg - yaw_deg) <= NEAR_DEG
-        or any(abs(wrap_deg(azimuth_deg - place_deg)) <= NEAR_DEG for place_deg in before_deg)
-        for azimuth_deg in _world_deg(trial, row)
-    )
-
-
-def _world_deg(trial: Trial, row: int) -> Floats:
-    azimuths = trial.sights.azimuth_deg[row]
-    return np.asarray(azimuths[~np.isnan(azimuths)] + trial.scenario.yaw_deg(SNAPSHOT_S * (row + 1)))
-
-
-def usual_share(trial: Trial, heard_s: float, faults: tuple[Fault, ...]) -> float | None:
-    """The same question asked where no fault is near: share of whole seconds with a track in place."""
-    found = []
-    for second in range(5, int(heard_s)):
-        if not any(fault.start_s - 1 < second + 1 and end_of(fault) + 5 > second for fault in faults):
-            back_s = recovery_s(trial, second, second)
-            found.append(back_s is not None and back_s <= RECOVERY_S)
-    return round(float(np.mean(found)), 3) if found else None
-
-
 class Endurance:
     """A run that may be broken off and is reported all the same.
 
@@ -178,10 +75,14 @@ class Endurance:
     scenario : Scenario
     encoders : Encoders
         Loaded.
+    with_control : bool
+        Whether to hear it once more without faults when it has been heard to its end.
     """
 
-    def __init__(self, scenario: Scenario, encoders: Encoders) -> None:
+    def __init__(self, scenario: Scenario, encoders: Encoders, with_control: bool = False) -> None:
         self.trial = Trial(scenario, encoders)
+        self._control = Trial(scenario.without_faults(), encoders) if with_control else None
+        self._has_control = False
         self._faults = scenario.schedule().faults
         self._memory = MemoryWatch()
         self._heard_s = 0.0
@@ -191,6 +92,9 @@ class Endurance:
         """Hear it all, or until Ctrl-C; a line per simulated minute on the console."""
         try:
             self.trial.run(lambda trial: self._look(trial, console))
+            if self._control is not None:
+                self._control.run()
+                self._has_control = True
         except KeyboardInterrupt:
             if console is not None:
                 console.print("broken off; what was heard so far is judged")
@@ -205,8 +109,10 @@ class Endurance:
     def report(self) -> dict[str, Any]:
         """All figures."""
         over = tuple(fault for fault in self._faults if end_of(fault) + TOLD_LATE_S <= self._heard_s)
-        verdicts = [verdict_on(fault, self.trial, self._faults) for fault in over]
-        expected = [v for v in verdicts if not _too_small(v.fault)]
+        control = self._control if self._has_control else None
+        verdicts = [verdict_on(fault, self.trial, self._faults, control) for fault in over]
+        usual_ppm = self.trial.scenario.device.clock_ppm
+        expected = [v for v in verdicts if not too_small(v.fault, usual_ppm)]
         judged = [v for v in verdicts if v.judged]
         counts = self.trial.source.receiver.counts
         return {
@@ -224,25 +130,22 @@ class Endurance:
             "not_told": [_named(v) for v in expected if not v.told],
             "too_small_to_tell": len(verdicts) - len(expected),
             "judged": len(judged),
-            "recovered": sum(_in_time(v) for v in judged),
-            "not_recovered": [_named(v) for v in judged if not _in_time(v)],
+            "recovered": sum(in_time(v) for v in judged),
+            "not_recovered": [_named(v) for v in judged if not in_time(v)],
+            "control": against_control(judged) if self._has_control else None,
             "usual_share": usual_share(self.trial, self._heard_s, self._faults),
         }
 
 
-def _too_small(fault: Fault) -> bool:
-    return fault.kind == "drift" and abs(fault.value) < LEAST_DRIFT_PPM
-
-
-def _in_time(verdict: Verdict) -> bool:
-    return verdict.recovery_s is not None and verdict.recovery_s <= RECOVERY_S + 1e-6
-
-
 def _named(verdict: Verdict) -> dict[str, Any]:
     fault = verdict.fault
-    recovery = None if verdict.recovery_s is None else round(verdict.recovery_s, 2)
     ends = {"start_s": round(fault.start_s, 1), "end_s": round(end_of(fault), 1)}
-    return {"kind": fault.kind, **ends, "value": round(fault.value, 3), "recovery_s": recovery}
+    after = {"recovery_s": _rounded(verdict.recovery_s), "as_without_s": _rounded(verdict.as_without_s)}
+    return {"kind": fault.kind, **ends, "value": round(fault.value, 3), **after}
+
+
+def _rounded(time_s: float | None) -> float | None:
+    return None if time_s is None else round(time_s, 2)
 
 
 def table_of(report: Mapping[str, Any]) -> Table:
@@ -263,10 +166,13 @@ def table_of(report: Mapping[str, Any]) -> Table:
         table.add_row("  not told", f"{fault['kind']} at {fault['start_s']:.0f} s, {fault['value']:g}")
     table.add_row("drifts too small to tell", str(report["too_small_to_tell"]))
     table.add_row(f"tracks back within {RECOVERY_S:.0f} s", f"{report['recovered']} of {report['judged']}")
+    if control := report["control"]:
+        table.add_row("as in the run without faults within 1 s", f"{control['alike']} of {control['heard']}")
     table.add_row("the same in seconds far from a fault", usual)
     for fault in report["not_recovered"]:
         after = "not within 10 s" if fault["recovery_s"] is None else f"{fault['recovery_s']:.1f} s"
-        table.add_row("  later", f"{fault['kind']} until {fault['end_s']:.0f} s: {after}")
+        same = "" if fault["as_without_s"] is None else f" (as without faults: {fault['as_without_s']:.1f} s)"
+        table.add_row("  later", f"{fault['kind']} until {fault['end_s']:.0f} s: {after}{same}")
     return table
 
 
@@ -280,7 +186,7 @@ def show_endurance(scenario: Scenario, bundle: Path | None) -> None:
     """
     _, encoders = open_encoders(bundle)
     gc.collect()
-    run = Endurance(scenario, encoders)
+    run = Endurance(scenario, encoders, with_control=True)
     run.run(Console(stderr=True))
     report = run.report()
     Console().print(table_of(report))

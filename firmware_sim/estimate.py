@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot import runtime
-from earshot.firmware_sim.emulator import CORES, Core, Emulation, emulate, find_environment
+from earshot.firmware_sim.emulator import CORES, SETUP_SCRIPT, Core, Emulation, emulate, find_environment
 from earshot.runtime.bundle.manifest import LLM_NAME
+from earshot.runtime.demo.scene import render_demo
+from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.tokens import MAX_TOKENS, Tokens
+from earshot.runtime.interfaces.measure import QUESTIONS, hops
 
 RANGE = 0.4
 """Published times of one network spread so far around its instruction counts, up and down."""
@@ -74,17 +79,19 @@ class Counts:
     Attributes
     ----------
     stages : dict of float
-        Mean per hop; `projector`, `first_token` and `answer` are for one question.
+        Mean per hop; `projector`, `prompt`, `first_token` and `answer` are for one question, from the question on: up to
+        the first token written, to the first of the answer (after the reasoning), and to the end.
     typical, most : dict of float
         The median and the dearest hop; a mean may hold a hop in which memory was allocated.
-    answer : str or None
-        What the language model wrote; None when it was not run.
+    written : mapping or None
+        `reasoning` and `answer` of the language model, `prompt_tokens`, `reasoning_tokens` and `answer_tokens`; None
+        when it was not run.
     """
 
     stages: dict[str, float]
     typical: dict[str, float]
     most: dict[str, float]
-    answer: str | None
+    written: Mapping[str, Any] | None
 
 
 def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> dict[str, Any]:
@@ -97,7 +104,8 @@ def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> di
     bundle : Path
         Verified; or only its three graphs, and then the language model is not counted.
     samples : ndarray, float32 [2, n]
-        At 16 kHz; what is heard is their first second or so.
+        At 16 kHz; what is heard is their first second or so. The question is always about the scene of the demo: how
+        long an answer takes depends on what there is to tell, and boards and models are to be compared.
 
     Returns
     -------
@@ -143,8 +151,21 @@ def _count(environment: Path, core: Core, bundle: Path, heard: NDArray[np.float3
         package = Path(folder) / "earshot"
         package.mkdir()
         (package / "runtime").symlink_to(Path(next(iter(runtime.__path__))).resolve())
-        arguments = [str(_GUEST), str(bundle.resolve()), "language" if language else "no-language"]
+        tokens = Path(folder) / "tokens.npz"
+        np.savez(tokens, **demo_tokens(bundle).as_dict())  # type: ignore[arg-type]
+        arguments = [str(_GUEST), str(bundle.resolve()), str(tokens), "language" if language else "no-language"]
         return counts_of(emulate(environment, core, arguments, heard.tobytes(), [Path(folder)]))
+
+
+def demo_tokens(bundle: Path) -> Tokens:
+    """What is asked about: the scene of the demo as the graphs of a bundle hear it, repeated to ten seconds."""
+    encoders = Encoders()
+    encoders.load(bundle)
+    hearing = Hearing(encoders)
+    for chunk in hops(render_demo()):
+        hearing.process(chunk)
+    parts = hearing.window().tokens.as_dict()
+    return Tokens(**{name: np.resize(value, (MAX_TOKENS, *value.shape[1:])) for name, value in parts.items()})
 
 
 def counts_of(emulation: Emulation) -> Counts:
@@ -156,14 +177,13 @@ def counts_of(emulation: Emulation) -> Counts:
     stages = {name: max(0.0, float(np.mean(counts)) - marking) for name, counts in passages.items()}
     typical = {name: max(0.0, float(np.median(counts)) - marking) for name, counts in passages.items()}
     most = {name: max(0.0, max(counts) - marking) for name, counts in passages.items()}
-    return Counts(stages, typical, most, told["answer"])
+    return Counts(stages, typical, most, told["written"])
 
 
 def to_document(calibration: Calibration, counts: Counts, llm_bytes: int | None) -> dict[str, Any]:
     """Counts as times with their range."""
-    notes = ["ESTIMATE from counted instructions; no board was measured"]
-    if counts.answer is None:
-        notes.append("the language model was not counted: run firmware_sim/boards/setup_aarch64.sh --language")
+    written = counts.written
+    notes = ["ESTIMATE from counted instructions; no board was measured", _note_on_language(written)]
     part = calibration.seconds(counts.stages["hearing"]) / FRAME_S
     return {
         "board": calibration.board,
@@ -178,9 +198,18 @@ def to_document(calibration: Calibration, counts: Counts, llm_bytes: int | None)
         "stages": {name: _stage(calibration, count, counts.most[name]) for name, count in counts.stages.items()},
         "realtime_factor": _with_range(part),
         "reads_weights_ms_per_token": weight_reading_ms(calibration, llm_bytes),
-        "answer_text": counts.answer,
+        "written": written,
         "notes": notes,
     }
+
+
+def _note_on_language(written: Mapping[str, Any] | None) -> str:
+    if written is None:
+        return f"the language model was not counted: run {SETUP_SCRIPT} --language"
+    return (
+        f'asked on one thread about the scene of the demo: "{QUESTIONS[0]}"; prompt of {written["prompt_tokens"]} tokens, '
+        f"then {written['reasoning_tokens']} of reasoning before the first of the answer"
+    )
 
 
 def _stage(calibration: Calibration, instructions: float, most: float) -> dict[str, float]:

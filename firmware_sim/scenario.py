@@ -213,6 +213,10 @@ class Scenario(_Part):
         changes = {"duration_s": seconds, "random_faults": None, "faults": faults}
         return self.model_copy(update=changes)
 
+    def without_faults(self) -> Scenario:
+        """The same sounds, device and link, and nothing goes wrong but what the link always does."""
+        return self.model_copy(update={"random_faults": None, "faults": ()})
+
     def schedule(self) -> Schedule:
         """All faults, written down and drawn."""
         return Schedule([*(part.fault() for part in self.faults), *self._drawn()])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from earshot.runtime.audio.capture import CaptureEvent
@@ -14,6 +15,7 @@ from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.watching import Alert
 
 _LOG = logging.getLogger(__name__)
+_KEPT_CHANGES = 1024
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,34 @@ class Followers:
         with self._lock:
             if follower in self._followers:
                 self._followers.remove(follower)
+
+    def changes(self) -> Iterator[TrackChange]:
+        """Changes of the scene from now to the end; of what is not fetched the latest 1,024 are kept.
+
+        Raises
+        ------
+        EarshotError
+            When the source failed.
+        """
+        box: queue.Queue[TrackChange | End] = queue.Queue(_KEPT_CHANGES)
+
+        def keep(happening: Happening) -> None:
+            if isinstance(happening, (TrackChange, End)):
+                while box.full():
+                    box.get_nowait()
+                box.put_nowait(happening)
+
+        self.add(keep)
+        return self._fetch(box, keep)
+
+    def _fetch(self, box: queue.Queue[TrackChange | End], keep: OnHappening) -> Iterator[TrackChange]:
+        try:
+            while not isinstance(found := box.get(), End):
+                yield found
+            if found.failure is not None:
+                raise found.failure
+        finally:
+            self.remove(keep)
 
     def tell(self, happening: Happening) -> None:
         """Call all; one that fails is not called again, for whoever looks on must not stop the hearing."""

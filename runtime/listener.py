@@ -13,29 +13,27 @@ run on the same object.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from typing_extensions import Self
 
-from earshot.runtime.audio.capture import CaptureEvent, CaptureState, Reporting
-from earshot.runtime.audio.file import FileSource
+from earshot.runtime.audio.capture import CaptureEvent, CaptureState
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.happenings import EffortChange, End, Followers, Happening, Note, OnHappening
-from earshot.runtime.hearing.effort import REFUSAL, Effort
+from earshot.runtime.heard_source import HeardSource
+from earshot.runtime.hearing.effort import Effort
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.load import HearingLoad, LoadMeter
+from earshot.runtime.inquiry import Inquiry
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.past import Past
-from earshot.runtime.interfaces.sources import open_source
-from earshot.runtime.language.answerer import Answer, Answerer, OnText
-from earshot.runtime.language.questions import Answering, BusyError, Question, Reply
+from earshot.runtime.language.answerer import Answer, Answerer
+from earshot.runtime.language.questions import Answering, Question, Reply
 from earshot.runtime.loop import HearingLoop
-from earshot.runtime.matters import Answers, QuestionNow, QuestionOf
+from earshot.runtime.matters import Answers
 from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.now import Scene
@@ -45,15 +43,13 @@ from earshot.runtime.scene.watching import Watcher
 
 __all__ = ["Answer", "EffortChange", "End", "Happening", "Listener", "Note", "Question", "Reply", "Scene"]
 
-FILE_CHUNK_SAMPLES = 16 * 640
-"""Files are heard in larger chunks than live sound; no result depends on it."""
 MAX_WATCHES = 64
-_KEPT_CHANGES = 1024
 _FRAME_SAMPLES = round(FRAME_S * SAMPLE_RATE_HZ)
-_DEAF = (CaptureState.DEAF.value, CaptureState.RECONNECTING.value)
+_DEAF = (CaptureState.DEAF, CaptureState.RECONNECTING)
+_DEAF_STATES = tuple(state.value for state in _DEAF)
 
 
-class Listener:
+class Listener(Inquiry):
     """Hears a source and answers questions about it; use it as a context.
 
     Parameters
@@ -82,19 +78,13 @@ class Listener:
         memory: Path | str | None = None,
         watches: Sequence[WatchRule] = (),
     ) -> None:
-        self._source_spec, self._speed = source, speed
+        super().__init__(think)
         self._bundle = None if bundle is None else Path(bundle)
-        self._think = think
+        self._heard = HeardSource(source, speed, self._tell)
         self._past = Past(None if memory is None else SceneMemory(Path(memory)), self._note)
         self._watcher = Watcher(watches)
         self._loaded: tuple[Encoders, HearingLoop, Answering] | None = None
-        self._source: AudioSource | None = None
         self._followers = Followers()
-        self._thread: threading.Thread | None = None
-        self._over = threading.Event()
-        self._closed = False
-        self._failure: BaseException | None = None
-        self._capture_text = ""
 
     def load(self) -> None:
         """Verify the bundle and load its networks; done by `start` when it was not done before.
@@ -123,30 +113,21 @@ class Listener:
         EarshotError
             When bundle or source cannot be used.
         """
-        if self._thread is not None or self._closed:
+        if self._heard.used:
             raise UsageError("a listener can be started once; make another one")
-        spec = self._source_spec
-        source = open_source(spec, self._speed) if isinstance(spec, str) else spec
+        self._heard.find()
         self.load()
-        if isinstance(source, Reporting):
-            source.on_event = self._captured
-        source.open()
-        self._source = source
+        self._heard.open()
         self._past.start()
-        self._thread = threading.Thread(target=self._hear, args=(source,), name="hearing", daemon=True)
-        self._thread.start()
+        self._heard.hear(self._parts()[1])
 
     def close(self) -> None:
         """Stop hearing and answering and free everything; may be called twice and from any thread."""
-        self._closed = True
-        if self._source is not None:
-            self._source.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        self._heard.close()
         if self._loaded is not None:
             self._loaded[2].close()
         self._past.close()
-        self._over.set()
+        self._heard.finish()
 
     def __enter__(self) -> Self:
         try:
@@ -162,9 +143,7 @@ class Listener:
     @property
     def name(self) -> str:
         """What is heard."""
-        if self._source is not None:
-            return self._source.name
-        return self._source_spec if isinstance(self._source_spec, str) else self._source_spec.name
+        return self._heard.name
 
     @property
     def frames(self) -> int:
@@ -189,21 +168,17 @@ class Listener:
     @property
     def state(self) -> str:
         """As in `Scene`."""
-        if self._over.is_set():
-            return "ended" if self._failure is None else "failed"
-        if self._source is None:
-            return "idle"
-        return str(self._source.state.value) if isinstance(self._source, Reporting) else "playing"
+        return self._heard.state
 
     @property
     def state_text(self) -> str:
         """What the source last said about its state; empty for a recording."""
-        return self._capture_text if self._failure is None else str(self._failure)
+        return self._heard.state_text
 
     @property
     def failure(self) -> BaseException | None:
         """Why the source failed; None while it did not."""
-        return self._failure
+        return self._heard.failure
 
     @property
     def scene(self) -> Scene:
@@ -211,24 +186,14 @@ class Listener:
         state = self.state
         if self._loaded is None:
             return Scene(0.0, state, ())
-        latest, findings = self._loaded[1].latest, self._loaded[1].findings
-        tracks = () if state in _DEAF else tuple(track for track in latest.tracks if track.active)
-        return Scene(latest.time_s, state, tracks, findings)
+        loop = self._loaded[1]
+        latest, findings, ellipses = loop.latest, loop.findings, loop.ellipses
+        tracks = () if state in _DEAF_STATES else tuple(track for track in latest.tracks if track.active)
+        return Scene(latest.time_s, state, tracks, findings, ellipses)
 
     def load_figures(self) -> HearingLoad:
         """How long hearing takes."""
         return (LoadMeter() if self._loaded is None else self._loaded[1].meter).read()
-
-    @property
-    def answering(self) -> Answering:
-        """The line of questions.
-
-        Raises
-        ------
-        UsageError
-            When nothing is loaded yet.
-        """
-        return self._parts()[2]
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the source has ended; False when it has not within `timeout_s`.
@@ -238,10 +203,7 @@ class Listener:
         EarshotError
             When the source failed.
         """
-        over = self._over.wait(timeout_s)
-        if self._failure is not None:
-            raise self._failure
-        return over
+        return self._heard.wait(timeout_s)
 
     def changes(self) -> Iterator[TrackChange]:
         """Sources that are new, move and end, as it happens, until the source ends.
@@ -253,25 +215,7 @@ class Listener:
         EarshotError
             When the source failed.
         """
-        box: queue.Queue[TrackChange | End] = queue.Queue(_KEPT_CHANGES)
-
-        def keep(happening: Happening) -> None:
-            if isinstance(happening, (TrackChange, End)):
-                while box.full():
-                    box.get_nowait()
-                box.put_nowait(happening)
-
-        self.follow(keep)
-        return self._fetch(box, keep)
-
-    def _fetch(self, box: queue.Queue[TrackChange | End], keep: OnHappening) -> Iterator[TrackChange]:
-        try:
-            while not isinstance(found := box.get(), End):
-                yield found
-            if found.failure is not None:
-                raise found.failure
-        finally:
-            self.unfollow(keep)
+        return self._followers.changes()
 
     def follow(self, on_happening: OnHappening) -> None:
         """Have a function called with everything that happens, in the thread that notices it.
@@ -319,128 +263,20 @@ class Listener:
         """Look out for something no more; False when there is no such number."""
         return self._watcher.disarm(number)
 
-    def ask(
-        self,
-        question: str,
-        choices: Sequence[str] | None = None,
-        *,
-        think: bool | None = None,
-        on_text: OnText | None = None,
-        timeout_s: float | None = None,
-    ) -> Answer:
-        """Ask about the last 10 seconds and wait for the answer.
-
-        Parameters
-        ----------
-        question : str
-        choices : sequence of str, optional
-            2 to 8 options; the answer is then one of them.
-        think : bool, optional
-            Whether the model writes its evidence first; as the listener was made without it.
-        on_text : callable, optional
-            Called with pieces of text as they come; see `Answerer.answer`.
-        timeout_s : float, optional
-            How long to wait.
-
-        Raises
-        ------
-        UsageError
-            When question or choices cannot be asked.
-        BusyError
-            When too many questions wait.
-        TimeoutError
-            When it takes too long; the question is cancelled then.
-        """
-        return self._wait_for(self.submit(question, choices, think=think, on_text=on_text), timeout_s).answer
-
-    def ask_file(
-        self,
-        audio: Path | str,
-        question: str,
-        choices: Sequence[str] | None = None,
-        *,
-        think: bool | None = None,
-        timeout_s: float | None = None,
-    ) -> Reply:
-        """Ask about a recording, while live hearing goes on; parameters and errors as `ask`.
-
-        Raises
-        ------
-        InputError
-            When the recording cannot be used.
-        """
-        source = FileSource(audio, chunk_samples=FILE_CHUNK_SAMPLES)
-        return self._wait_for(self.submit(question, choices, think=think, source=source), timeout_s)
-
-    def _wait_for(self, question: Question, timeout_s: float | None) -> Reply:
-        try:
-            return question.result(timeout_s)
-        except BaseException:  # time is up, or Ctrl-C: nobody waits any more
-            self.cancel(question)
-            raise
-
-    def submit(
-        self,
-        question: str,
-        choices: Sequence[str] | None = None,
-        *,
-        think: bool | None = None,
-        on_text: OnText | None = None,
-        source: AudioSource | None = None,
-        longest_s: float | None = None,
-    ) -> Question:
-        """Ask without waiting; `Question.result` waits, `cancel` cancels.
-
-        Parameters
-        ----------
-        question, choices, think, on_text
-            As in `ask`.
-        source : AudioSource, optional
-            What it is about, not open; without it, the last 10 seconds.
-        longest_s : float, optional
-            A longer source is refused.
-
-        Raises
-        ------
-        BusyError
-            When too many questions wait, or this machine is too busy with hearing.
-        """
-        encoders, loop, answering = self._parts()
-        if not loop.effort.answers:
-            raise BusyError(REFUSAL)
-        evidence = self._think if think is None else think
-        if source is None:
-            return answering.submit(QuestionNow(question, encoders, loop.hearing, choices, evidence, on_text))
-        return answering.submit(QuestionOf(question, encoders, source, longest_s, choices, evidence, on_text))
-
-    def cancel(self, question: Question) -> None:
-        """Stop a question; one that is done stays done."""
-        self._parts()[2].cancel(question)
-
     def _parts(self) -> tuple[Encoders, HearingLoop, Answering]:
         if self._loaded is None:
             raise UsageError("the listener is not loaded: call start(), or use it in a 'with' block")
         return self._loaded
 
-    def _hear(self, source: AudioSource) -> None:
-        """The hearing thread."""
-        try:
-            self._parts()[1].run(source)
-        except BaseException as error:
-            if not self._closed:
-                self._failure = error
-        self._over.set()
-        self._followers.tell(End(self._failure))
-
     def _tell(self, happening: Happening) -> None:
+        """Called by the threads that hear and capture."""
         if isinstance(happening, TrackChange):
             self._past.take(happening)
+        elif isinstance(happening, CaptureEvent):
+            self._past.listening(happening.state not in _DEAF)
+        elif isinstance(happening, End):
+            self._past.listening(False)
         self._followers.tell(happening)
 
     def _note(self, text: str) -> None:
         self._tell(Note(text, self.heard_s))
-
-    def _captured(self, event: CaptureEvent) -> None:
-        """A live source is in another state; called from its own thread."""
-        self._capture_text = event.text
-        self._tell(event)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import earshot.runtime  # noqa: F401 - forbids the telemetry of ONNX Runtime before that is first imported
+
 # A busy machine is no finding.
 settings.register_profile("earshot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("earshot")

@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a bug, 2 wrong use, 3 bad input, 4 bundle rejected, 5 devi
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -16,10 +17,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from earshot.runtime.errors import EarshotError
+from earshot.runtime.interfaces.line_output import let_go_of_stdout
 from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
 
 DEBUG_OPTION = "--debug"
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _PipeClosed(Exception):
@@ -104,11 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))
     code = run([argument for argument in arguments if argument != DEBUG_OPTION], debug=debug)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go_of_stdout()
-    sys.exit(code)
+    sys.exit(_end_output(code))
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
@@ -129,7 +128,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     try:
         result = typer.main.get_command(app).main(list(arguments), prog_name="earshot", standalone_mode=False)
     except _PipeClosed:
-        _let_go_of_stdout()
+        let_go_of_stdout()
         return 0
     except (_Interrupted, KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
@@ -143,6 +142,18 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
+def _end_output(code: int) -> int:
+    """Write what is still held back; the exit code, which tells when it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go_of_stdout()
+    except OSError as error:
+        let_go_of_stdout()
+        return code or _say(*_line_and_code(error))
+    return code
+
+
 def _line_and_code(error: Exception) -> tuple[str, int]:
     """What to say about an error, and the exit code for it."""
     if isinstance(error, EarshotError):
@@ -152,6 +163,8 @@ def _line_and_code(error: Exception) -> tuple[str, int]:
         path = context.command_path if context is not None else "earshot"
         what = error.format_message().rstrip(".") or "a command is missing"
         return f"{what}; see '{path} --help'", int(getattr(error, "exit_code", 2))
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"the output cannot be written ({error.strerror}); make room on the disk or name another place", 2
     what = f"unexpected {type(error).__name__}: {error}"
     return f"{what} (a bug; run again with {DEBUG_OPTION} to see where)", 1
 
@@ -162,14 +175,6 @@ def _say(text: str, code: int) -> int:
     red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     typer.secho(line, err=True, fg="red" if red else None)
     return code
-
-
-def _let_go_of_stdout() -> None:
-    """Point stdout nowhere, so that Python's last flush does not complain about the closed pipe."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # stdout is no real file
-        sys.stdout = None  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

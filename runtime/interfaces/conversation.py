@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from earshot.runtime.audio.capture import CaptureEvent
 from earshot.runtime.errors import EarshotError
-from earshot.runtime.happenings import EffortChange, End, Happening
+from earshot.runtime.happenings import EffortChange, End, Happening, Note
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.telling import CaptureTeller, EffortTeller, SceneTeller, Teller, WritingTeller
 from earshot.runtime.interfaces.turns import Turns
@@ -45,6 +45,7 @@ class Conversation:
         self._dialogue = Dialogue()
         self._turns = Turns(self._cancel)
         self._asked: Question | None = None
+        self._reader_left: BrokenPipeError | None = None
 
     def run(self, questions: Iterable[str]) -> None:
         """Hear until the source ends, then answer what was asked before its end.
@@ -58,16 +59,28 @@ class Conversation:
         ------
         EarshotError
             When bundle or source cannot be used, or the source fails on the way.
+        BrokenPipeError
+            When whoever read what is told has left.
         """
         self._listener.follow(self._tell)
         with self._listener:
             threading.Thread(target=self._ask, args=(questions,), name="asking", daemon=True).start()
             self._answer_until_end()
+        if self._reader_left is not None:
+            raise self._reader_left
         if self._listener.failure is not None:
             raise self._listener.failure
 
     def _tell(self, happening: Happening) -> None:
-        """Called by the threads that hear and capture."""
+        """Called by the threads that hear and capture; when nobody reads any more, the end is asked for."""
+        if self._reader_left is None:
+            try:
+                self._pass_on(happening)
+            except BrokenPipeError as error:
+                self._reader_left = error
+                self._questions.put(None)
+
+    def _pass_on(self, happening: Happening) -> None:
         if isinstance(happening, SceneSnapshot):
             if isinstance(self._teller, SceneTeller):
                 self._teller.scene(happening)
@@ -148,4 +161,4 @@ class Conversation:
             self._teller.writing(question, piece, heard_s)
 
     def _note(self, text: str) -> None:
-        self._teller.note(text, self._listener.heard_s)
+        self._tell(Note(text, self._listener.heard_s))

@@ -33,6 +33,7 @@ class Past:
     ) -> None:
         self._tell = tell
         self._clock = clock
+        self._hears = True
         self._rememberer = None if memory is None else Rememberer(memory, tell, clock)
 
     def start(self) -> None:
@@ -44,6 +45,12 @@ class Past:
         """Keep a change; never waits."""
         if self._rememberer is not None:
             self._rememberer.take(change)
+
+    def listening(self, hears: bool) -> None:
+        """Say whether sound arrives: while it does not, nobody has listened. Never waits."""
+        self._hears = hears
+        if self._rememberer is not None:
+            self._rememberer.listening(hears)
 
     def answer(self, question: str) -> Answer | None:
         """Answer a question about the past from memory.
@@ -72,7 +79,7 @@ class Past:
             return None
         self._rememberer.settle()
         try:
-            return answer_recall(recall, self._rememberer.memory, self._clock())
+            return answer_recall(recall, self._rememberer.memory, self._clock(), listening=self._hears)
         except EarshotError as error:
             self._tell(f"memory: {error}")
             return None

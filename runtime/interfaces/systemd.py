@@ -53,10 +53,14 @@ class Service:
         Interpreter with Earshot installed.
     arguments : tuple of str
         Of `earshot serve`.
+    writable : tuple of Path
+        Folders, besides its own state directory, in which it may write. Named because older versions of systemd give a user's
+        service another state directory than the usual one.
     """
 
     python: str = sys.executable
     arguments: tuple[str, ...] = ()
+    writable: tuple[Path, ...] = ()
 
 
 def unit_text(service: Service) -> str:
@@ -90,6 +94,7 @@ def unit_text(service: Service) -> str:
         "TimeoutStopSec=15",
         "StateDirectory=earshot",
         *_HARDENING,
+        *(f"ReadWritePaths={_quoted_path(folder)}" for folder in service.writable),
         "",
         "[Install]",
         "WantedBy=default.target",
@@ -138,6 +143,13 @@ def _quoted(part: str) -> str:
         raise UsageError(f"{part!r} holds characters that a service cannot take")
     escaped = part.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if not part or set(part) - _PLAIN else escaped
+
+
+def _quoted_path(path: Path) -> str:
+    """A path by the same rules where no variables are replaced; one that need not be there."""
+    if not str(path).isprintable():
+        raise UsageError(f"{str(path)!r} holds characters that a service cannot take")
+    return '"-' + str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@,+%$")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any, Protocol, TextIO, runtime_checkable
 
 from earshot.runtime.audio.capture import CaptureEvent
 from earshot.runtime.happenings import EffortChange
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
+from earshot.runtime.interfaces.line_output import Lines
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.answerer import Answer
 from earshot.runtime.scene.changes import TrackChange
@@ -64,7 +64,7 @@ class JsonTeller:
     """One JSON object per line: `event` is new, moved, ended, writing, answer, note, capture or effort."""
 
     def __init__(self, target: TextIO) -> None:
-        self._lines = _Lines(target)
+        self._lines = Lines(target)
 
     def change(self, change: TrackChange) -> None:
         """Write a change with all fields of its track."""
@@ -110,7 +110,7 @@ class PlainTeller:
     """Lines that a person can follow."""
 
     def __init__(self, target: TextIO) -> None:
-        self._lines = _Lines(target)
+        self._lines = Lines(target)
 
     def change(self, change: TrackChange) -> None:
         """Write time, kind, noun and place."""
@@ -137,16 +137,3 @@ def place_words(track: TrackSnapshot) -> str:
     doubt = " (or its mirror front/back)" if track.front_back_ambiguous else ""
     words = direction_words(track.azimuth_deg, track.elevation_deg)
     return f"{words}, {distance_words(track.distance_m)}{doubt}"
-
-
-class _Lines:
-    """Whole lines from several threads, each flushed at once."""
-
-    def __init__(self, target: TextIO) -> None:
-        self._target = target
-        self._lock = threading.Lock()
-
-    def write(self, line: str) -> None:
-        with self._lock:
-            self._target.write(line + "\n")
-            self._target.flush()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from earshot.runtime.hearing.tracks import TrackSnapshot
 from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.uncertainty import Ellipse
 from earshot.runtime.scene.words import direction_words, distance_words
 
 
@@ -28,12 +29,15 @@ class Scene:
         Sources that sound now; none while no sound arrives.
     findings : tuple of str
         What is wrong with the ears at the moment, one line each.
+    ellipses : mapping of int to Ellipse
+        How sure the place of each track is, by its number.
     """
 
     time_s: float
     state: str
     tracks: tuple[TrackSnapshot, ...]
     findings: tuple[str, ...] = ()
+    ellipses: Mapping[int, Ellipse] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[TrackSnapshot]:
         return iter(self.tracks)
@@ -42,13 +46,18 @@ class Scene:
         return len(self.tracks)
 
     def as_dict(self) -> dict[str, Any]:
-        """The scene as a JSON object; tracks as `earshot track` prints them."""
+        """The scene as a JSON object; tracks as `earshot track` prints them, with their `uncertainty`."""
         return {
             "time_s": round(self.time_s, 1),
             "state": self.state,
-            "tracks": [track.as_dict() for track in self.tracks],
+            "tracks": [{**track.as_dict(), "uncertainty": self.uncertainty(track)} for track in self.tracks],
             "findings": list(self.findings),
         }
+
+    def uncertainty(self, track: TrackSnapshot) -> dict[str, Any] | None:
+        """How sure the place of a track is, as a JSON object; None when it is not known."""
+        ellipse = self.ellipses.get(track.track_id)
+        return None if ellipse is None else ellipse.as_dict()
 
     def lines(self) -> list[str]:
         """One line of plain language per source: ``"dog: directly to your left, about 2 metres away"``."""

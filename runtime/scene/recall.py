@@ -119,7 +119,7 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
     return Recall(asked, keys, name if keys else "", note, span, sector, bool(_YES_NO.match(text)), unknown)
 
 
-def answer_recall(recall: Recall, memory: SceneMemory, now_s: float) -> str:
+def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listening: bool = True) -> str:
     """Answer from the memory, in words.
 
     Parameters
@@ -129,6 +129,8 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float) -> str:
         Open.
     now_s : float
         Wall clock.
+    listening : bool
+        Whether sound arrives at the moment; without it nothing is said to go on.
 
     Returns
     -------
@@ -150,17 +152,18 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float) -> str:
     if sector is not None:
         found = [e for e in found if any(sector.contains(place.azimuth_deg) for place in e.places)]
     sessions = memory.sessions()
-    text = _last(recall, found, sessions, now_s) if recall.asked == "last" else _all(recall, found, sessions, now_s)
-    sentences = [text, _listened(recall, sessions, now_s), recall.note]
+    current = max((session.id for session in sessions), default=0) if listening else 0
+    text = _last(recall, found, current, now_s) if recall.asked == "last" else _all(recall, found, current, now_s)
+    sentences = [text, _listened(recall, sessions, current, now_s), recall.note]
     return FROM_MEMORY + "; ".join(sentence for sentence in sentences if sentence)
 
 
-def _last(recall: Recall, found: Sequence[Episode], sessions: Sequence[Session], now_s: float) -> str:
+def _last(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
     if not found:
         return _nothing(recall)
     latest = max(found, key=lambda e: (e.started_s if e.ended_s is None else e.ended_s, e.id))
     label = by_key(latest.label)
-    goes_on = _goes_on(latest, sessions)
+    goes_on = _goes_on(latest, current)
     ago = duration_words(max(1.0, now_s - (latest.ended_s or latest.started_s)))
     when = f"since {_clock(latest.started_s, now_s)}" if goes_on else f"at {_clock(latest.started_s, now_s)}, {ago} ago"
     has = ("have" if label.plural else "has") + " sounded"
@@ -168,12 +171,12 @@ def _last(recall: Recall, found: Sequence[Episode], sessions: Sequence[Session],
     return f"{label.definite} {verb}{_lasting(latest)}, {_way(latest)}"
 
 
-def _all(recall: Recall, found: Sequence[Episode], sessions: Sequence[Session], now_s: float) -> str:
+def _all(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
     if not found:
         return _nothing(recall)
     yes = "yes, " if recall.yes_no else ""
     listed = [
-        f"{by_key(e.label).article} {'since' if _goes_on(e, sessions) else 'at'} {_clock(e.started_s, now_s)}"
+        f"{by_key(e.label).article} {'since' if _goes_on(e, current) else 'at'} {_clock(e.started_s, now_s)}"
         f"{_lasting(e)}, {_way(e)}"
         for e in found[-MAX_LISTED:]
     ]
@@ -195,15 +198,14 @@ def _limits(recall: Recall) -> str:
     return place + (f" {recall.span.words}" if recall.span else "")
 
 
-def _listened(recall: Recall, sessions: Sequence[Session], now_s: float) -> str:
+def _listened(recall: Recall, sessions: Sequence[Session], current: int, now_s: float) -> str:
     """How much of the time was listened to at all, when that was not all of it."""
     if not sessions:
         return "nothing has been remembered yet"
     if recall.span is None:
         return f"my memory begins at {_clock(sessions[0].started_s, now_s)}"
     since_s, until_s = recall.span.since_s, recall.span.until_s
-    latest = max(session.id for session in sessions)
-    ends = [now_s if s.id == latest else s.heard_until_s for s in sessions]
+    ends = [now_s if s.id == current else s.heard_until_s for s in sessions]
     parts = [min(until_s, end) - max(since_s, s.started_s) for s, end in zip(sessions, ends, strict=True)]
     heard_s = sum(part for part in parts if part > 0)
     whole_s = until_s - since_s
@@ -212,9 +214,9 @@ def _listened(recall: Recall, sessions: Sequence[Session], now_s: float) -> str:
     return f"I listened for only {duration_words(heard_s)} of that time" if heard_s >= 1 else "I did not listen then"
 
 
-def _goes_on(episode: Episode, sessions: Sequence[Session]) -> bool:
-    latest = max((session.id for session in sessions), default=0)
-    return episode.ended_s is None and episode.session == latest
+def _goes_on(episode: Episode, current: int) -> bool:
+    """Whether it still sounds: it has no end yet, and the session in which it began goes on."""
+    return episode.ended_s is None and episode.session == current
 
 
 def _lasting(episode: Episode) -> str:

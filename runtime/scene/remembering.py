@@ -1,7 +1,8 @@
 """Takes what happens in the scene to the memory, on a thread of its own: a slow disk never delays hearing.
 
 A disk that is full or read-only is said once; hearing goes on, what could not be kept is counted, and the memory is
-tried again from time to time.
+tried again from time to time. The end of a sound whose beginning was kept is kept later, when it cannot be at once: else
+it would be remembered as still sounding. While no sound arrives nobody listens, so the session ends and another begins.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.changes import TrackChange
@@ -21,6 +24,8 @@ _KINDS: dict[str, EventKind] = {"new": "appeared", "moved": "moved", "ended": "e
 _RETRY_S = 30.0
 _HEARTBEAT_S = 60.0
 _MAX_WAITING = 1024
+_SHORT_GAP_S = 10.0
+"""After a gap up to this long the same session goes on, so that a plug with a loose contact does not make thousands."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class _Timed:
 
     change: TrackChange
     time_s: float
+
+
+class _Wake(Enum):
+    """What wakes the writing thread without being a change."""
+
+    LOOK = "look"
+    END = "end"
 
 
 class Rememberer:
@@ -58,9 +70,12 @@ class Rememberer:
         self._tell = tell
         self._clock = clock
         self._retry_s, self._heartbeat_s = retry_s, heartbeat_s
-        self._waiting: queue.Queue[_Timed | None] = queue.Queue(_MAX_WAITING)
+        self._waiting: queue.Queue[_Timed | _Wake] = queue.Queue(_MAX_WAITING)
         self._episodes: dict[int, int] = {}
+        self._owed: dict[int, _Timed] = {}  # ends that could not be kept yet, by track
         self._session = 0
+        self._hears = self._in_session = True
+        self._deaf_since_s = 0.0
         self._failing = False
         self._try_at_s = 0.0
         self._lost = 0
@@ -82,6 +97,12 @@ class Rememberer:
         except queue.Full:
             self._lost += 1
 
+    def listening(self, hears: bool) -> None:
+        """Say whether sound arrives; never waits."""
+        self._hears = hears
+        with suppress(queue.Full):  # then the writing thread is awake already
+            self._waiting.put_nowait(_Wake.LOOK)
+
     def settle(self) -> None:
         """Wait until all that was taken is on disk, or is given up."""
         if self._thread is not None:
@@ -91,32 +112,61 @@ class Rememberer:
         """Keep what waits, then close the memory."""
         if self._thread is None:
             return
-        self._waiting.put(None)
+        self._waiting.put(_Wake.END)
         self._thread.join()
         self._thread = None
         self.memory.close()
-        if self._lost:
-            self._tell(f"memory: {self._lost} events could not be kept")
+        lost = self._lost + len(self._owed)
+        if lost:
+            self._tell(f"memory: {lost} events could not be kept")
 
     def _work(self) -> None:
         while True:
             try:
                 item = self._waiting.get(timeout=self._heartbeat_s)
             except queue.Empty:
-                self._attempt(lambda: self.memory.heard(self._session))
+                self._beat()
                 continue
             try:
-                if item is None:
-                    self._attempt(lambda: self.memory.heard(self._session))
+                self._follow_hearing()
+                if isinstance(item, _Timed):
+                    self._keep(item)
+                elif item is _Wake.END:
+                    self._beat()
                     return
-                self._keep(item)
             finally:
                 self._waiting.task_done()
 
+    def _beat(self) -> None:
+        """Note that listening goes on, if it does, and write what is owed."""
+        self._follow_hearing()
+        if self._in_session:
+            self._attempt(lambda: self.memory.heard(self._session))
+        elif self._owed:
+            self._attempt(lambda: None)
+
+    def _follow_hearing(self) -> None:
+        """End the session when no sound arrives any more, begin one when it does again."""
+        if self._hears == self._in_session:
+            return
+        now_s = self._clock()
+        if not self._hears:
+            self._attempt(lambda: self.memory.heard(self._session))
+            self._deaf_since_s = now_s
+        elif now_s - self._deaf_since_s > _SHORT_GAP_S:
+            self._session = 0
+            self._attempt(lambda: None)
+        self._in_session = self._hears
+
     def _keep(self, item: _Timed) -> None:
-        without_beginning = item.change.kind != "new" and item.change.track.track_id not in self._episodes
-        if without_beginning or not self._attempt(lambda: self._write(item)):
+        track_id = item.change.track.track_id
+        if item.change.kind != "new" and track_id not in self._episodes:
             self._lost += 1
+        elif not self._attempt(lambda: self._write(item)):
+            if item.change.kind == "ended":
+                self._owed[track_id] = item
+            else:
+                self._lost += 1
 
     def _write(self, item: _Timed) -> None:
         track, kind = item.change.track, _KINDS[item.change.kind]
@@ -137,6 +187,10 @@ class Rememberer:
             self.memory.open()
             if not self._session:
                 self._session = self.memory.begin()
+            while self._owed:
+                track_id, item = next(iter(self._owed.items()))
+                self._write(item)
+                del self._owed[track_id]
             write()
         except MemoryUnusable as error:
             self._try_at_s = time.monotonic() + self._retry_s

@@ -3,7 +3,8 @@
     python -m tests.end_to_end.long_night [--hours 10] [--speed 150] [--bundle DIR]
 
 Hearing, memory on disk, watches, questions and a client of the API all run; time is that of the source, `speed` hours an
-hour. Prints a table, and as its last line one JSON document. Exit code 1 when something was missed.
+hour. Prints a table, and as its last line one JSON document. Exit code 1 when something was missed. Ctrl-C ends it early with
+a report of what was heard so far.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +31,7 @@ from earshot.runtime import Listener
 from earshot.runtime.audio.capture import CaptureEvent
 from earshot.runtime.errors import EarshotError
 from earshot.runtime.happenings import EffortChange, Happening, Note
+from earshot.runtime.hearing.effort import REFUSAL
 from earshot.runtime.interfaces.api.settings import ApiSettings
 from earshot.runtime.interfaces.profile_runs import line_fit
 from earshot.runtime.scene.changes import TrackChange
@@ -48,7 +51,7 @@ QUESTIONS = ("What can you hear?", "What happened in the last ten minutes?", "Wh
 
 @dataclass
 class Figures:
-    """What the process held at each look, by simulated time."""
+    """What the process held at each look, by simulated time; of memory its own, without libraries, which come and go."""
 
     times_s: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
@@ -58,7 +61,8 @@ class Figures:
     def look(self, now_s: float, process: psutil.Process) -> None:
         """Take a sample."""
         self.times_s.append(now_s)
-        self.memory_mb.append(process.memory_info().rss / 1e6)
+        memory = process.memory_info()
+        self.memory_mb.append((memory.rss - getattr(memory, "shared", 0)) / 1e6)
         self.threads.append(process.num_threads())
         self.files.append(process.num_fds())
 
@@ -117,7 +121,10 @@ class WebClient:
     def __init__(self, port: int) -> None:
         self.told: Counter[str] = Counter()
         self.closed_early = False
-        self._socket = connect(f"ws://127.0.0.1:{port}/api/live", subprotocols=["earshot"], max_size=None)  # type: ignore[list-item]
+        self._stack = ExitStack()
+        self._socket = self._stack.enter_context(
+            connect(f"ws://127.0.0.1:{port}/api/live", subprotocols=["earshot"], max_size=None)  # type: ignore[list-item]
+        )
         self._thread = threading.Thread(target=self._read, name="web client", daemon=True)
         self._thread.start()
 
@@ -135,7 +142,7 @@ class WebClient:
     def wait(self) -> None:
         """Until the end was told."""
         self._thread.join(60)
-        self._socket.close()
+        self._stack.close()
 
 
 def live_through(
@@ -143,24 +150,17 @@ def live_through(
 ) -> dict[str, Any]:
     """Listen to a night and account for it."""
     night, counts, figures = Night(plan, speed), Counts(), Figures()
-    memory, process = folder / "memory.sqlite", psutil.Process()
+    memory = folder / "memory.sqlite"
     rules = [compile_watch(text)[0] for text in WATCHES]
     listener = Listener(night, bundle=bundle, memory=memory, watches=rules)
     listener.follow(counts.take)
     outcomes: Counter[str] = Counter()
     with listener, running(listener, ApiSettings(port=0)) as served:
         web = WebClient(served.port)
-        looked_s, asked_s = 0.0, 0.0
-        while not listener.wait(0.05):
-            now_s = listener.heard_s
-            if now_s >= looked_s:
-                figures.look(now_s, process)
-                looked_s += LOOK_S
-            if now_s >= asked_s + ASK_S:
-                asked_s += ASK_S
-                outcomes[_ask(listener, QUESTIONS[sum(outcomes.values()) % len(QUESTIONS)])] += 1
-                if len(figures.times_s) % 60 < ASK_S / LOOK_S:
-                    tell(f"{now_s / 3600:.2f} h: {figures.memory_mb[-1]:.1f} MB, {dict(counts.told)}")
+        with suppress(KeyboardInterrupt):
+            _pass_the_time(listener, figures, outcomes, lambda line: tell(f"{line}, {dict(counts.told)}"))
+        night.close()  # broken off: what was heard so far is accounted for
+        listener.wait(60)
         web.wait()
         lost, hub = served.server.hub.events_lost, served.server.hub.clients_dropped
         heard_s, answered = listener.heard_s, listener.answering.answered
@@ -183,6 +183,22 @@ def live_through(
         "answered": answered,
         "kept": _kept(memory),
     }
+
+
+def _pass_the_time(listener: Listener, figures: Figures, outcomes: Counter[str], tell: Callable[[str], None]) -> None:
+    """Until the night is over: look at the process every minute, ask every ten, tell every hour."""
+    process, looked_s, asked_s, told_s = psutil.Process(), 0.0, 0.0, 0.0
+    while not listener.wait(0.05):
+        now_s = listener.heard_s
+        if now_s >= looked_s:
+            figures.look(now_s, process)
+            looked_s += LOOK_S
+        if now_s >= asked_s + ASK_S:
+            asked_s += ASK_S
+            outcomes[_ask(listener, QUESTIONS[sum(outcomes.values()) % len(QUESTIONS)])] += 1
+        if now_s >= told_s + 3600.0:
+            told_s += 3600.0
+            tell(f"{now_s / 3600:.2f} h: {figures.memory_mb[-1]:.1f} MB, {figures.threads[-1]} threads")
 
 
 def _ask(listener: Listener, question: str) -> str:
@@ -222,7 +238,9 @@ def missed(report: dict[str, Any]) -> list[str]:
             web.get(kind, 0) == told.get(kind, 0) for kind in (*changes, "watch", "capture")
         ),
         "no web event was lost": not report["web_events_lost"] and not report["web_clients_dropped"],
-        "every question was answered": set(report["questions"]) <= {"answered"},
+        "every question was answered, or refused because the machine was too busy": (
+            set(report["questions"]) <= {"answered", REFUSAL}
+        ),
     }
     return [name for name, holds in wanted.items() if not holds]
 

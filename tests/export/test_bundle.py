@@ -10,6 +10,7 @@ import pytest
 from earshot.export.bundle import BundleFacts, write_bundle
 from earshot.export.card import model_card
 from earshot.export.choose import QuantReport
+from earshot.export.gate import limits_for
 from earshot.export.gguf_llm import GgufReport, write_gguf
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import BundleError
@@ -66,4 +67,6 @@ def test_the_card_holds_every_figure_and_licence() -> None:
         "| pi4 | 14.6 |",
     ):
         assert text in card
+    few = model_card(facts, llm, [encoder], {"top1": 0.5}, {"top1": 0.45}, 18, limits_for(18))
+    assert "| top1 | 0.500 | 0.450 | 0.111 |" in few, "of few scenes two may be unlucky, and the card says so"
     assert "Not measured" in model_card(replace(facts, accuracy={}), llm, [encoder])

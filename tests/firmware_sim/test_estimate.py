@@ -19,10 +19,14 @@ from earshot.firmware_sim.estimate import (
     Counts,
     count_board,
     counts_of,
+    demo_tokens,
+    estimate_board,
     to_document,
     weight_reading_ms,
 )
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.tokens import MAX_TOKENS
 from earshot.runtime.interfaces.commands.profile import make_noise
 from earshot.runtime.interfaces.profile_added import BOARD_MODELS
 from earshot.runtime.interfaces.profile_tables import estimate_table
@@ -147,6 +151,29 @@ def test_an_emulated_program_is_counted_twice_the_same(environment: Path) -> Non
 def test_an_emulated_program_that_fails_is_told_of(environment: Path) -> None:
     with pytest.raises(UsageError, match=r"cortex-a76 failed .* ValueError: no such thing"):
         emulate(environment, CORES["cortex-a76"], ["-S", "-c", "raise ValueError('no such thing')"])
+
+
+def test_the_question_is_about_ten_seconds_of_the_demo(tmp_path: Path) -> None:
+    tokens = demo_tokens(write_tiny_networks(tmp_path / "networks"))
+    assert len(tokens) == MAX_TOKENS == 25
+    assert tokens.slots.any()
+    assert (tokens.semantic[20:] == tokens.semantic[:5]).all(), "its eight seconds begin anew"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("board", "part", "first_token_s"), [("pi4", 0.35, 2.0), ("pi5", 0.10, 0.5)])
+def test_the_built_in_model_is_within_the_budgets_of_the_boards(
+    environment: Path, board: str, part: float, first_token_s: float
+) -> None:
+    """By count, with the upper end of the range; budgets are those of the design."""
+    if not (environment / CORES[CALIBRATIONS[board].core].llama).is_dir():
+        pytest.skip("llama.cpp is not built for the board: setup_aarch64.sh --language")
+    document = estimate_board(board, verified_bundle(None)[0], make_noise(0.6))
+    stages = document["stages"]
+    assert document["realtime_factor"]["high"] <= part
+    assert stages["first_token"]["high_ms"] <= 1e3 * first_token_s
+    assert stages["prompt"]["instructions"] < stages["first_token"]["instructions"] < stages["answer"]["instructions"]
+    assert document["written"]["reasoning_tokens"] > 10, "there are sounds to tell of"
 
 
 @pytest.mark.slow

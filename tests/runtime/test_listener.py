@@ -71,7 +71,8 @@ def test_the_scene_tells_what_sounds_now(endless: Listener) -> None:
     assert isinstance(scene, Scene)
     assert scene.state == "playing"
     assert len(scene) == len(scene.lines()) > 0
-    assert [track.as_dict() for track in scene] == scene.as_dict()["tracks"]
+    told = scene.as_dict()["tracks"]
+    assert [{**track.as_dict(), "uncertainty": scene.ellipses[track.track_id].as_dict()} for track in scene] == told
     assert "to your left" in scene.lines()[0]
 
 

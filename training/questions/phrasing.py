@@ -20,6 +20,19 @@ from earshot.training.questions.wording import reworded
 Split = Literal["train", "paraphrase"]
 
 
+CLOCK = {
+    "front": ("twelve", "12"), "front left": ("eleven", "11", "ten", "10"), "left": ("nine", "9"),
+    "back left": ("eight", "8", "seven", "7"), "behind": ("six", "6"), "back right": ("five", "5", "four", "4"),
+    "right": ("three", "3"), "front right": ("two", "2", "one", "1"),
+}  # fmt: skip
+"""Hours of a clock face with twelve straight ahead, by sector. Wordings with them are in training only: the frozen sets came first."""
+COMPASS = {
+    "front": "north", "front left": "northwest", "left": "west", "back left": "southwest",
+    "behind": "south", "back right": "southeast", "right": "east", "front right": "northeast",
+}  # fmt: skip
+"""Compass points of someone who faces north, by sector."""
+
+
 @lru_cache(maxsize=4)
 def phrasings(split: Split) -> dict[str, tuple[str, ...]]:
     """Phrasings of one split by kind of question, as written in `phrasings.json`."""
@@ -36,7 +49,7 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
         Kind of question.
     slots : mapping
         Values by slot; a `Label` becomes "the dog", a synonym or a description ("someone walking"); `{ax}` is the
-        label with its article ("a dog").
+        label with its article ("a dog"), `{clock}` and `{compass}` are the hour and the compass point of `dir`.
     rng : random.Random
         Chooses phrasing and synonyms.
     split : str
@@ -54,6 +67,10 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
     values = {slot: _say(value, rng) if isinstance(value, Label) else value for slot, value in slots.items()}
     if "{ax}" in template:
         values["ax"] = _say_any(slots["x"], rng)
+    if "{clock}" in template:
+        values["clock"] = rng.choice(CLOCK[slots["dir"]])
+    if "{compass}" in template:
+        values["compass"] = COMPASS[slots["dir"]]
     text = template.format_map(values)
     if rng.random() < 0.12:
         return text.rstrip("?.").lower()

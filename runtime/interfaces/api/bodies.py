@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from earshot.runtime.interfaces.asking import Timing
+from earshot.runtime.language.prompt import MAX_CHOICE_CHARS, MAX_QUESTION_CHARS
 from earshot.runtime.scene.sources import SourceEstimate
 
-QuestionText = Annotated[str, Field(min_length=1, max_length=2000)]
-Choice = Annotated[str, Field(min_length=1, max_length=500)]
+QuestionText = Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS, pattern=r"\S")]
+Choice = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS, pattern=r"\S")]
 Choices = Annotated[list[Choice], Field(min_length=2, max_length=8)]
 
 
@@ -69,6 +70,16 @@ class Command(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class UncertaintyBody(BaseModel):
+    """One standard deviation of a place: half axes of an ellipse. What the networks say, not a calibrated error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    azimuth_deg: float = Field(ge=0, description="Across, as an angle.")
+    across_m: float = Field(ge=0)
+    along_m: float = Field(ge=0, description="Along the line of sight.")
+
+
 class TrackBody(BaseModel):
     """One source that sounds now."""
 
@@ -87,6 +98,7 @@ class TrackBody(BaseModel):
     front_back_ambiguous: bool
     onset_s: float
     last_heard_s: float
+    uncertainty: UncertaintyBody | None
 
 
 class SceneBody(BaseModel):

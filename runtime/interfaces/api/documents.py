@@ -35,14 +35,14 @@ def track_document(track: TrackSnapshot) -> dict[str, Any]:
     return {**track.as_dict(), "name": name_of(track), "place": place_words(track)}
 
 
-def tracks_document(tracks: Iterable[TrackSnapshot]) -> list[dict[str, Any]]:
-    """The tracks that sound."""
-    return [track_document(track) for track in tracks if track.active]
+def tracks_document(tracks: Iterable[TrackSnapshot], scene: Scene) -> list[dict[str, Any]]:
+    """The tracks that sound, with how sure their places are as far as the scene knows."""
+    return [{**track_document(track), "uncertainty": scene.uncertainty(track)} for track in tracks if track.active]
 
 
 def scene_document(scene: Scene) -> dict[str, Any]:
     """As `SceneBody`."""
-    return {**scene.as_dict(), "tracks": tracks_document(scene.tracks)}
+    return {**scene.as_dict(), "tracks": tracks_document(scene.tracks, scene)}
 
 
 def change_document(change: TrackChange) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class HttpApi:
             Route("/api/health", self.health),
             Route("/api/ask", _guarded(self.ask), methods=["POST"]),
             Route("/api/ask-file", _guarded(self.ask_file), methods=["POST"]),
+            Route("/api/live", _not_upgraded),
         ]
 
     async def scene(self, request: Request) -> Response:
@@ -183,6 +184,10 @@ async def _gone(request: Request) -> None:
 
 async def _page(request: Request) -> Response:
     return Response(page_html(), media_type="text/html; charset=utf-8")
+
+
+async def _not_upgraded(request: Request) -> Response:
+    return JSONResponse({"error": "this is a WebSocket; connect to it as one"}, 426, {"Upgrade": "websocket"})
 
 
 async def _openapi(request: Request) -> Response:

@@ -233,7 +233,7 @@ class Hub:
         scene = self._scene
         if scene is None or (now_s - self._scene_sent_s < _SCENE_STEP_S and not at_once):
             return
-        tracks = documents.tracks_document(scene.tracks)
+        tracks = documents.tracks_document(scene.tracks, self._listener.scene)
         self._scene = None
         if not tracks and not self._shown:
             return

@@ -18,6 +18,7 @@ _ERRORS = {
     413: "Too large.",
     415: "Not application/json.",
     422: "A body, parameter or recording that cannot be used.",
+    426: "Asked without the upgrade to a WebSocket.",
     429: "Too many requests.",
     503: "Too many questions wait, this machine is too busy with hearing, or the listener is being closed.",
     504: "No answer in time.",
@@ -85,7 +86,7 @@ def _paths() -> dict[str, Any]:
                 "description": _LIVE,
                 "responses": {
                     "101": {"description": "Upgraded to a WebSocket."},
-                    **_responses((401, 403, 429, 503)),
+                    **_responses((401, 403, 426, 429, 503)),
                 },
             }
         },

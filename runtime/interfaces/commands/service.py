@@ -13,6 +13,7 @@ from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.listen import source_spec
 from earshot.runtime.interfaces.systemd import UNIT_NAME, Service, command_of, unit_path, unit_text, write_unit
 from earshot.runtime.interfaces.web_extra import require_web
+from earshot.runtime.scene.memory import default_memory_path
 
 service = typer.Typer(help="Run the listener as a systemd user service.", no_args_is_help=True)
 
@@ -25,6 +26,9 @@ def install(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    remember: Annotated[
+        bool, typer.Option("--remember", help="Keep what happens on disk, as 'earshot serve'.")
+    ] = False,
     show: Annotated[bool, typer.Option("--print", help="Print the unit file and write nothing.")] = False,
 ) -> None:
     """Write the unit file; starting it is left to you."""
@@ -34,14 +38,32 @@ def install(
     options: dict[str, object] = {"--source": source, "--device": device, "--host": host, "--port": port}
     options |= {"--bundle": _absolute(bundle), "--config": _absolute(config)}
     given = tuple(part for name, value in options.items() if value is not None for part in (name, str(value)))
-    text = unit_text(Service(arguments=given))
+    state = default_memory_path().parent
+    kept = Service(arguments=(*given, "--remember"), writable=(state,)) if remember else Service(arguments=given)
+    text = unit_text(kept)
     if show:
         typer.echo(text, nl=False)
         return
+    if remember:
+        make_state_folder(state)
     path = unit_path()
     typer.echo(f"{'Written' if write_unit(path, text) else 'There already'}: {path}")
     typer.echo("Start it now and at every login with:")
     typer.echo(f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT_NAME}")
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the folder of the memory: the sandbox opens only what is there when the service starts.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 @service.command()

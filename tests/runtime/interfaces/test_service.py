@@ -16,6 +16,7 @@ from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces import cli, systemd
 from earshot.runtime.interfaces.systemd import Service, command_of, unit_path, unit_text, write_unit
 from earshot.runtime.interfaces.watchdog import Watchdog
+from earshot.runtime.scene.memory import default_memory_path
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,20 @@ def test_install_writes_the_unit_once_and_says_how_to_start_it(home: Path, capsy
     assert code == 0
     assert str(unit_path()) in said
     assert "state " in said
+
+
+def test_the_service_may_remember_where_its_sandbox_lets_it_write(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "100% state"))
+    _, unit, _ = run("install", "--remember", "--print", capsys=capsys)
+    folder = default_memory_path().parent
+    assert list(command_of(unit))[-2:] == ["serve", "--remember"]
+    assert f'ReadWritePaths="-{folder}"'.replace("%", "%%") in unit.splitlines()
+    assert not folder.exists(), "printed only"
+    assert run("install", "--remember", capsys=capsys)[0] == 0
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "ReadWritePaths" not in run("install", "--print", capsys=capsys)[1]
 
 
 def test_nothing_is_written_unless_asked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +102,11 @@ def test_the_sandbox_and_the_watchdog_are_in_the_unit() -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
 def test_systemd_takes_the_unit_and_finds_it_well_contained(tmp_path: Path) -> None:
     unit = tmp_path / systemd.UNIT_NAME
-    unit.write_text(unit_text(Service(arguments=("--device", 'a "strange" 100% $name'))))
+    unit.write_text(
+        unit_text(
+            Service(arguments=("--device", 'a "strange" 100% $name'), writable=(tmp_path / 'a "state" 100% $name',))
+        )
+    )
     verify = ["systemd-analyze", "verify", "--user", "--man=no", str(unit)]
     session = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}  # there may be no login session here
     done = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False, env=session)

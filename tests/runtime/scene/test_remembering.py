@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from earshot.runtime.labels import load_labels
 from earshot.runtime.hearing.tracks import SceneSnapshot
+from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.changes import ChangeDetector, TrackChange
 from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.remembering import Rememberer
@@ -132,10 +132,11 @@ def test_an_end_that_cannot_be_kept_is_kept_once_there_is_room(tmp_path: Path) -
         rememberer.take(ended)
         rememberer.settle()
         assert memory.episodes()[0].ended_s is None
-    rememberer.listening(False)
-    rememberer.settle()
-    assert memory.episodes()[0].ended_s is not None
+        rememberer.listening(False)
+        rememberer.settle()
     rememberer.close()
+    with memory:
+        assert memory.episodes()[0].ended_s is not None
     assert [line for line in told if "could not be kept" in line] == []
 
 

@@ -41,9 +41,10 @@ class Served:
         return int(self.url.rpartition(":")[2])
 
     def connect(self, **options: Any) -> ClientConnection:
-        return connect(
+        client: ClientConnection = connect(
             f"ws://127.0.0.1:{self.port}/api/live", **{"subprotocols": ["earshot"], "close_timeout": 1, **options}
         )
+        return client
 
     def hears_on(self) -> bool:
         """Whether frames flow from this moment on."""

@@ -32,7 +32,9 @@ def test_first_the_snapshot_then_what_happens(served: Served) -> None:
         assert event(socket_, "health")["clients"] >= 1
         sides = set()
         while len(sides) < 2:
-            sides |= {track["azimuth_deg"] > 0 for track in event(socket_, "scene")["tracks"]}
+            tracks = event(socket_, "scene")["tracks"]
+            sides |= {track["azimuth_deg"] > 0 for track in tracks}
+            assert all(track["uncertainty"]["across_m"] > 0 for track in tracks)
     with served.connect() as late:
         snapshot = event(late, "snapshot")
         assert snapshot["history"]

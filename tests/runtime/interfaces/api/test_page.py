@@ -58,6 +58,7 @@ def test_the_page_shows_the_scene_moves_its_marks_and_answers(whole_bundle: Path
         page.wait_for_selector(".mark")
         places = "[...document.querySelectorAll('.mark')].map(m => m.getAttribute('transform')).join()"
         before = page.evaluate(places)
+        assert until(lambda: page.evaluate("+document.querySelector('.mark .doubt')?.getAttribute('rx') > 0"))
         assert until(lambda: page.evaluate(places) != before)
         assert until(lambda: page.evaluate("/left|right/.test(document.getElementById('sources').textContent)"))
         assert until(lambda: page.evaluate("document.getElementById('spoken').textContent.length > 0"))

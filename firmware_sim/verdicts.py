@@ -1,0 +1,162 @@
+"""What became of each fault of a long bad day: was it told, did the tracks come back, would they have been there without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from earshot.firmware_sim.faults import Fault, Kind
+from earshot.firmware_sim.trial import Floats, Trial, error_deg
+from earshot.runtime.audio.reporting import REPEAT_S
+from earshot.runtime.geometry import wrap_deg
+from earshot.runtime.hearing.tracks import SNAPSHOT_S
+
+RECOVERY_S = 1.0
+NEAR_DEG = 20.0
+"""A track this near to a sound that is there, or to where one was placed before the fault, has found it."""
+_BEFORE_S = 3.0
+TOLD_LATE_S = REPEAT_S + 2.0
+"""What was said a moment ago is said again after 10 s at the earliest."""
+LEAST_DRIFT_PPM = 30.0
+"""Less, of the clock or of its change, is corrected without a word; the crystals of two good devices differ by as much."""
+
+_HARMLESS: tuple[Kind, ...] = ("drift", "low_battery")
+"""These last for minutes and leave directions as they are, so what recovers meanwhile can be judged."""
+
+TOLD_BY: dict[Kind, tuple[str, ...]] = {
+    "loss": ("packet-loss",),
+    "jitter": ("jitter",),
+    "reorder": ("reordered-packets", "late-packets"),
+    "duplicate": ("duplicate-packets",),
+    "bit_errors": ("damaged-packets",),
+    "reboot": ("reboot",),
+    "stall": ("stall",),
+    "drift": ("clock-drift",),
+    "rate_mismatch": ("rate-mismatch",),
+    "dead_left": ("dead-left",),
+    "dead_right": ("dead-right",),
+    "swapped": ("swapped-ears",),
+    "same_ear": ("identical-ears",),
+    "low_battery": ("low-battery",),
+    "hot": ("hot",),
+}
+"""Findings of which one must come for a fault."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one fault.
+
+    Attributes
+    ----------
+    fault : Fault
+    told : bool
+        Whether one of its findings came.
+    recovery_s : float or None
+        From its end to the first moment with a track in place, see `in_place`; None when not within the next 10 s.
+    judged : bool
+        Whether its recovery can be judged: no other fault that matters to directions held in the second after its end.
+    control_s, as_without_s : float or None
+        From its end to the first moment at which a run without any fault has a track, and to the first at which both have
+        one in the same place; None when not within 10 s, or when there was no such run.
+    """
+
+    fault: Fault
+    told: bool
+    recovery_s: float | None
+    judged: bool
+    control_s: float | None = None
+    as_without_s: float | None = None
+
+
+def end_of(fault: Fault) -> float:
+    """When a fault is over; a reboot lasts as long as its value says."""
+    return fault.start_s + fault.value if fault.kind == "reboot" else fault.end_s
+
+
+def verdict_on(fault: Fault, trial: Trial, faults: tuple[Fault, ...], control: Trial | None = None) -> Verdict:
+    """Judge what a trial made of one of its faults, beside the same without any."""
+    end_s = end_of(fault)
+    told = bool(trial.told_within(fault.start_s, end_s + TOLD_LATE_S) & set(TOLD_BY[fault.kind]))
+    others = [other for other in faults if other is not fault and other.kind not in _HARMLESS]
+    judged = not any(other.start_s < end_s + RECOVERY_S and end_of(other) > end_s for other in others)
+    beside = (None, None) if control is None else beside_control_s(trial, control, end_s)
+    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s), judged, *beside)
+
+
+def recovery_s(trial: Trial, start_s: float, end_s: float) -> float | None:
+    """Seconds from the end of a fault to knowing a track in place, by sound heard after it; None beyond 10 s."""
+    before_deg = places_before(trial, start_s)
+    for row in trial.sights.rows(end_s, end_s + 10.0):
+        if in_place(trial, row, before_deg):
+            return max(0.0, float(trial.sights.told_s[row]) - end_s)
+    return None
+
+
+def beside_control_s(trial: Trial, control: Trial, end_s: float) -> tuple[float | None, float | None]:
+    """Seconds from the end of a fault to the first track of a run without any, and to the first that both have alike."""
+    first_s = None
+    for row in trial.sights.rows(end_s, end_s + 10.0):
+        theirs_deg, after_s = _world_deg(control, row), SNAPSHOT_S * (row + 1) - end_s
+        if first_s is None and len(theirs_deg):
+            first_s = max(0.0, after_s)
+        if any(abs(wrap_deg(ours - other)) <= NEAR_DEG for ours in _world_deg(trial, row) for other in theirs_deg):
+            return first_s, max(0.0, float(trial.sights.told_s[row]) - end_s)
+    return first_s, None
+
+
+def places_before(trial: Trial, time_s: float) -> Floats:
+    """World azimuths where sounds were placed in the 3 s before a time, degrees."""
+    found = [_world_deg(trial, row) for row in trial.sights.rows(time_s - _BEFORE_S, time_s)]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def in_place(trial: Trial, row: int, before_deg: Floats) -> bool:
+    """Whether any track of a moment is near a sound that is there, or near one of the world azimuths.
+
+    What networks place wrongly without any fault is no fault's doing; that they place it as before is enough.
+    """
+    time_s = SNAPSHOT_S * (row + 1)
+    yaw_deg = trial.scenario.yaw_deg(time_s)
+    return any(
+        error_deg(trial.scenario, time_s, azimuth_deg - yaw_deg) <= NEAR_DEG
+        or any(abs(wrap_deg(azimuth_deg - place_deg)) <= NEAR_DEG for place_deg in before_deg)
+        for azimuth_deg in _world_deg(trial, row)
+    )
+
+
+def _world_deg(trial: Trial, row: int) -> Floats:
+    azimuths = trial.sights.azimuth_deg[row]
+    return np.asarray(azimuths[~np.isnan(azimuths)] + trial.scenario.yaw_deg(SNAPSHOT_S * (row + 1)))
+
+
+def usual_share(trial: Trial, heard_s: float, faults: tuple[Fault, ...]) -> float | None:
+    """The same question asked where no fault is near: share of whole seconds with a track in place."""
+    found = []
+    for second in range(5, int(heard_s)):
+        if not any(fault.start_s - 1 < second + 1 and end_of(fault) + 5 > second for fault in faults):
+            back_s = recovery_s(trial, second, second)
+            found.append(back_s is not None and back_s <= RECOVERY_S)
+    return round(float(np.mean(found)), 3) if found else None
+
+
+def too_small(fault: Fault, usual_ppm: float) -> bool:
+    """A drift that leaves the clock nearly true, or nearly as it always is."""
+    return fault.kind == "drift" and min(abs(fault.value), abs(usual_ppm + fault.value)) < LEAST_DRIFT_PPM
+
+
+def in_time(verdict: Verdict) -> bool:
+    """Whether a track was in place within a second of the end of the fault."""
+    return _is_prompt(verdict.recovery_s)
+
+
+def _is_prompt(time_s: float | None) -> bool:
+    return time_s is not None and time_s <= RECOVERY_S + 1e-6
+
+
+def against_control(judged: Sequence[Verdict]) -> dict[str, int]:
+    """Ends of faults within a second of which a run without any had a track, and how often ours then stood with it."""
+    possible = [verdict for verdict in judged if _is_prompt(verdict.control_s)]
+    return {"heard": len(possible), "alike": sum(_is_prompt(verdict.as_without_s) for verdict in possible)}

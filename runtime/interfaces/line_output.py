@@ -1,0 +1,79 @@
+"""Lines to standard output from several threads: whole, at once, and not the end of the listener when they cannot be written.
+
+A log on a disk that is full must not make the listener stop or fall silent for ever: what cannot be written is counted and said
+on standard error, and the next line is tried again. A reader that has left is another thing: nobody wants more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TextIO
+
+import typer
+
+OnTrouble = Callable[[str], None]
+
+
+def complain(text: str) -> None:
+    """Say something on standard error; one that is gone as well is nobody's loss."""
+    try:
+        typer.echo(f"earshot: {text}", err=True)
+    except OSError:
+        return
+
+
+class Lines:
+    """Whole lines, each flushed at once.
+
+    Parameters
+    ----------
+    target : text stream
+    on_trouble : callable, optional
+        Called with a line when the target cannot be written, and when it can again.
+    """
+
+    def __init__(self, target: TextIO, on_trouble: OnTrouble = complain) -> None:
+        self._target = target
+        self._on_trouble = on_trouble
+        self._lock = threading.Lock()
+        self._late = 0
+
+    def write(self, line: str) -> None:
+        """Write one line.
+
+        Raises
+        ------
+        BrokenPipeError
+            When the reader has left.
+        """
+        with self._lock:
+            try:
+                self._target.write(line + "\n")
+                self._target.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                self._fail(error.strerror or str(error))
+            else:
+                self._recover()
+
+    def _fail(self, why: str) -> None:
+        if not self._late:
+            self._on_trouble(f"the output cannot be written ({why}); listening goes on, lines are lost meanwhile")
+        self._late += 1
+
+    def _recover(self) -> None:
+        if self._late:
+            self._on_trouble(f"the output can be written again; up to {self._late} lines were lost")
+        self._late = 0
+
+
+def let_go_of_stdout() -> None:
+    """Point standard output nowhere, so that Python's last flush does not complain about what cannot be written."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # stdout is no real file
+        sys.stdout = None  # type: ignore[assignment]
