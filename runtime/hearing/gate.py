@@ -108,8 +108,8 @@ class SilenceGate:
             Whether the encoders follow any sound.
         """
         self._preroll.append(samples)
-        powers = bin_powers(samples)
-        if something or float(powers.sum()) > self._ceiling:
+        powers = None if something else bin_powers(samples)  # the spectrum is a twentieth of all hearing
+        if powers is None or float(powers.sum()) > self._ceiling:
             self._quiet.clear()
             return
         self._quiet.append(powers)

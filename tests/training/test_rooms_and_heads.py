@@ -14,9 +14,9 @@ from earshot.training.synthesis.heads import (
     parametric_head,
 )
 from earshot.training.synthesis.orientation import itd_azimuth_correlation
-from earshot.training.synthesis.render import render_scene
+from earshot.training.synthesis.render import place_source, render_scene
 from earshot.training.synthesis.rooms import Shoebox, free_field_ir, shoebox_brir
-from earshot.training.synthesis.scenes import SceneSettings, restrict
+from earshot.training.synthesis.scenes import SceneSettings, restrict, sample_room
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,16 @@ def test_a_source_that_faces_the_listener_excites_the_room_less(head: Head) -> N
     late = slice(direct.stop + 800, None)
     ratio_db = 10 * np.log10((plain[:, late] ** 2).sum() / (facing[:, late] ** 2).sum())
     assert 1.8 <= ratio_db <= 6.0  # 1.8 dB in the lowest band, 6 in the highest
+
+
+def test_far_sources_stay_far_where_the_distance_is_kept(head: Head) -> None:
+    far = {}
+    for keep in (False, True):
+        settings = SceneSettings(keep_distance=keep, free_share=0.0)
+        rng = np.random.default_rng(1)
+        distances_m = [place_source(settings, sample_room(settings, rng), head, rng)[1] for _ in range(200)]
+        far[keep] = np.mean(np.array(distances_m) > 2.0)
+    assert far[True] > far[False] + 0.15
 
 
 def test_mirrored_responses_are_noticed(head: Head) -> None:

@@ -28,10 +28,11 @@ class TrainedNetworks:
 
 
 def load_hearing(folder: Path) -> Hearing:
-    """Encoders of a checkpoint folder (averaged weights), in evaluation mode."""
+    """Encoders of a checkpoint folder (averaged weights), in evaluation mode; those of older networks hear as before."""
     model = Hearing()
     state = model.state_dict()
-    saved = _seeing_both_ears(load_file(folder / "model.safetensors"))
+    far = {name: value for name, value in state.items() if name.startswith("spatial.far.")}  # adds nothing at first
+    saved = {**far, **_seeing_both_ears(load_file(folder / "model.safetensors"))}
     model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
     return model.eval()
 

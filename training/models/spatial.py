@@ -30,6 +30,7 @@ class SpatialConfig:
     query_hidden: int = 192
     deep: int = 320
     scene_hidden: int = 128
+    far_hidden: int = 96
     semantic_hidden: int = 256
     semantic_width: int = 96
     max_count: int = 4
@@ -70,6 +71,18 @@ def residual_mlp(width: int, hidden: int) -> nn.Module:
     return _Residual(width, hidden)
 
 
+def distance_in_room(width: int, hidden: int) -> nn.Sequential:
+    """What the room changes about a distance, from slot and scene; nothing at first.
+
+    Direct-to-reverberant ratio tells a distance only against the reverberation of the room (Bronkhorst and Houtgast 1999), which
+    a slot, open to one sound, hears less of than the scene.
+    """
+    out = nn.Linear(hidden, 1)
+    nn.init.zeros_(out.weight)
+    nn.init.zeros_(out.bias)
+    return nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), out)
+
+
 def masked_level_db(share: Tensor, features: Tensor) -> Tensor:
     """Level of what a query owns, dB: share [B, Q, T, 8] of the band powers of features [B, 8, T, 64] -> [B, Q, T]."""
     power = 0.5 * (10.0 ** features[:, 0].float() + 10.0 ** features[:, 4].float())
@@ -99,6 +112,7 @@ class SpatialEncoder(nn.Module):
         self.scene_pool = nn.Linear(width * 8, config.scene_hidden)
         self.scene_gru = nn.GRU(config.scene_hidden, config.scene_hidden, batch_first=True)
         self.scene_heads = nn.Linear(config.scene_hidden, 1 + config.max_count + 1)
+        self.far = distance_in_room(config.query_hidden + config.scene_hidden, config.far_hidden)
 
     def forward(self, features: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> SpatialOutput:
         """Whole clips.
@@ -114,8 +128,9 @@ class SpatialEncoder(nn.Module):
         batch, _, time, _ = cells.shape
         count = queries.shape[1]
         pooled, mask = self.ask(cells, embedding, keys, queries)
-        slots = self.locate(pooled.reshape(batch * count, time, -1)).reshape(batch, count, time, -1)
         scene, rest = self.describe(cells)
+        room = scene.repeat_interleave(count, dim=0)
+        slots = self.locate(pooled.reshape(batch * count, time, -1), room).reshape(batch, count, time, -1)
         return SpatialOutput(
             slots[..., 0],
             slots[..., 1:37],
@@ -128,11 +143,16 @@ class SpatialEncoder(nn.Module):
             rest[..., 1:],
         )
 
-    def locate(self, pooled: Tensor) -> Tensor:
-        """Head outputs [N, T, 41] of what queries heard [N, T, hidden], their memory empty at the start."""
+    def locate(self, pooled: Tensor, scene: Tensor) -> Tensor:
+        """Head outputs [N, T, 41] of what queries heard [N, T, hidden] in scenes [N, T, 128], their memory empty at the start."""
         hidden, _ = self.gru(self.deepen(pooled))
-        out: Tensor = self.heads(self.think(hidden))
-        return out
+        return self._read(hidden, scene)
+
+    def _read(self, hidden: Tensor, scene: Tensor) -> Tensor:
+        """Head outputs [..., 41] from slot memory [..., hidden] and scene embedding [..., 128]."""
+        read = self.think(hidden)
+        heads = self.heads(read)
+        return torch.cat([heads[..., :40], heads[..., 40:] + self.far(torch.cat([read, scene], dim=-1))], dim=-1)
 
     def ask(self, cells: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """What each query [B, Q] hears per frame [B, Q, T, hidden], before any memory, and its mask [B, Q, T, 8]."""
@@ -181,9 +201,9 @@ class SpatialEncoder(nn.Module):
         pooled = mask @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([mask, query], dim=-1))
         pooled = nn.functional.silu(pooled)
         hidden = gru_step(self.gru, self.deepen(pooled), state["slots"] * slot_keep[0, :, None])
-        slots = self.heads(self.think(hidden))[None]
         scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
         scene = gru_step(self.scene_gru, scene_in, state["scene"])
+        slots = self._read(hidden, scene.expand(len(hidden), -1))[None]
         rest = self.scene_heads(scene)
         outputs = {
             "slot_activity": slots[..., 0],

@@ -152,6 +152,7 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
             cells[row, :, :length],
             semantic.embedding[row, :length],
             semantic.keys[row, :, :length],
+            scene[row, :length],
             classes,
         )
         out.append(
@@ -180,7 +181,13 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
 
 
 def _ask_slots(
-    model: Hearing, features: Tensor, cells: Tensor, embedding: Tensor, keys: Tensor, classes: NDArray[np.int64]
+    model: Hearing,
+    features: Tensor,
+    cells: Tensor,
+    embedding: Tensor,
+    keys: Tensor,
+    scene: Tensor,
+    classes: NDArray[np.int64],
 ) -> Tensor:
     """Head outputs and levels [T, 4, 42] of the slots; each stretch of one class in one slot starts with empty memory."""
     frames = len(classes)
@@ -192,8 +199,9 @@ def _ask_slots(
     pooled, mask = model.spatial.ask(cells[None], embedding[None], keys[None], torch.tensor([wanted]))
     level = masked_level_db(torch.sigmoid(mask), features[None])[0]
     pieces = [pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]
-    packed = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
-    heads = model.spatial.locate(packed)
+    rooms = [scene[begin:end] for _, begin, end, _ in stretches]
+    packed, around = (torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (pieces, rooms))
+    heads = model.spatial.locate(packed, around)
     for (slot, begin, end, label), values in zip(stretches, heads, strict=True):
         out[begin:end, slot, :41] = values[: end - begin]
         out[begin:end, slot, 41] = level[wanted.index(label), begin:end]

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from earshot.runtime.errors import InputError, UsageError
 from earshot.training.synthesis.dataset import MOVING_SHARDS, DataFolders, build_world, write_shards
-from earshot.training.synthesis.scenes import DIRECTIONAL_SHARE, MOVING_STEMS, SceneSettings, Split
+from earshot.training.synthesis.scenes import MOVING_STEMS, TRAINING_SCENES, SceneSettings, Split
 
 app = typer.Typer(help="Synthesise binaural scenes with ground truth.")
 
@@ -112,7 +112,7 @@ def stems(
     ] = False,
 ) -> None:
     """Render stem shards for training; finished shards are kept, so a stopped run resumes."""
-    still = SceneSettings(directional_share=DIRECTIONAL_SHARE if split == "train" else 0.0)
+    still = TRAINING_SCENES if split == "train" else SceneSettings()
     settings, first = (MOVING_STEMS, MOVING_SHARDS) if moving else (still, 0)
     folders, numbers = DataFolders(data, cache), range(first, first + shards)
     write_shards(folders, out, _split(split), settings, numbers, scenes_per_shard, workers, ray)

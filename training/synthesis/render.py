@@ -162,7 +162,7 @@ def _impulse_response(
         gain = 1.0 / (measured.distance_m or 2.0)
         delay = int(np.argmax(np.abs(response).max(axis=0)))
         return response * gain, measured.azimuth_deg, measured.elevation_deg, measured.distance_m, delay
-    direction, distance = _place(settings, room, head, rng)
+    direction, distance = place_source(settings, room, head, rng)
     azimuth = float(np.rad2deg(np.arctan2(direction[1], direction[0])))
     elevation = float(np.rad2deg(np.arcsin(np.clip(direction[2], -1, 1))))
     delay = int(distance / SPEED_OF_SOUND_M_S * SAMPLE_RATE_HZ) + BAND_DELAY_SAMPLES
@@ -186,20 +186,21 @@ def shoebox_of(room: dict[str, Any]) -> Shoebox:
     )
 
 
-def _place(
+def place_source(
     settings: SceneSettings, room: dict[str, Any], head: Head, rng: np.random.Generator
 ) -> tuple[FloatArray, float]:
     """A direction that the head was measured in and a distance at which the source is inside the room."""
     box = shoebox_of(room) if room["kind"] == "shoebox" else None
     low, high = np.log(settings.distance_m)
     direction = head.directions[0]
-    for _ in range(60):
+    kept = float(np.exp(rng.uniform(low, high))) if settings.keep_distance else None
+    for number in range(60):
         azimuth, elevation = np.deg2rad(sample_direction(rng))
         wanted = np.array(
             [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], np.float32
         )
         direction = head.directions[head.nearest(wanted[None])[0]]
-        distance = float(np.exp(rng.uniform(low, high)))
+        distance = float(np.exp(rng.uniform(low, high))) if kept is None else kept * 0.7 ** (number // 12)
         if box is None or box.contains(box.position(direction, distance)):
             return direction, distance
     return direction, settings.distance_m[0]
