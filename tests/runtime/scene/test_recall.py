@@ -140,7 +140,14 @@ def test_questions_about_now_are_left_to_the_language_model(question: str) -> No
 def test_no_question_that_the_model_was_trained_on_is_taken_away_from_it() -> None:
     path = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
     words = {"x": "the dog", "y": "the siren", "ax": "a dog", "dir": "front left", "m": "2", "t": "3"}
-    words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left", "path": "straight ahead"}
+    words |= {
+        "place": "behind me",
+        "turn": "left by 30 degrees",
+        "way": "left",
+        "path": "straight ahead",
+        "clock": "ten",
+        "compass": "northwest",
+    }
     kinds = json.loads(path.read_text()).values()
     phrasings = [phrasing for kind in kinds for group in kind.values() for phrasing in group]
     assert len(phrasings) > 500
