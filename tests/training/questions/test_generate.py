@@ -83,7 +83,9 @@ def test_held_out_phrasings_are_a_fifth_and_never_used_in_training() -> None:
     for name in train:
         assert not set(map(bare, train[name])) & set(map(bare, held_out[name]))
         assert 0.15 <= len(held_out[name]) / len(train[name] + held_out[name]) <= 0.25, name
-        slots = {tuple(sorted(set(re.findall(r"{\w+}", text)))) for text in train[name] + held_out[name]}
+        # An hour of the clock face and a point of the compass are other words for a direction.
+        texts = [re.sub("{(clock|compass)}", "{dir}", text) for text in train[name] + held_out[name]]
+        slots = {tuple(sorted(set(re.findall(r"{\w+}", text)))) for text in texts}
         assert len(slots) == 1, name
 
 
