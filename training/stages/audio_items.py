@@ -47,7 +47,7 @@ class AudioMix:
     where_share : float
         Share of scenes that are only asked where something is, in the open form.
     absent_share : float
-        Share of open and number questions about a sound that is not there. At a fifth the fourth model said of 56 % of absent sounds
+        Share of open and number questions about a sound that is not there. At a fifth the third built-in model said of 56 % of absent sounds
         where they are, and denied 12 % of those present.
     seed : int
         Seed of scenes, questions and augmentation.
