@@ -40,6 +40,7 @@ def encoders(
     start: Annotated[Path | None, typer.Option(help="Encoders of another run that a new one begins with.")] = None,
     learning_rate: Annotated[float, typer.Option(help="Highest one; it falls to zero as a cosine.")] = 2e-3,
     teacher: Annotated[Path | None, typer.Option(help="Embeddings of the training clips to imitate (.npz).")] = None,
+    distance_weight: Annotated[float, typer.Option(min=0.0, help="Of the distance in the loss.")] = 0.6,
 ) -> None:
     """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
@@ -49,8 +50,9 @@ def encoders(
     if start is not None and not (start / "model.safetensors").is_file():
         _fail(InputError(f"no encoders at {start}: give the `encoders` folder of a trained run"))
     settings = stage.EncoderSettings(
-        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate, teacher=teacher
-    )
+        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate, teacher=teacher,
+        weights=stage.LossWeights(distance=distance_weight),
+    )  # fmt: skip
     try:
         stage.run(data, run / "encoders", settings)
     except InputError as error:
