@@ -44,6 +44,7 @@ def encoders(
 ) -> None:
     """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
+    from earshot.training.stages.hearing_loss import LossWeights
 
     if not (data / "train").is_dir():
         _fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
@@ -51,7 +52,7 @@ def encoders(
         _fail(InputError(f"no encoders at {start}: give the `encoders` folder of a trained run"))
     settings = stage.EncoderSettings(
         minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate, teacher=teacher,
-        weights=stage.LossWeights(distance=distance_weight),
+        weights=LossWeights(distance=distance_weight),
     )  # fmt: skip
     try:
         stage.run(data, run / "encoders", settings)
