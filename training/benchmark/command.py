@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from earshot.training.benchmark.frozen_commands import asa, seld
+from earshot.training.benchmark.frozen_commands import asa, dialogue, seld
 
 app = typer.Typer(help="Score a bundle on held-out scenes.", no_args_is_help=True)
 console = Console(stderr=True)
 app.command()(asa)
 app.command()(seld)
+app.command()(dialogue)
 
 BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder.")]
 DataOption = Annotated[

@@ -1,4 +1,4 @@
-"""``earshot bench asa`` and ``earshot bench seld``: the frozen benchmarks on the command line."""
+"""``earshot bench asa``, ``seld`` and ``dialogue``: the frozen benchmarks on the command line."""
 
 from __future__ import annotations
 
@@ -102,6 +102,30 @@ def seld(
         return
     report = run_seld(request)
     seld_tables(console, report)
+    typer.echo(json.dumps(report))
+
+
+def dialogue(
+    data: Data,
+    bundle: Bundle = None,
+    quick: Quick = False,
+    freeze: Freeze = False,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these answers (JSON lines with id, answer) of any system.")
+    ] = None,
+    answers: Annotated[Path | None, typer.Option(help="Keep the bundle's answers in this file.")] = None,
+    think: bool = True,
+    controls: Annotated[bool, typer.Option(help="Controls: follow-ups as full questions; no audio.")] = True,
+) -> None:
+    """Conversations: follow-ups like "and the other one?", clock-face and compass words."""
+    from earshot.training.benchmark.dialogue_run import DialogueRequest, freeze_dialogue, run_dialogue
+    from earshot.training.benchmark.tables import dialogue_tables
+
+    if freeze:
+        _prepare(True, lambda: freeze_dialogue(data), lambda folder: {}, None)
+        return
+    report = run_dialogue(DialogueRequest(data, _size(quick), bundle, predictions, think, controls, answers))
+    dialogue_tables(console, report)
     typer.echo(json.dumps(report))
 
 

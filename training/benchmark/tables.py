@@ -73,6 +73,15 @@ def seld_tables(console: Console, report: Mapping[str, Any]) -> None:
     )
 
 
+def dialogue_tables(console: Console, report: Mapping[str, Any]) -> None:
+    """Everything that `dialogue_run.run_dialogue` returns."""
+    console.print(report["verdict"])
+    names = ("first", "follow_ups", "in_full", "question_only")
+    rows = {**_picked(report, names), **{f"follow-ups: {kind}": row for kind, row in report["by_kind"].items()}}
+    print_table(console, f"{report['conversations']} conversations with {report['system']}", rows)
+    console.print(f"follow-ups not completed: {report['left_alone']['turns']}")
+
+
 def _static_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Short headings and no intervals: the table must fit a terminal, the JSON document holds everything."""
     figures = {heading: (row[name] or {}).get("value") for name, heading in STATIC_HEADINGS.items()}

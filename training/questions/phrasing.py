@@ -25,12 +25,14 @@ CLOCK = {
     "back left": ("eight", "8", "seven", "7"), "behind": ("six", "6"), "back right": ("five", "5", "four", "4"),
     "right": ("three", "3"), "front right": ("two", "2", "one", "1"),
 }  # fmt: skip
-"""Hours of a clock face with twelve straight ahead, by sector. Wordings with them are in training only: the frozen sets came first."""
+"""Hours of a clock face with twelve straight ahead, by sector."""
 COMPASS = {
     "front": "north", "front left": "northwest", "left": "west", "back left": "southwest",
     "behind": "south", "back right": "southeast", "right": "east", "front right": "northeast",
 }  # fmt: skip
 """Compass points of someone who faces north, by sector."""
+TRAINED_TOGETHER = {"at.sector": ("at.clock", "at.compass")}
+"""Kinds whose wordings training draws along with those of another; the frozen ASA-bench, which came first, has only the latter."""
 
 
 @lru_cache(maxsize=4)
@@ -60,7 +62,7 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
     str
         A question that begins with a capital letter, mostly.
     """
-    template = rng.choice(phrasings(split)[name])
+    template = rng.choice(_templates(name, split))
     if split == "train":
         other = reworded(template, rng)
         template = template if _bare(other) in _held_out(name) else other
@@ -78,8 +80,15 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
 
 
 @lru_cache(maxsize=256)
+def _templates(name: str, split: Split) -> tuple[str, ...]:
+    kinds = (name, *TRAINED_TOGETHER.get(name, ())) if split == "train" else (name,)
+    return tuple(template for kind in kinds for template in phrasings(split)[kind])
+
+
+@lru_cache(maxsize=256)
 def _held_out(name: str) -> frozenset[str]:
-    return frozenset(map(_bare, phrasings("paraphrase")[name]))
+    kinds = (name, *TRAINED_TOGETHER.get(name, ()))
+    return frozenset(_bare(template) for kind in kinds for template in phrasings("paraphrase")[kind])
 
 
 def _bare(template: str) -> str:
