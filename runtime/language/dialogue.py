@@ -15,19 +15,64 @@ from earshot.runtime.scene.sectors import Sector, name_sector
 from earshot.runtime.scene.timespans import name_span
 from earshot.runtime.scene.words import SECTORS
 
-_LEAD = re.compile(r"^(?:(?:and|but|so|then|ok|okay|now|also)\b[, ]*)*(?:(?:what|how) about\b[, ]*)?")
-_OTHER = re.compile(r"^(?:where(?: is|'s) |is |how far is )?the other(?: one| sound| source)?s?$")
-_PRONOUN = re.compile(r"\b(?:it|they|them|that one|this one)\b")
-_IS_IT_CLOSER = re.compile(r"^(?:is|are|was|were|do|does|did) (?:it|they|that one)\b")
-_NOT_A_SOURCE = re.compile(r"^what(?: is|'s| are|'re) |\bit (?:rain|true)|\bhow many\b")
-_ATTRIBUTES = (
-    (r"(?:how (?:far|close|near)(?: away| off)?|(?:at )?what distance)", "How far {verb} {x}?"),
-    (r"(?:where(?: from| exactly)?|(?:in |from )?(?:which|what) direction|from where)", "Where {verb} {x}?"),
-    (r"(?:how long|for how long)", "How long {does} {x} last?"),
-    (r"(?:how high|at what height)", "How high {verb} {x}?"),
-    (r"(?:when|since when|from when to when)", "When do you hear {x}?"),
+_LEAD = re.compile(
+    r"^(?:(?:and|but|so|then|ok|okay|now|next|also|right|well|hmm?|ah|oh)\b[,. ]*)*(?:(?:what|how) about\b[, ]*)?"
 )
-_IS_IT = r"(?: (?:is|are|was|does|do|did) (?:it|that|this|they|he|she)(?: (?:one|away|off|last|start|sound))*)?"
+_TAIL = re.compile(
+    r"(?:[,. ]+(?:please|then|though|too|as well|again|exactly|roughly|now|thanks)"
+    r"|[,.] (?:right|correct|yes|huh|isn't it|isnt it|is it|aren't they))+$"
+)
+_PRONOUN = re.compile(r"\b(?:it|they|them|that(?: one)?|this one)\b")
+_ANY_SOUND = re.compile(
+    r"\b(?:(?:which|what|a|any|each|one|that|this) (?:sound|source|noise|thing)|sounds|sources|noises|things|this(?! one))\b"
+)
+_CHECK = re.compile(
+    r"^(?:(?:does|would) (?:that|it) mean |i (?:think|guess) )?(?:is|are|was|were|would|must|could|might)? ?"
+    r"(?:it|they|that|this)(?: one)?(?:'s|'re| is| are| was| were| must| would| could| might)?(?: be| sound| come)?"
+    r"(?: maybe| perhaps| also| from| somewhere)* "
+)
+"""Start of a guess about where it is: "is it", "so that's", "it must be"."""
+_IS_IT = re.compile(
+    r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?:it|they|that one|this one)\b"
+    r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|fewer|raining?)\b)"
+)
+"""Start of a question about "it", where "it" is not just the subject of a sentence that has another meaning."""
+_WHERE_IS_IT = re.compile(
+    r"\b(?:where|when|how (?:far|close|near|high|long)) (?:is|are|was|were|do|does|did|will|would) (?:it|they|that one)\b"
+    r"|\b(?:to|towards?|from|at|past|face|facing|reach|behind|than) (?:it|them)$"
+)
+_NOT_A_SOURCE = re.compile(r"^what(?: is|'s| are|'re) |\bhow many\b|^what time is it")
+_OTHER = re.compile(
+    r"\bother\b|\bremaining\b|\bsecond (?:one|sound|source|noise)\b|\bone (?:that is|that's|thats) left\b"
+)
+_SAME = re.compile(r"^(?:and )?(?:the )?same(?: question| thing)?(?: for| with| about)?\b|^(?:with|for|about)\b")
+_ASPECTS = (
+    (r"\bhow long\b", "How long {does} {x} last?"),
+    (r"\bhow high\b|\bheight\b", "How high {verb} {x}?"),
+    (
+        r"\bhow (?:far|close|near)\b|\bdistance\b|\bhow many (?:metres|meters|feet)\b",
+        "How far {verb} {x}?",
+    ),
+    (r"\bwhen\b|\bsince\b|\bseconds?\b(?! (?:one|sound|source))|\b(?:what|which) times?\b", "When do you hear {x}?"),
+    (r"\bwhere\b|\bwheres\b|\bdirections?\b|\b(?:which|what) (?:way|side)\b", "Where {verb} {x}?"),
+)
+"""What is asked of "it", and the full question; the first that fits."""
+_SMALL = frozenset(
+    re.findall(
+        r"\S+",
+        """
+    a about actually again all and any anything are at away be begin between by can close come coming could did
+    direction directions distance do does else end exactly far feet find for from get go going got happen happened
+    have hear heard height high how how's i in into is it it'd it's its just kind last lasts left long look many may
+    me meters metres might more must my near noise now of off on one or other out over piece really remaining right
+    same say second seconds see should side since so some something sort sound sounding source start stop tell than that
+    that's the them then there there's these they they're thing this those though time times to too up us was way we
+    were what what's when where where's wheres which will with would you your
+        """,
+    )
+)
+"""A question of nothing but these names no source of its own."""
+_SPEAKER = re.compile(r"\b(?:i|me|we|us|you)\b")
 _ENOUGH_S = 120.0
 """After so long the last question is not what "it" means any more."""
 
@@ -61,10 +106,10 @@ class Dialogue:
         """
         if not self._question or time.monotonic() - self._at_s > _ENOUGH_S:
             return question
-        text = " ".join(question.lower().replace("’", "'").split()).rstrip("?!. ")
+        text = " ".join(question.lower().replace("\u2019", "'").split()).rstrip("?!. ")
         lead = _LEAD.match(text)
         rest = text[lead.end() :] if lead else text
-        return self._completed(rest, led=rest != text) or question
+        return self._completed(_TAIL.sub("", rest), led=rest != text) or question
 
     def answered(self, question: str, answer: str) -> None:
         """Keep a full question and its answer."""
@@ -77,29 +122,66 @@ class Dialogue:
 
     def _completed(self, rest: str, led: bool) -> str | None:
         """The full question, or None when this is none of the follow-ups."""
-        for pattern, full in _ATTRIBUTES:
-            if self._subject and re.fullmatch(pattern + _IS_IT, rest):
-                return _of(full, self._subject)
-        if _OTHER.match(rest):
-            return self._about_other(rest)
-        if led and (moved := self._elsewhere(rest)):
-            return moved
         label = find(rest)
-        if led and label is not None and len(rest.split()) <= 4:
+        if label is not None:
+            return self._about_named(rest, label)
+        small = set(re.findall(r"[a-z']+", rest)) <= _SMALL
+        if small and _OTHER.search(rest):
+            return self._about_other(rest)
+        if placed := self._placed(rest, led):
+            return placed
+        if small and self._subject and (full := self._aspect(rest)):
+            return _of(full, self._subject)
+        return self._leaning(rest)
+
+    def _about_named(self, rest: str, label: Label) -> str | None:
+        """ "And the cat?", and "is it closer than the cat?"."""
+        if not _without(_SAME.sub("", rest), label):
             return self._about(label)
-        leans = label is None or (label != self._subject and _IS_IT_CLOSER.match(rest))
-        if leans and self._subject and _PRONOUN.search(rest) and not _NOT_A_SOURCE.search(rest):
-            return _sentence(_agree(_PRONOUN.sub(self._subject.definite, rest, count=1), self._subject))
-        return None
+        return self._leaning(rest) if label != self._subject and _IS_IT.match(rest) else None
+
+    def _leaning(self, rest: str) -> str | None:
+        """A question about "it" that is no other kind of follow-up, with the sound in place of the word."""
+        if self._subject is None or not (_IS_IT.match(rest) or _WHERE_IS_IT.search(rest)):
+            return None
+        last = list(re.finditer(r"\b(?:it|they|them|that one|this one)\b", rest))[-1]
+        first = _IS_IT.match(rest)
+        start, end = (first.end() - len(rest[: first.end()].split(" ", 1)[1]), first.end()) if first else last.span()
+        return _sentence(_agree(f"{rest[:start]}{self._subject.definite}{rest[end:]}", self._subject))
+
+    def _aspect(self, rest: str) -> str | None:
+        """What is asked of what was spoken about; None when it is asked of something else."""
+        if _ANY_SOUND.search(rest):
+            return None
+        if _NOT_A_SOURCE.search(rest) and not re.search(r"\b(?:its|how many (?:metres|meters|feet))\b", rest):
+            return None
+        if re.match(r"(?:is|are|was|were|do|does|did) ", rest):
+            return None
+        meant = _PRONOUN.search(rest) or re.search(r"\bits\b", rest)
+        if not meant and _SPEAKER.search(re.sub(r"\btell me\b", "", rest)):
+            return None
+        return next((full for pattern, full in _ASPECTS if re.search(pattern, rest)), None)
+
+    def _placed(self, rest: str, led: bool) -> str | None:
+        """ "And behind me?", which asks for what is there, and "so that's behind me?", which asks whether it is."""
+        guess = _CHECK.match(rest)
+        try:
+            sector, left = name_sector(rest[guess.end() :] if guess else rest)
+        except ValueError:
+            return None
+        if guess and self._subject and sector is not None and not left.strip():
+            return _sentence(f"{self._subject.verb} {self._subject.definite} {rest[guess.end() :]}")
+        led = led or not left.strip() or left.strip() in ("anything", "something")
+        if guess or not led or (sector is not None and not set(re.findall(r"[a-z']+", left)) <= _SMALL):
+            return None
+        return self._elsewhere(rest)
 
     def _about_other(self, rest: str) -> str | None:
         other = next((label for label in self._named if label != self._subject), None)
         if other is None:
             return None
-        for word, full in (("how far", "How far {verb} {x}?"), ("where", "Where {verb} {x}?")):
-            if rest.startswith(word):
-                return _of(full, other)
-        return self._about(other)
+        full = next((full for pattern, full in _ASPECTS if re.search(pattern, rest)), None)
+        return self._about(other) if full is None else _of(full, other)
 
     def _about(self, label: Label) -> str:
         """The last question with another sound in it; where that sound is, when there was none in it."""
@@ -117,22 +199,22 @@ class Dialogue:
         return _agree(full, label) if count else _of("Where {verb} {x}?", label)
 
     def _elsewhere(self, rest: str) -> str | None:
-        """The last question about another place or time, when a place or time is all there is."""
+        """The last question about another place or time; what there is at that place, when it does not lend itself."""
+        kept = self._question.lower().rstrip("?!. ")
+        before, timeless = name_span(kept, time.time())
         try:
-            sector, left = name_sector(rest)
-            _, without = name_sector(self._question.lower())
+            sector, _ = name_sector(rest)
+            placed, placeless = name_sector(kept)
         except ValueError:
             return None
-        kept = self._question.lower().rstrip("?!. ")
-        if sector is not None and not left.strip():
-            if " ".join(without.rstrip("?!. ").split()) == kept:  # no place was asked for before
-                return f"What do you hear to the {_sector_name(sector)}?"
-            return _sentence(" ".join(f"{without.rstrip('?!. ')} {rest}".split()))
+        if sector is not None:
+            if placed is not None and (find(kept) is not None or before is not None):
+                return _sentence(f"{' '.join(placeless.split())} {_as_asked(sector)}")
+            return f"What do you hear to the {_sector_name(sector)}?"
         span, left = name_span(rest, time.time())
-        before, without = name_span(kept, time.time())
         if span is None or left.strip() or before is None:
             return None
-        return _sentence(" ".join(f"{without} {rest}".split()))
+        return _sentence(" ".join(f"{timeless} {rest}".split()))
 
 
 class AnswerText:
@@ -166,6 +248,14 @@ def _labels_in(answer: str) -> list[Label]:
     return list(dict.fromkeys(label for *_, label in sorted(found, key=lambda entry: entry[0])))
 
 
+def _without(text: str, label: Label) -> str:
+    """What is left of a text without the sound it names and the article before it."""
+    phrases = sorted(label.phrases, key=len, reverse=True)
+    return re.sub(
+        rf"\b(?:(?:the|an?|any|my|some) )?(?:{'|'.join(map(re.escape, phrases))})(?:s|es)?\b", "", text
+    ).strip(" ,")
+
+
 def _of(full: str, label: Label) -> str:
     return full.format(x=label.definite, verb=label.verb, does="do" if label.plural else "does")
 
@@ -180,6 +270,11 @@ def _agree(text: str, label: Label) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}?"
+
+
+def _as_asked(sector: Sector) -> str:
+    """A part of the horizon from the mouth of who asks: "behind me to the left"."""
+    return sector.words.replace("your", "my").replace("you", "me")
 
 
 def _sector_name(sector: Sector) -> str:

@@ -18,6 +18,7 @@ def completed(question: str, answer: str, follow_up: str) -> str:
     return dialogue.complete(follow_up)
 
 
+PHRASINGS = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
 WHERE = ("Where is the dog?", "The dog is about 30 degrees to your left.")
 WHAT = ("What do you hear?", "There is an alarm clock and footsteps.")
 PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog at 13:00.")
@@ -89,13 +90,43 @@ def test_every_sound_can_be_followed_up(label) -> None:  # type: ignore[no-untyp
     )
 
 
+ALL = ("What do you hear?", "I hear a dog and a siren.")
+FOLLOWED: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "follow.far": ([("When do you hear the dog?", "It sounds from 1 to 2 seconds.")], "How far is the dog?"),
+    "follow.when": ([WHERE], "When do you hear the dog?"),
+    "follow.where": ([("How far is the dog?", "About 2 metres.")], "Where is the dog?"),
+    "follow.sound": ([WHERE], "Where is the siren?"),
+    "follow.other": ([ALL, WHERE], "Where is the siren?"),
+    "follow.place": ([("What's on my left?", "That is a dog.")], "What do you hear to the back?"),
+    "follow.check": ([("How far is the dog?", "About 2 metres.")], "Is the dog behind me?"),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_hand_written_follow_ups_are_completed(name: str) -> None:
+    """Wordings for training and held-out ones alike; a few that need more than rules are left alone."""
+    said, full = FOLLOWED[name]
+    texts = json.loads(PHRASINGS.read_text())[name]
+    wrong = {}
+    for text in texts["train"] + texts["paraphrase"]:
+        dialogue = Dialogue()
+        for question, answer in said:
+            dialogue.answered(question, answer)
+        typed = text.format(x="the siren", place="behind me")
+        if (got := dialogue.complete(typed)) != full:
+            wrong[typed] = got
+    assert len(wrong) <= 0.13 * len(texts["train"] + texts["paraphrase"]), wrong
+
+
 def test_questions_of_the_training_set_are_hardly_ever_taken_for_follow_ups() -> None:
-    path = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
     words = {"x": "the dog", "y": "the siren", "ax": "a dog", "dir": "front left", "m": "2", "t": "3"}
-    words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left"}
-    phrasings = [text.format(**words) for group in json.loads(path.read_text()).values() for text in group]
+    words |= {"place": "behind me", "turn": "left by 30 degrees", "way": "left", "path": "to my left"}
+    lists = {name: texts for name, texts in json.loads(PHRASINGS.read_text()).items() if not name.startswith("follow.")}
+    words |= {"clock": "three", "compass": "north"}
+    phrasings = [t.format(**words) for texts in lists.values() for t in texts["train"] + texts["paraphrase"]]
+    assert len(phrasings) > 3000
     changed = {text: full for text in phrasings if (full := completed(*WHERE, text)) != text}
-    assert len(changed) <= 0.02 * len(phrasings), changed
+    assert len(changed) <= 0.002 * len(phrasings), changed
 
 
 def test_only_the_answer_is_shown_of_what_is_written() -> None:

@@ -29,6 +29,7 @@ def write_manifest(path: Path) -> Path:
     document = {
         "asa": {"version": 1, "seed": 1, "sizes": {"quick": ASA_SIZE}, "frozen": []},
         "seld": {"version": 1, "seed": 2, "sizes": {"quick": {"scenes": 2, "duration_s": 15}}, "frozen": []},
+        "dialogue": {"version": 1, "seed": 3, "sizes": {"quick": {"clips": 40, "conversations": 12}}, "frozen": []},
     }
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
