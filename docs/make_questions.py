@@ -1,11 +1,15 @@
 """Writes questions.md: every kind of question with one example. Usage: python docs/make_questions.py"""
 
 import itertools
+import random
 from pathlib import Path
 
+from earshot.training.questions.dialogues import KINDS, Conversation, converse
 from earshot.training.questions.generate import item_stream
 from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.phrasing import phrasings
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.view import view_scene
 
 OUT = Path(__file__).with_name("questions.md")
 LOOKED_AT = 20_000
@@ -30,6 +34,16 @@ def main() -> None:
         lines.append(
             f"| {task.level} | `{task.name}` | {', '.join(task.forms)} | {item.question} | {_answered(item)} |"
         )
+    lines += [
+        "",
+        "## Conversations",
+        "",
+        "Follow-ups are completed from what was asked and answered before (`runtime/language/dialogue.py`); the model hears the full question. `earshot bench dialogue` examines the two together.",
+        "",
+        "| kind | asked, and *the true answer* |",
+        "|---|---|",
+    ]
+    lines += [f"| `{kind}` | {_said(_conversation(kind))} |" for kind in KINDS]
     OUT.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
@@ -41,6 +55,19 @@ def _examples() -> dict[str, Item]:
         if plain and (item.task not in found or (item.choices and not found[item.task].choices)):
             found[item.task] = item
     return found
+
+
+def _conversation(kind: str) -> Conversation:
+    """The first one that abstract scenes give, in held-out wordings."""
+    rng = random.Random(kind)
+    while True:
+        conversation = converse(view_scene(sample_scene(rng, "scene")), kind, "example", rng, "paraphrase")
+        if conversation is not None:
+            return conversation
+
+
+def _said(conversation: Conversation) -> str:
+    return " / ".join(f"{turn.item.question} *{turn.item.answer}*" for turn in conversation.turns)
 
 
 def _answered(item: Item) -> str:

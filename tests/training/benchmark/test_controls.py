@@ -50,7 +50,11 @@ def filled(template: str) -> Iterator[tuple[str, str]]:
         yield template.format(**said), template.format(**{slot: mirrored_text(value) for slot, value in said.items()})
 
 
-@pytest.mark.parametrize("name", sorted(phrasings("paraphrase")))
+NOT_MIRRORED = ("follow.", "at.clock", "at.compass")
+"""Kinds of phrasing that only conversations have, which are not asked with ears exchanged."""
+
+
+@pytest.mark.parametrize("name", sorted(n for n in phrasings("paraphrase") if not n.startswith(NOT_MIRRORED)))
 def test_a_mirrored_question_has_the_sides_of_its_slots_exchanged(name: str) -> None:
     task = name.partition(".")[0]
     for text, other in (pair for template in phrasings("paraphrase")[name] for pair in filled(template)):

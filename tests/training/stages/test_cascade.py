@@ -1,0 +1,183 @@
+"""The cascade baseline: its text says what the projector's inputs hold, its questions are those of sft, and it trains."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from typer.testing import CliRunner
+
+from earshot.runtime.geometry import angle_between_azimuths
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, ProjectorInputs
+from earshot.runtime.hearing.slots import CLASSES
+from earshot.runtime.labels import by_key
+from earshot.runtime.language.prompt import AUDIO_START, BOS
+from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm
+from earshot.training.models.projector import OBJECT_PARTS
+from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.stages import cascade
+from earshot.training.stages.audio_items import AudioBatches, AudioMix
+from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.cascade_text import AMBIGUOUS, tracks_text
+from earshot.training.stages.command import app
+from earshot.training.stages.grpo_episodes import probe_episodes
+from earshot.training.stages.grpo_log import score
+from earshot.training.stages.loop import LoopSettings
+from earshot.training.stages.sft import SftSettings
+from tests.training.stages.fake_bank import make_fake_bank
+
+LOOP = LoopSettings(steps=4, log_steps=1, precision="fp32", warmup_steps=1, checkpoint_s=0.0)
+MIX = AudioMix(batch_items=4, chunk_batches=3, replay_share=0.25)
+SETTINGS = SftSettings(LOOP, MIX)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_fake_bank(tmp_path_factory.mktemp("bank"))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("start")
+    save_llm(build_llm(TINY), directory)
+    save_tokenizer(train_tokenizer(items=600), directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def tokenizer(start: Path) -> Tokenizer:
+    return load_tokenizer(start)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, start: Path, bank: Path) -> Path:
+    """A run without a stop."""
+    directory = tmp_path_factory.mktemp("whole")
+    list(cascade.run(directory, start, bank, SETTINGS, probe_items=2))
+    return directory
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_text_says_what_was_heard_where_and_when(bank: Path) -> None:
+    """The features of this bank spell out its scenes."""
+    features = FeatureBank(bank)
+    for index, scene in enumerate(features.scenes):
+        told = {track[0]: track for track in json.loads(tracks_text(features.audio(index)))}
+        assert set(told) == {by_key(source["label"]).spoken for source in scene["sources"]}
+        for source in scene["sources"]:
+            _, azimuth, elevation, distance, since, until, confidence, *_ = told[by_key(source["label"]).spoken]
+            point = source["trajectory"][0]
+            assert angle_between_azimuths(azimuth, point["azimuth_deg"]) <= 10
+            assert abs(elevation - point["elevation_deg"]) <= 6
+            assert distance == pytest.approx(point["distance_m"], rel=0.05, abs=0.06)
+            assert abs(since - source["onset_s"]) <= 0.5 and abs(until - source["offset_s"]) <= 0.5
+            assert 0.0 <= confidence <= 1.0
+
+
+def object_row(azimuths: np.ndarray, direction: np.ndarray, seed: int = 0) -> np.ndarray:
+    row = np.random.default_rng(seed).uniform(0.0, 1.0, OBJECT_WIDTH).astype(np.float32)
+    row[:CLASSES] = np.eye(CLASSES)[seed % CLASSES]
+    begin = OBJECT_PARTS["what"] + OBJECT_PARTS["when"]
+    row[begin : begin + 39] = np.concatenate([azimuths, direction])
+    return row
+
+
+def told_of(*objects: np.ndarray) -> list[Any]:
+    none = np.zeros((0, 1), np.float32)
+    text = tracks_text(ProjectorInputs(none, none, np.stack([*objects, np.zeros(OBJECT_WIDTH)]).astype(np.float32)))
+    return list(json.loads(text))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_exchanged_ears_change_the_sign_of_azimuths_and_nothing_else(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    azimuths, direction = rng.uniform(size=36), rng.normal(size=3)
+    straight, mirrored = told_of(
+        object_row(azimuths, direction, seed), object_row(azimuths[::-1], direction * [1, -1, 1], seed)
+    )
+    assert mirrored[1] in (-straight[1], 180)
+    assert straight[:1] + straight[2:] == mirrored[:1] + mirrored[2:]
+
+
+def test_it_is_said_where_front_and_back_cannot_be_told_apart() -> None:
+    sure, torn = np.zeros(36), np.zeros(36)
+    sure[20] = torn[20] = 1.0
+    torn[35 // 2 - 20 + 36] = 0.8
+    assert [track[7:] for track in told_of(object_row(sure, np.ones(3)), object_row(torn, np.ones(3)))] == [
+        [], [AMBIGUOUS],
+    ]  # fmt: skip
+
+
+def test_silence_is_an_empty_list() -> None:
+    assert told_of() == []
+
+
+def test_angles_are_one_token_and_other_numbers_single_digits(tokenizer: Tokenizer, bank: Path) -> None:
+    text = tracks_text(FeatureBank(bank).audio(1))
+    numbers = [t.strip("Ġ") for t in tokenizer.encode(text).tokens if re.search(r"\d", t)]
+    assert all(len(number) == 1 or int(number) % 5 == 0 for number in numbers)
+    assert len(tokenizer.encode(text).ids) <= 34 * len(json.loads(text)) + 2
+
+
+def test_text_stands_where_the_embeddings_were(tokenizer: Tokenizer, bank: Path) -> None:
+    mix = replace(MIX, replay_share=0.5)
+    spoken = list(itertools.islice(AudioBatches(FeatureBank(bank), tokenizer, mix)._examples(0), 30))
+    read = list(itertools.islice(cascade.WrittenBatches(FeatureBank(bank), tokenizer, mix)._examples(0), 30))
+    for heard, told in zip(spoken, read, strict=True):
+        assert told.audio is None
+        assert np.array_equal(told.suffix, heard.suffix) and np.array_equal(told.weights, heard.weights)
+        prefix = tokenizer.decode(told.prefix.tolist(), skip_special_tokens=False)
+        assert prefix == f"{BOS}{AUDIO_START}{'' if heard.audio is None else tracks_text(heard.audio)}"
+
+
+def test_the_questions_are_those_of_sft(tokenizer: Tokenizer, bank: Path) -> None:
+    asked = []
+    for kind in (AudioBatches, cascade.WrittenBatches):
+        batches = kind(FeatureBank(bank), tokenizer, MIX)
+        steps = [batches(step) for step in range(MIX.chunk_batches)]
+        learned = [tuple(row[weight > 0].tolist()) for b in steps for row, weight in zip(b.ids, b.weights, strict=True)]
+        asked.append(Counter(learned))
+    assert asked[0] == asked[1]
+
+
+def test_a_probe_reads_a_prompt_as_training_writes_it(tokenizer: Tokenizer, bank: Path) -> None:
+    episode = probe_episodes(FeatureBank(bank), 1)[0]
+    text = cascade.prompt_text(episode)
+    assert text.startswith(f"{BOS}{AUDIO_START}[") and episode.item.question in text
+    parts = re.split(r"(?=</audio>)", text)
+    assert tokenizer.encode(text).ids == [i for part in parts for i in tokenizer.encode(part).ids]
+
+
+def test_it_trains_resumes_and_scores_itself(tmp_path: Path, whole: Path, start: Path, bank: Path) -> None:
+    broken = cascade.run(tmp_path, start, bank, SETTINGS, probe_items=2)
+    list(itertools.islice(broken, 3))  # stopped behind the checkpoint of step 2
+    broken.close()
+    list(cascade.run(tmp_path, start, bank, SETTINGS, resume=True, probe_items=2))
+    losses = [[float(row["loss"]) for row in rows(path / "log.csv")] for path in (whole, tmp_path)]
+    assert losses[1][3:] == pytest.approx(losses[0][2:], abs=1e-4)
+    probes = rows(whole / "probe.csv")
+    assert list(probes[0]) == ["step", "items", *score([], [])]
+    assert (probes[0]["step"], probes[0]["items"]) == ("4", "2")
+    assert load_llm(whole).config.max_position_embeddings == cascade.CONTEXT
+    assert not (whole / "projector.json").exists()
+
+
+def test_a_missing_start_is_exit_code_3(tmp_path: Path, bank: Path) -> None:
+    result = CliRunner().invoke(app, ["cascade", "--bank", str(bank), "--run", str(tmp_path)])
+    assert result.exit_code == 3 and "no language model" in str(result.output)
