@@ -19,6 +19,7 @@ from pathlib import Path
 from typing_extensions import Self
 
 from earshot.runtime.audio.capture import CaptureEvent, CaptureState
+from earshot.runtime.audio.head_yaw import HeadYaw
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.happenings import EffortChange, End, Followers, Happening, Note, OnHappening
@@ -26,6 +27,7 @@ from earshot.runtime.heard_source import HeardSource
 from earshot.runtime.hearing.effort import Effort
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.holding import Holding
 from earshot.runtime.hearing.load import HearingLoad, LoadMeter
 from earshot.runtime.inquiry import Inquiry
 from earshot.runtime.interfaces.loading import open_encoders
@@ -66,6 +68,10 @@ class Listener(Inquiry):
         File in which what happens is kept (never sound), so that questions about the past can be answered.
     watches : sequence of WatchRule
         What is looked out for from the beginning.
+    yaw : str, optional
+        Where a head tracker sends the yaw of the head to: "osc://127.0.0.1:9000", see `parse_yaw`.
+    threads : int, optional
+        For the encoders; a live source finds out by itself how many it needs.
     """
 
     def __init__(
@@ -77,12 +83,16 @@ class Listener(Inquiry):
         speed: float = 1.0,
         memory: Path | str | None = None,
         watches: Sequence[WatchRule] = (),
+        yaw: str | None = None,
+        threads: int | None = None,
     ) -> None:
         super().__init__(think)
         self._bundle = None if bundle is None else Path(bundle)
         self._heard = HeardSource(source, speed, self._tell)
         self._past = Past(None if memory is None else SceneMemory(Path(memory)), self._note)
         self._watcher = Watcher(watches)
+        self._yaw = None if yaw is None else HeadYaw(yaw)
+        self._threads = threads
         self._loaded: tuple[Encoders, HearingLoop, Answering] | None = None
         self._followers = Followers()
 
@@ -101,7 +111,8 @@ class Listener(Inquiry):
         answerer.load()
         answering = Answers(answerer, self._past)
         answering.start()
-        self._loaded = encoders, HearingLoop(encoders, self._tell, self._watcher), answering
+        loop = HearingLoop(encoders, self._tell, self._watcher, yaw=self._yaw, threads=self._threads)
+        self._loaded = encoders, loop, answering
 
     def start(self) -> None:
         """Open the source and begin to hear.
@@ -116,6 +127,8 @@ class Listener(Inquiry):
         if self._heard.used:
             raise UsageError("a listener can be started once; make another one")
         self._heard.find()
+        if self._yaw is not None:
+            self._yaw.open()
         self.load()
         self._heard.open()
         self._past.start()
@@ -126,6 +139,8 @@ class Listener(Inquiry):
         self._heard.close()
         if self._loaded is not None:
             self._loaded[2].close()
+        if self._yaw is not None:
+            self._yaw.close()
         self._past.close()
         self._heard.finish()
 
@@ -166,6 +181,11 @@ class Listener(Inquiry):
         return Effort.FULL if self._loaded is None else self._loaded[1].effort
 
     @property
+    def holding(self) -> Holding | None:
+        """What the self-test at the start found that this machine can hold; None before it, and for a recording."""
+        return None if self._loaded is None else self._loaded[1].holding
+
+    @property
     def state(self) -> str:
         """As in `Scene`."""
         return self._heard.state
@@ -189,7 +209,7 @@ class Listener(Inquiry):
         loop = self._loaded[1]
         latest, findings, ellipses = loop.latest, loop.findings, loop.ellipses
         tracks = () if state in _DEAF_STATES else tuple(track for track in latest.tracks if track.active)
-        return Scene(latest.time_s, state, tracks, findings, ellipses)
+        return Scene(latest.time_s, state, tracks, findings, ellipses, latest.yaw_deg)
 
     def load_figures(self) -> HearingLoad:
         """How long hearing takes."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing_extensions import Self
 
 from earshot.runtime.audio.capture import OnCaptureEvent
-from earshot.runtime.audio.device_state import DeviceState, HeadPose
+from earshot.runtime.audio.device_state import DeviceState, HeadPose, yaw_among
 from earshot.runtime.audio.drift import ClockState
 from earshot.runtime.audio.link_events import LinkEvents
 from earshot.runtime.audio.receiver import Receiver, ReceiverCounts
-from earshot.runtime.geometry import wrap_deg
 
 POSE_LASTS_S = 0.5
 """A head may have turned away when no pose has come for this long."""
@@ -60,24 +59,8 @@ class DeviceSource(LinkEvents):
         return tuple(self.receiver.poses)
 
     def yaw_at(self, time_s: float) -> float | None:
-        """Yaw of the head at a stream time, degrees in (-180, 180], positive = left; None without a pose near that time.
-
-        Between two poses the shorter way round is taken; what is newer than the last pose has its yaw.
-        """
-        poses = self.receiver.poses
-        after = None
-        for index in range(len(poses) - 1, -1, -1):
-            pose = poses[index]
-            if pose.time_s > time_s:
-                after = pose
-                continue
-            if time_s - pose.time_s > POSE_LASTS_S:
-                return None
-            if after is None or after.time_s <= pose.time_s:
-                return float(wrap_deg(pose.yaw_deg))
-            share = (time_s - pose.time_s) / (after.time_s - pose.time_s)
-            return float(wrap_deg(pose.yaw_deg + share * wrap_deg(after.yaw_deg - pose.yaw_deg)))
-        return None
+        """Yaw of the head at a stream time, degrees in (-180, 180], positive = left; None without a pose near that time."""
+        return yaw_among(self.receiver.poses, time_s, POSE_LASTS_S)
 
     def open(self) -> None:
         """Reach the device; see `AudioSource`."""

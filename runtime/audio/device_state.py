@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from earshot.runtime.audio.packets import UNKNOWN_BATTERY, Flags, Header, Hello, Status
 from earshot.runtime.audio.reporting import Reporter
+from earshot.runtime.geometry import wrap_deg
 
 LOW_BATTERY_PERCENT = 15
 HOT_C = 50.0
@@ -30,8 +32,35 @@ class HeadPose:
 
     time_s: float
     yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
+def yaw_among(poses: Sequence[HeadPose], time_s: float, lasts_s: float) -> float | None:
+    """Yaw at a time, degrees in (-180, 180], positive = left; None when no pose was near enough.
+
+    Parameters
+    ----------
+    poses : sequence of HeadPose
+        In order of time. Between two the shorter way round is taken; what is newer than the last has its yaw.
+    time_s : float
+        On the clock of the poses.
+    lasts_s : float
+        A pose holds for so long, seconds.
+    """
+    after = None
+    for index in range(len(poses) - 1, -1, -1):
+        pose = poses[index]
+        if pose.time_s > time_s:
+            after = pose
+            continue
+        if time_s - pose.time_s > lasts_s:
+            return None
+        if after is None or after.time_s <= pose.time_s:
+            return float(wrap_deg(pose.yaw_deg))
+        share = (time_s - pose.time_s) / (after.time_s - pose.time_s)
+        return float(wrap_deg(pose.yaw_deg + share * wrap_deg(after.yaw_deg - pose.yaw_deg)))
+    return None
 
 
 @dataclass(frozen=True)

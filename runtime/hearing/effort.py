@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+MOST_THREADS = 64
+"""That may be asked for."""
+
 
 class Effort(str, Enum):
     """How much is done, most first."""

@@ -24,11 +24,18 @@ class Encoders:
     ----------
     slot_settings : SlotSettings, optional
         How classes take slots; the default is what the shipped networks are trained with.
+
+    Attributes
+    ----------
+    threads : int
+        That compute each network.
     """
 
     def __init__(self, slot_settings: SlotSettings | None = None) -> None:
         self.slot_settings = slot_settings or SlotSettings()
         self._networks: dict[str, Network] = {}
+        self._folder: Path | None = None
+        self.threads = 1
 
     @property
     def loaded(self) -> bool:
@@ -43,8 +50,21 @@ class Encoders:
         BundleError
             If a graph is missing, is no ONNX graph or has not the interface of docs/architecture.md.
         """
-        folder = Path(bundle_dir)
-        self._networks = {name: open_network(folder / f"{name}.onnx") for name in INTERFACES}
+        self._folder = Path(bundle_dir)
+        self._networks = {name: open_network(self._folder / f"{name}.onnx", self.threads) for name in INTERFACES}
+
+    def use_threads(self, count: int) -> None:
+        """Compute with so many threads from the next step on; streams go on with their state.
+
+        Raises
+        ------
+        BundleError
+            If the networks, when they are loaded, cannot be opened any more.
+        """
+        if count != self.threads:
+            self.threads = count
+            if self._folder is not None:
+                self.load(self._folder)
 
     def open_stream(self) -> EncoderStream:
         """A new stream with its own state, before its first frame."""

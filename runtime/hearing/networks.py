@@ -78,13 +78,15 @@ class Network:
         return None
 
 
-def open_network(path: Path) -> Network:
-    """Open one graph single-threaded and check its interface.
+def open_network(path: Path, threads: int = 1) -> Network:
+    """Open one graph and check its interface.
 
     Parameters
     ----------
     path : Path
         `semantic.onnx`, `spatial.onnx` or `projector.onnx`; the name decides which interface is needed.
+    threads : int
+        That compute it.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def open_network(path: Path) -> Network:
     if not path.is_file():
         raise BundleError(f"{path}: missing; a bundle needs {', '.join(f'{n}.onnx' for n in INTERFACES)}")
     try:
-        session = ort.InferenceSession(str(path), _session_options(), providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), _session_options(threads), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own that share no public base
         raise BundleError(f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again") from error
     network = Network(session)
@@ -112,10 +114,10 @@ def _interface_problem(network: Network, inputs: frozenset[str], outputs: frozen
     return None
 
 
-def _session_options() -> Any:
-    """One thread that sleeps while it waits: hearing takes a few per cent of one core and must not spin."""
+def _session_options(threads: int) -> Any:
+    """Threads that sleep while they wait: hearing takes a few per cent of one core and must not spin."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

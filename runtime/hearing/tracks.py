@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.geometry import angles_of, wrap_deg
+from earshot.runtime.hearing.beliefs import ClassBelief, beliefs
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
-from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg, spread_deg
+from earshot.runtime.hearing.posterior import AZIMUTH_BINS, front_back_ambiguous, lobe_azimuth_deg, spread_deg
 from earshot.runtime.hearing.slots import EMPTY, SLOTS
 from earshot.runtime.hearing.turning import Views, turned
 from earshot.runtime.labels import load_labels
@@ -26,6 +27,11 @@ SNAPSHOT_S = 0.1
 _MIN_DISTANCE_M, _MAX_DISTANCE_M = 0.1, 50.0
 
 Floats = NDArray[np.floating[Any]]
+
+_POSTERIOR = slice(0, AZIMUTH_BINS)
+_DIRECTION = slice(AZIMUTH_BINS, AZIMUTH_BINS + 3)
+_LOG_DISTANCE = AZIMUTH_BINS + 3
+_CLASSES = slice(AZIMUTH_BINS + 4, None)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,10 @@ class TrackSnapshot:
         First and last sound, seconds since stream start.
     azimuth_posterior : ndarray [36]
         Averaged posterior that the azimuth is read from.
+    class_probability : ndarray [61] or None
+        Averaged like the confidence, and 0 for classes that sound in another slot; None when nothing tells.
+    room_azimuth_deg : float or None
+        Direction in the room, (-180, 180], positive = left of yaw 0; None when nothing tells where the head looks.
     """
 
     track_id: int
@@ -103,14 +113,28 @@ class TrackSnapshot:
     onset_s: float
     last_heard_s: float
     azimuth_posterior: Floats
+    class_probability: Floats | None = None
+    room_azimuth_deg: float | None = None
 
     @property
     def label(self) -> str:
         """AudioSet-ontology name of the class."""
         return load_labels()[self.class_id].name
 
+    @property
+    def classes(self) -> tuple[ClassBelief, ...]:
+        """The three likeliest kinds, the likeliest first; none when nothing tells.
+
+        It need not be the class by which the track is held: that one took its slot when the sound began.
+        """
+        return () if self.class_probability is None else beliefs(self.class_probability)
+
     def as_dict(self) -> dict[str, Any]:
-        """The track as a JSON object, angles to 0.1 degree, distance to 1 cm, times to 10 ms."""
+        """The track as a JSON object, angles to 0.1 degree, distance to 1 cm, times to 10 ms.
+
+        It holds the direction in the room where that is known.
+        """
+        room = {} if self.room_azimuth_deg is None else {"room_azimuth_deg": round(self.room_azimuth_deg, 1)}
         return {
             "track": self.track_id,
             "label": self.label,
@@ -123,6 +147,8 @@ class TrackSnapshot:
             "front_back_ambiguous": self.front_back_ambiguous,
             "onset_s": round(self.onset_s, 2),
             "last_heard_s": round(self.last_heard_s, 2),
+            "classes": [belief.as_dict() for belief in self.classes],
+            **room,
         }
 
 
@@ -152,12 +178,8 @@ class SceneSnapshot:
 
     def as_dict(self) -> dict[str, Any]:
         """The snapshot as a JSON object; with yaw and directions in the room where the yaw is known."""
-        tracks = [track.as_dict() for track in self.tracks]
-        if self.yaw_deg is None:
-            return {"time_s": round(self.time_s, 1), "tracks": tracks}
-        for track, told in zip(self.tracks, tracks, strict=True):
-            told["room_azimuth_deg"] = round(wrap_deg(track.azimuth_deg + self.yaw_deg), 1)
-        return {"time_s": round(self.time_s, 1), "yaw_deg": round(self.yaw_deg, 1), "tracks": tracks}
+        yaw = {} if self.yaw_deg is None else {"yaw_deg": round(self.yaw_deg, 1)}
+        return {"time_s": round(self.time_s, 1), **yaw, "tracks": [track.as_dict() for track in self.tracks]}
 
 
 class Tracker:
@@ -221,8 +243,10 @@ class Tracker:
         return frames
 
     def _snapshots(self) -> tuple[TrackSnapshot, ...]:
-        confirmed = (track for track in self._tracks if track is not None and track.confirmed)
-        return tuple(sorted((t.snapshot(self._frames) for t in confirmed), key=lambda s: s.track_id))
+        held = [track for track in self._tracks if track is not None]
+        classes = [track.class_id for track in held]
+        confirmed = (track for track in held if track.confirmed)
+        return tuple(sorted((t.snapshot(self._frames, classes) for t in confirmed), key=lambda s: s.track_id))
 
 
 class _Track:
@@ -235,7 +259,7 @@ class _Track:
         self._frames_heard = 0
         self._onset = self._last_heard = born - 1
         self._gain = 1.0 - math.exp(-FRAME_S / settings.smoothing_s)
-        self._mean: dict[str, Any] = {}
+        self._mean: Floats | None = None  # all that is averaged in one row, since each step costs more than its numbers
         self._yaw_deg: float | None = None
         self._views = Views()
 
@@ -252,12 +276,14 @@ class _Track:
             self._yaw_deg = yaw_deg
             return
         by_deg, self._yaw_deg = wrap_deg(self._yaw_deg - yaw_deg), yaw_deg
-        if by_deg == 0.0 or not self._mean:
+        if by_deg == 0.0 or self._mean is None:
             return
-        self._mean["posterior"] = turned(self._mean["posterior"], by_deg)
-        x, y, z = self._mean["direction"]
+        mean = self._mean.copy()  # snapshots hold pieces of the old one
+        mean[_POSTERIOR] = turned(mean[_POSTERIOR], by_deg)
+        x, y, z = mean[_DIRECTION]
         flat = complex(x, y) * np.exp(1j * np.deg2rad(by_deg))
-        self._mean["direction"] = np.array([flat.real, flat.imag, z])
+        mean[_DIRECTION] = flat.real, flat.imag, z
+        self._mean = mean
 
     def hear(self, frame: HearingFrame, slot: int, now: int, lead_in: int) -> None:
         """Take frame number `now` (1 = first of the stream)."""
@@ -270,38 +296,55 @@ class _Track:
             self._onset = now - 1 - lead_in
         self._frames_heard += 1
         self._last_heard = now
-        self._average("posterior", frame.azimuth_posterior[slot])
         if self._yaw_deg is not None:
             self._views.add(frame.azimuth_posterior[slot], self._yaw_deg, now * FRAME_S)
-        self._average("direction", frame.direction[slot])
-        self._average("log_distance", frame.log_distance[slot])
-        self._average("confidence", frame.class_probability[self.class_id])
+        self._average(_row(frame, slot))
 
-    def _average(self, name: str, value: Any) -> None:
+    def _average(self, row: Floats) -> None:
         """Exponential average that starts as the plain mean, so that the first frames do not linger."""
-        if name not in self._mean:
-            self._mean[name] = np.asarray(value, np.float64)
+        if self._mean is None:
+            self._mean = row
             return
         gain = max(self._gain, 1.0 / self._frames_heard)
-        self._mean[name] = self._mean[name] + gain * (value - self._mean[name])
+        self._mean = self._mean + gain * (row - self._mean)
 
-    def snapshot(self, now: int) -> TrackSnapshot:
-        """The track at frame `now`; only for a confirmed track."""
-        posterior = self._mean["posterior"]
+    def snapshot(self, now: int, held: list[int]) -> TrackSnapshot:
+        """The track at frame `now`, while classes are `held` by all tracks; only for a confirmed track."""
+        mean = self._mean
+        assert mean is not None, "a confirmed track has been heard"
+        posterior = mean[_POSTERIOR]
         if self._yaw_deg is not None:
             posterior = self._views.sharpened(posterior, self._yaw_deg, now * FRAME_S)
-        distance_m = math.exp(min(10.0, float(self._mean["log_distance"])))
+        distance_m = math.exp(min(10.0, float(mean[_LOG_DISTANCE])))
+        azimuth_deg, yaw_deg = lobe_azimuth_deg(posterior), self._yaw_deg
         return TrackSnapshot(
             track_id=self.track_id,
             class_id=self.class_id,
             active=(now - self._last_heard) * FRAME_S <= self._settings.coast_s,
-            confidence=float(self._mean["confidence"]),
-            azimuth_deg=lobe_azimuth_deg(posterior),
-            elevation_deg=float(angles_of(self._mean["direction"])[1]),
+            confidence=float(mean[_CLASSES][self.class_id]),
+            azimuth_deg=azimuth_deg,
+            elevation_deg=float(angles_of(mean[_DIRECTION])[1]),
             distance_m=min(_MAX_DISTANCE_M, max(_MIN_DISTANCE_M, distance_m)),
             spread_deg=spread_deg(posterior),
             front_back_ambiguous=front_back_ambiguous(posterior),
             onset_s=self._onset * FRAME_S,
             last_heard_s=self._last_heard * FRAME_S,
             azimuth_posterior=posterior,
+            class_probability=self._own(mean[_CLASSES], held),
+            room_azimuth_deg=None if yaw_deg is None else float(wrap_deg(azimuth_deg + yaw_deg)),
         )
+
+    def _own(self, probability: Floats, held: list[int]) -> Floats:
+        """Class probabilities [61] of this sound: classes that other tracks hold are theirs."""
+        others = [label for label in held if label != self.class_id]
+        if others:
+            probability = probability.copy()
+            probability[others] = 0.0
+        return probability
+
+
+def _row(frame: HearingFrame, slot: int) -> Floats:
+    """What a frame says of a slot, float64 [101], in the order of the places above."""
+    distance = frame.log_distance[slot : slot + 1]
+    parts = (frame.azimuth_posterior[slot], frame.direction[slot], distance, frame.class_probability)
+    return np.concatenate(parts, dtype=np.float64)

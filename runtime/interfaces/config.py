@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.effort import MOST_THREADS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +50,10 @@ class ListenConfig(BaseModel):
         Whether the model writes its evidence before it answers.
     ui : Ui
         Radar on a terminal, or plain lines.
+    yaw : str or None
+        As `--yaw`; None for no head tracker.
+    threads : int or None
+        As `--threads`; None for what the self-test at the start finds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +63,8 @@ class ListenConfig(BaseModel):
     bundle: Path | None = None
     think: bool = True
     ui: Ui = Ui.TERMINAL
+    yaw: str | None = Field(default=None, min_length=1)
+    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)
 
 
 class Config(BaseModel):
@@ -145,14 +152,24 @@ _HELP = {
     "bundle": "Directory of the model bundle; the built-in one without it.",
     "think": "Write the evidence before the answer.",
     "ui": f"How to show the scene: {' or '.join(Ui)}.",
+    "yaw": "Where a head tracker sends the yaw of the head to.",
+    "threads": "Threads of the encoders; a self-test at the start chooses without it.",
 }
-_EXAMPLES = {"source": "mic", "device": "In-Ear USB", "bundle": "/path/to/bundle"}
+_EXAMPLES = {
+    "source": "mic",
+    "device": "In-Ear USB",
+    "bundle": "/path/to/bundle",
+    "yaw": "osc://127.0.0.1:9000",
+    "threads": 1,
+}
 
 
 def _toml(value: Any) -> str:
     """A TOML value; JSON strings are TOML strings but for one control character."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
     value = value.value if isinstance(value, Enum) else value
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 

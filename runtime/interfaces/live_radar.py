@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.text import Text
 from typing_extensions import Self
 
 from earshot.runtime.audio.capture import CaptureEvent, CaptureState
+from earshot.runtime.hearing.beliefs import rival
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.interfaces.radar import LEAST_HEIGHT, LEAST_WIDTH, RadarScreen, render_screen
 from earshot.runtime.language.answerer import Answer
@@ -31,6 +33,24 @@ _COLOURS = {
     CaptureState.DEAF: "red",
     CaptureState.RECONNECTING: "red",
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A track as the legend names it: with a second kind where the first is doubtful."""
+
+    label: str
+    confidence: float
+    azimuth_deg: float
+    distance_m: float
+    front_back_ambiguous: bool
+
+
+def shown(track: TrackSnapshot) -> Shown:
+    """What the radar shows of a track."""
+    other = rival(track.classes, track.class_id)
+    label = track.label if other is None else f"{track.label}, or {other.label}"
+    return Shown(label, track.confidence, track.azimuth_deg, track.distance_m, track.front_back_ambiguous)
 
 
 def can_show(console: Console) -> bool:
@@ -129,7 +149,7 @@ class LiveRadar:
         """What there is to see at this moment."""
         with self._lock:
             return RadarScreen(
-                sources=self._tracks,
+                sources=tuple(shown(track) for track in self._tracks),
                 marks="".join(_MARKS[(track.track_id - 1) % len(_MARKS)] for track in self._tracks),
                 health=self._health(),
                 said=(*self._said, self._writing) if self._writing else tuple(self._said),

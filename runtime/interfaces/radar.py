@@ -167,7 +167,9 @@ def _legend(sources: Sequence[Placed], width: int, marks: str) -> list[str]:
     lines: list[str] = []
     for mark, source in zip(marks, sources, strict=False):
         lines.append(f"{mark} {source.label}"[: width - 5].ljust(width - 5) + f"{source.confidence:5.0%}")
-        lines.append(f"  {_degrees(source.azimuth_deg)}, {source.distance_m:.1f} m"[:width])
+        # Whether front and back are doubtful is known of a live track, not of the summary of a recording.
+        degrees = _either if getattr(source, "front_back_ambiguous", False) else _degrees
+        lines.append(f"  {degrees(source.azimuth_deg)}, {source.distance_m:.1f} m"[:width])
     return lines[:_ROWS]
 
 
@@ -176,3 +178,10 @@ def _degrees(azimuth_deg: float) -> str:
     if magnitude in (0, 180):
         return "ahead" if magnitude == 0 else "behind"
     return f"{magnitude} deg {'left' if azimuth_deg > 0 else 'right'}"
+
+
+def _either(azimuth_deg: float) -> str:
+    """A direction that may as well be its mirror image, front for back."""
+    frontal = round(min(abs(azimuth_deg), 180.0 - abs(azimuth_deg)))
+    side = "" if frontal == 0 else f"{frontal} deg {'left' if azimuth_deg > 0 else 'right'}, "
+    return f"{side}front or back"

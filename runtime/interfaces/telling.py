@@ -7,12 +7,11 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 
 from earshot.runtime.audio.capture import CaptureEvent
 from earshot.runtime.happenings import EffortChange
-from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
+from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.line_output import Lines
-from earshot.runtime.labels import load_labels
 from earshot.runtime.language.answerer import Answer
 from earshot.runtime.scene.changes import TrackChange
-from earshot.runtime.scene.words import direction_words, distance_words
+from earshot.runtime.scene.now import name_of, names_of, words_of
 
 
 class Teller(Protocol):
@@ -114,9 +113,10 @@ class PlainTeller:
 
     def change(self, change: TrackChange) -> None:
         """Write time, kind, noun and place."""
-        noun = load_labels()[change.track.class_id].spoken
-        place = "" if change.kind == "ended" else f": {place_words(change.track)}"
-        self._lines.write(f"{change.time_s:7.1f} s  {change.kind:<5}  {noun}{place}")
+        told = (
+            name_of(change.track) if change.kind == "ended" else f"{names_of(change.track)}: {words_of(change.track)}"
+        )
+        self._lines.write(f"{change.time_s:7.1f} s  {change.kind:<5}  {told}")
 
     def answer(self, question: str, answer: Answer, heard_s: float) -> None:
         """Write the question again, as it may have scrolled away, and the answer."""
@@ -130,10 +130,3 @@ class PlainTeller:
     def capture(self, event: CaptureEvent) -> None:
         """Write the state of a live source."""
         self._lines.write(f"{event.time_s:7.1f} s  {event.state.value}: {event.text}")
-
-
-def place_words(track: TrackSnapshot) -> str:
-    """Direction and distance in words, with a doubt about front and back when there is one."""
-    doubt = " (or its mirror front/back)" if track.front_back_ambiguous else ""
-    words = direction_words(track.azimuth_deg, track.elevation_deg)
-    return f"{words}, {distance_words(track.distance_m)}{doubt}"

@@ -37,6 +37,8 @@ def serve_source(
     host: str | None = None,
     port: int | None = None,
     token: str | None = None,
+    yaw: str | None = None,
+    threads: int | None = None,
     say: Callable[[str], None] = typer.echo,
 ) -> None:
     """Hear a source and serve it until told to stop; the address is taken first, so that a wrong one fails at once.
@@ -53,6 +55,8 @@ def serve_source(
         File to remember in; None to keep nothing.
     host, port, token
         See `ApiSettings`; None for its defaults.
+    yaw, threads
+        See `Listener`.
     say : callable
         Called with the line that names the page.
 
@@ -68,7 +72,7 @@ def serve_source(
     from earshot.runtime.listener import Listener
 
     settings = ApiSettings(host or "127.0.0.1", DEFAULT_PORT if port is None else port, token or None)
-    listener = Listener(source, bundle=bundle, think=think, memory=memory)
+    listener = Listener(source, bundle=bundle, think=think, memory=memory, yaw=yaw, threads=threads)
     server = ApiServer(listener, settings, Watchdog.from_environment())
     server.bind()
     with listener:

@@ -36,6 +36,8 @@ MAX_CONTEXT = 4096
 Float32 = NDArray[np.float32]
 _AUDIO, _WORK = 0, 1
 _VECTOR_BATCH = 32
+_ALL_FLOAT32 = "0"
+"""Value of `general.file_type` (GGUF specification) when every tensor is float32."""
 
 
 class CancelledError(EarshotError):
@@ -51,12 +53,13 @@ class LanguageModel:
         Model file, already verified.
     n_threads : int
         Compute threads. One is best beside other work: waiting threads spin.
-    exact : bool
-        Keep the cache in float32 and flash attention off, for comparison with another implementation
-        (logits then agree to about 1e-5 instead of 1e-2).
+    exact : bool, optional
+        Keep the cache in float32 and flash attention off. With weights in float32 the logits are then those of any other processor
+        or implementation to about 1e-5, and so are the words; with smaller weights nothing is gained, for llama.cpp rounds what
+        meets them. By default where all weights are float32.
     """
 
-    def __init__(self, gguf_path: Path | str, n_threads: int = 1, exact: bool = False) -> None:
+    def __init__(self, gguf_path: Path | str, n_threads: int = 1, exact: bool | None = None) -> None:
         self.path = Path(gguf_path)
         self._n_threads = n_threads
         self._exact = exact
@@ -85,7 +88,8 @@ class LanguageModel:
         if not self._model:
             raise BundleError(f"{self.path}: not a usable language model ({last_llama_message()}); export it again")
         self._read_model()
-        self._context = make_context(self._model, self.context, self._n_threads, self._flag, self._exact)
+        exact = self.metadata.get("general.file_type") == _ALL_FLOAT32 if self._exact is None else self._exact
+        self._context = make_context(self._model, self.context, self._n_threads, self._flag, exact)
         if not self._context:
             raise BundleError(f"{self.path}: no context could be made ({last_llama_message()})")
         self._memory = lib.llama_get_memory(self._context)

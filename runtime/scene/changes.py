@@ -18,7 +18,7 @@ class ChangeSettings:
     Attributes
     ----------
     moved_deg : float
-        A source has moved when it is this far from where it was last told.
+        A source has moved when it is this far from where it was last told: in the room, where the yaw of the head is known.
     settle_s : float
         Least time between two tellings of one source, seconds.
     ended_after_s : float
@@ -93,10 +93,17 @@ class ChangeDetector:
             return None
         if told is None:
             return "new"
-        away_deg = angle_between_azimuths(track.azimuth_deg, told.track.azimuth_deg)
+        away_deg = _away_deg(track, told.track)
         settled = now_s - told.time_s >= self.settings.settle_s
         return "moved" if settled and away_deg >= self.settings.moved_deg else None
 
     def _ended(self, key: int, now_s: float) -> TrackChange:
         del self._told[key]
         return TrackChange("ended", now_s, self._latest.pop(key))
+
+
+def _away_deg(track: TrackSnapshot, told: TrackSnapshot) -> float:
+    """How far a source is from where it was told; a head that turns moves no source."""
+    if track.room_azimuth_deg is None or told.room_azimuth_deg is None:
+        return angle_between_azimuths(track.azimuth_deg, told.azimuth_deg)
+    return angle_between_azimuths(track.room_azimuth_deg, told.room_azimuth_deg)

@@ -19,7 +19,7 @@ from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.naming import name_sounds, nearest_sounds
 from earshot.runtime.scene.sectors import Sector, name_sector
 from earshot.runtime.scene.timespans import TimeSpan, duration_words, name_span
-from earshot.runtime.scene.words import direction_words, distance_words
+from earshot.runtime.scene.words import place_words
 
 FROM_MEMORY = "From memory (not the language model): "
 MODEL_HEARS_S = 10.0
@@ -231,8 +231,7 @@ def _way(episode: Episode) -> str:
 
 
 def _place(place: Place) -> str:
-    doubt = " (or its mirror front/back)" if place.ambiguous else ""
-    return f"{direction_words(place.azimuth_deg, place.elevation_deg)}, {distance_words(place.distance_m)}{doubt}"
+    return place_words(place.azimuth_deg, place.elevation_deg, place.distance_m, place.ambiguous)
 
 
 def _clock(time_s: float, now_s: float) -> str:

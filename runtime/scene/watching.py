@@ -19,8 +19,8 @@ import numpy as np
 
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.now import names_of, words_of
 from earshot.runtime.scene.watches import WatchEvent, WatchRule
-from earshot.runtime.scene.words import direction_words, distance_words
 
 BRIDGED_S = 1.0
 _MARGIN_DEG = 10.0
@@ -56,10 +56,7 @@ class Alert:
     @property
     def text(self) -> str:
         """The alert in words."""
-        noun = load_labels()[self.track.class_id].spoken
-        place = f"{direction_words(self.track.azimuth_deg, self.track.elevation_deg)}, "
-        doubt = " (or its mirror front/back)" if self.track.front_back_ambiguous else ""
-        return f"{noun} {_VERBS[self.rule.event]}: {place}{distance_words(self.track.distance_m)}{doubt}"
+        return f"{names_of(self.track)} {_VERBS[self.rule.event]}: {words_of(self.track)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The alert as a JSON object."""

@@ -9,7 +9,15 @@ import math
 
 from earshot.runtime.geometry import wrap_deg
 
-__all__ = ["SECTORS", "clock_position", "direction_words", "distance_words", "sector8"]
+__all__ = [
+    "SECTORS",
+    "clock_position",
+    "direction_words",
+    "distance_words",
+    "doubtful_direction_words",
+    "place_words",
+    "sector8",
+]
 
 SECTORS = ("front", "front left", "left", "back left", "back", "back right", "right", "front right")
 """The eight sectors, counter-clockwise from the front (in order of rising azimuth)."""
@@ -47,6 +55,26 @@ def direction_words(azimuth_deg: float, elevation_deg: float = 0.0) -> str:
     return f"{level}, {slightly}{_height(elevation_deg)} you"
 
 
+def doubtful_direction_words(azimuth_deg: float, elevation_deg: float = 0.0) -> str:
+    """Say a direction that may as well be its mirror image, front for back: ``"about 30 degrees to your left, in front or behind"``.
+
+    Parameters
+    ----------
+    azimuth_deg : float
+        Either of the two; both are said alike.
+    elevation_deg : float
+        As for `direction_words`.
+    """
+    azimuth = wrap_deg(azimuth_deg)
+    frontal = azimuth if abs(azimuth) <= 90.0 else math.copysign(180.0 - abs(azimuth), azimuth)
+    if abs(elevation_deg) >= _OVERHEAD_DEG:
+        return direction_words(frontal, elevation_deg)
+    if abs(frontal) < _STRAIGHT_DEG:
+        level = direction_words(0.0, elevation_deg)
+        return level.replace("straight ahead", "straight ahead or directly behind you")
+    return f"{direction_words(frontal, elevation_deg)}, in front or behind"
+
+
 def sector8(azimuth_deg: float) -> str:
     """Name of the 45-degree sector that an azimuth lies in; one of `SECTORS`."""
     azimuth = wrap_deg(azimuth_deg)
@@ -81,6 +109,22 @@ def distance_words(distance_m: float) -> str:
     if metres == 0.5:
         return "about half a metre away"
     return f"about {metres:g} {'metre' if metres == 1 else 'metres'} away"
+
+
+def place_words(azimuth_deg: float, elevation_deg: float, distance_m: float, ambiguous: bool = False) -> str:
+    """Say a place: ``"about 30 degrees to your left, in front or behind, about 2 metres away"``.
+
+    Parameters
+    ----------
+    azimuth_deg, elevation_deg : float
+        As for `direction_words`.
+    distance_m : float
+        As for `distance_words`.
+    ambiguous : bool
+        It may as well be at the mirror place, front for back.
+    """
+    direction = (doubtful_direction_words if ambiguous else direction_words)(azimuth_deg, elevation_deg)
+    return f"{direction}, {distance_words(distance_m)}"
 
 
 def _azimuth_words(azimuth_deg: float) -> str:

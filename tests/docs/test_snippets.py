@@ -17,6 +17,9 @@ import pytest
 import soundfile
 
 from earshot.runtime.audio.capture import CaptureSettings, CaptureState
+from earshot.runtime.audio.head_yaw import SILENT_S
+from earshot.runtime.audio.osc_yaw import FORMS
+from earshot.runtime.audio.yaw_endpoint import LASTS_S
 from earshot.runtime.demo.scene import render_demo
 from earshot.runtime.hearing.effort import Effort
 from earshot.runtime.interfaces.api.settings import DEFAULT_PORT, MIN_TOKEN, Limits
@@ -119,6 +122,14 @@ def test_every_event_is_listed_with_its_fields(street: Path) -> None:
     change = ChangeSettings()
     assert f"{change.moved_deg:g} degrees" in rows("Events")["`new`, `moved`, `ended`"][0]
     assert f"silent for {change.ended_after_s:g} s" in rows("Events")["`new`, `moved`, `ended`"][0]
+
+
+def test_every_address_of_a_head_tracker_is_listed() -> None:
+    listed = {address.lower() for cell in rows("A head tracker") for address in re.findall(r"`(/\S+)`", cell)}
+    assert listed == set(FORMS)
+    text = LIVING.read_text()
+    assert f"A yaw holds for {LASTS_S:g} s" in text
+    assert f"none has come for {SILENT_S:g} s" in text
 
 
 def test_every_limit_is_what_the_code_says() -> None:

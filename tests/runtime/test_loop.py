@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +11,22 @@ import numpy as np
 import pytest
 
 from earshot.runtime import Listener, loop
+from earshot.runtime.audio import head_yaw
+from earshot.runtime.audio.head_yaw import HeadYaw
 from earshot.runtime.audio.source import ArraySource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.happenings import EffortChange, Followers, Happening, Note
 from earshot.runtime.hearing.effort import REFUSAL, Effort, EffortSettings
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream
 from earshot.runtime.hearing.frame import HearingFrame
+from earshot.runtime.hearing.holding import Holding
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.language.questions import BusyError
 from earshot.runtime.listener import MAX_WATCHES, End
 from earshot.runtime.loop import HearingLoop
 from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.watching import Alert
+from tests.runtime.audio.test_network import free_port
 from tests.runtime.hearing.sounds import bursts, noise
 from tests.runtime.tiny_bundle import write_tiny_networks
 from tests.runtime.whole_bundle import write_whole_bundle
@@ -83,7 +88,7 @@ def efforts(told: list[Happening]) -> list[Effort]:
 def test_a_slow_machine_hears_less_then_only_hears_and_recovers_step_by_step(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "realtime_factor", lambda encoders, duration_s: 0.03)
+    monkeypatch.setattr(loop, "time_hops", lambda encoders, clock: 0.03)
     told: list[Happening] = []
     delays_s = {0: 0.25, 1: 0.5}
     encoders = SlowEncoders(lambda: delays_s.get(len(efforts(told)), 0.0))
@@ -102,12 +107,48 @@ def test_a_slow_machine_hears_less_then_only_hears_and_recovers_step_by_step(
 def test_a_machine_that_the_self_test_finds_too_slow_begins_with_less(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "realtime_factor", lambda encoders, duration_s: 1.2)
+    monkeypatch.setattr(loop, "time_hops", lambda encoders, clock: 1.2)
     encoders = Encoders()
     encoders.load(tiny)
     told = heard(encoders, LiveArray(noise(3.0, 0.2, 0.05)))
     assert efforts(told) == [Effort.HALF]
     assert "every second frame" in told[0].text  # type: ignore[union-attr]
+
+
+def test_a_live_source_is_told_what_the_self_test_found_and_a_recording_is_not_tested(tiny: Path) -> None:
+    encoders = Encoders()
+    encoders.load(tiny)
+    looks = iter(range(10**6))
+    told: list[Happening] = []
+    with LiveArray(noise(0.2)) as source:
+        hearing = HearingLoop(encoders, told.append, clock=lambda: 0.002 * next(looks))
+        hearing.run(source)
+    assert hearing.holding == Holding(1, Effort.FULL, pytest.approx(0.05))
+    (note,) = [happening for happening in told if isinstance(happening, Note)][:1]
+    assert note.text.startswith("self-test: hearing every frame takes 5.0% of real time on one thread")
+    with ArraySource(noise(0.2)) as source:
+        waits = HearingLoop(encoders, told.append, threads=2)
+        waits.run(source)
+    assert waits.holding is None
+    assert encoders.threads == 2, "as somebody has chosen"
+
+
+def test_a_silent_head_tracker_is_told_and_held_and_hearing_goes_on(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_yaw, "SILENT_S", 0.0)
+    encoders = Encoders()
+    encoders.load(tiny)
+    told: list[Happening] = []
+    with HeadYaw(f"osc://127.0.0.1:{free_port(socket.SOCK_DGRAM)}") as yaw, ArraySource(bursts()) as source:
+        loop_ = HearingLoop(encoders, told.append, yaw=yaw)
+        loop_.run(source)
+    silent = [note.text for note in told if isinstance(note, Note) and "no yaw of the head comes" in note.text]
+    assert len(silent) == 1
+    assert silent[0] in loop_.findings
+    new = [change.track for change in told if isinstance(change, TrackChange) and change.kind == "new"]
+    assert new
+    assert all(track.room_azimuth_deg is None for track in new)
 
 
 def test_the_self_test_hears_with_the_encoders_it_is_about(tiny: Path) -> None:
@@ -125,7 +166,7 @@ def test_a_recording_waits_so_nothing_is_left_out(tiny: Path) -> None:
 def test_questions_are_refused_in_one_line_while_the_machine_only_hears(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "realtime_factor", lambda encoders, duration_s: 9.0)
+    monkeypatch.setattr(loop, "time_hops", lambda encoders, clock: 9.0)
     source = LiveArray(noise(30.0, 0.2, 0.05), pace="real")
     listener = Listener(source, bundle=bundle)
     began: list[EffortChange] = []

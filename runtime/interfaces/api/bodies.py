@@ -80,6 +80,15 @@ class UncertaintyBody(BaseModel):
     along_m: float = Field(ge=0, description="Along the line of sight.")
 
 
+class ClassBody(BaseModel):
+    """One kind that a source may be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(description="AudioSet-ontology name.")
+    probability: float = Field(ge=0, le=1, description="Those of all classes add up to 1.")
+
+
 class TrackBody(BaseModel):
     """One source that sounds now."""
 
@@ -88,6 +97,7 @@ class TrackBody(BaseModel):
     track: int = Field(ge=1, description="Keeps its number for life.")
     label: str = Field(description="AudioSet-ontology name.")
     name: str = Field(description="Noun as answers use it.")
+    heard_as: str = Field(description='The noun, with a second one where the kind is doubtful: "dog, or cat".')
     place: str = Field(description="Direction and distance in words.")
     active: bool
     confidence: float = Field(ge=0, le=1)
@@ -98,6 +108,10 @@ class TrackBody(BaseModel):
     front_back_ambiguous: bool
     onset_s: float
     last_heard_s: float
+    classes: list[ClassBody] = Field(description="The three likeliest kinds, the likeliest first.")
+    room_azimuth_deg: float | None = Field(
+        default=None, ge=-180, le=180, description="Direction in the room; only where the yaw of the head is known."
+    )
     uncertainty: UncertaintyBody | None
 
 
@@ -110,8 +124,11 @@ class SceneBody(BaseModel):
     state: str = Field(
         description="idle, starting, listening, lagging, deaf, reconnecting, playing, ended or failed.",
     )
+    yaw_deg: float | None = Field(
+        ge=-180, le=180, description="Where the head looks, positive = left; null if unknown."
+    )
     tracks: list[TrackBody]
-    findings: list[str] = Field(description="What is wrong with the ears.")
+    findings: list[str] = Field(description="What is wrong with the ears, or with what tells the yaw of the head.")
 
 
 class AnswerBody(BaseModel):
@@ -136,6 +153,10 @@ class HearingBody(BaseModel):
     effort: Literal["full", "half", "hearing-only"] = Field(
         description="What this machine can do now: everything; every second frame; every third, and no answers.",
     )
+    threads: int | None = Field(
+        description="Of the encoders, as the self-test at the start chose; null for a recording."
+    )
+    self_test_load: float | None = Field(description="What it found: time to hear every frame re length of the sound.")
     resting: bool = Field(description="Nothing is to be heard; the encoders rest until something is.")
     processing_p50_s: float
     processing_p95_s: float

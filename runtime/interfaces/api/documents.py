@@ -13,11 +13,10 @@ from earshot.runtime.hearing.effort import Effort
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import TrackSnapshot
 from earshot.runtime.interfaces.asking import Timing
-from earshot.runtime.interfaces.telling import place_words
 from earshot.runtime.language.questions import Reply
 from earshot.runtime.listener import EffortChange, Listener, Note
 from earshot.runtime.scene.changes import TrackChange
-from earshot.runtime.scene.now import Scene, name_of
+from earshot.runtime.scene.now import Scene, name_of, names_of, words_of
 from earshot.runtime.scene.watches import WatchRule
 from earshot.runtime.scene.watching import Alert
 
@@ -31,8 +30,8 @@ def event(name: str, data: dict[str, Any]) -> str:
 
 
 def track_document(track: TrackSnapshot) -> dict[str, Any]:
-    """A track with its noun and its place in words."""
-    return {**track.as_dict(), "name": name_of(track), "place": place_words(track)}
+    """A track with its noun, that with the doubt about it, and its place in words."""
+    return {**track.as_dict(), "name": name_of(track), "heard_as": names_of(track), "place": words_of(track)}
 
 
 def tracks_document(tracks: Iterable[TrackSnapshot], scene: Scene) -> list[dict[str, Any]]:
@@ -117,6 +116,8 @@ def health_document(listener: Listener, since_s: float) -> dict[str, Any]:
         "hearing": {
             "latency_s": round(Hearing.latency_s, 3),
             "effort": listener.effort.value,
+            "threads": None if listener.holding is None else listener.holding.threads,
+            "self_test_load": None if listener.holding is None else round(listener.holding.load, 4),
             "resting": listener.resting,
             **listener.load_figures().as_dict(),
         },

@@ -205,7 +205,7 @@ class Hub:
         """No source is claimed while no sound arrives."""
         if captured.state in (CaptureState.DEAF, CaptureState.RECONNECTING) and self._shown:
             self._scene, self._shown = None, []
-            self.send("scene", {"time_s": round(captured.time_s, 1), "tracks": []})
+            self.send("scene", {"time_s": round(captured.time_s, 1), "yaw_deg": None, "tracks": []})
 
     def _log(self, name: str, data: dict[str, Any]) -> None:
         self._recent.append({"event": name, "data": data})
@@ -238,4 +238,5 @@ class Hub:
         if not tracks and not self._shown:
             return
         self._shown, self._scene_sent_s = tracks, now_s
-        self.send("scene", {"time_s": round(scene.time_s, 1), "tracks": tracks})
+        yaw_deg = None if scene.yaw_deg is None else round(scene.yaw_deg, 1)
+        self.send("scene", {"time_s": round(scene.time_s, 1), "yaw_deg": yaw_deg, "tracks": tracks})

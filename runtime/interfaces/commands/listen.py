@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from earshot.runtime.audio.yaw_endpoint import parse_yaw
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.effort import MOST_THREADS
 from earshot.runtime.interfaces.config import Ui, read_config
 from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.front import open_front
@@ -30,6 +32,14 @@ def listen(
     ui: Annotated[
         Ui | None, typer.Option(help="A moving radar on the terminal or in the browser, or plain lines.")
     ] = None,
+    yaw: Annotated[
+        str | None,
+        typer.Option(help="Where a head tracker sends the yaw of the head to: osc://127.0.0.1:9000[/ADDRESS]."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="For the encoders; a self-test at the start chooses without it."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     remember: Annotated[
@@ -46,16 +56,30 @@ def listen(
     audio = open_source(source_spec(source, device), speed)
     model, thinks = bundle or settings.bundle, settings.think if think is None else think
     kept = (memory or default_memory_path()) if remember or memory else None
+    head, threads = checked_yaw(yaw or settings.yaw), threads or settings.threads
     if (ui or settings.ui) is Ui.WEB and not json:
-        serve_source(audio, what="'--ui web'", bundle=model, think=thinks, memory=kept)
+        serve_source(audio, what="'--ui web'", bundle=model, think=thinks, memory=kept, yaw=head, threads=threads)
         return
-    listener = Listener(audio, bundle=model, think=thinks, memory=kept)
+    listener = Listener(audio, bundle=model, think=thinks, memory=kept, yaw=head, threads=threads)
     try:
         listener.load()  # before the screen changes: what is wrong with a bundle is told in one line
         with open_front(ui or settings.ui, json, audio.name) as (teller, questions):
             Conversation(listener, teller, thinks).run(questions)
     finally:
         listener.close()
+
+
+def checked_yaw(spec: str | None) -> str | None:
+    """The same, when it means something or nothing is asked for.
+
+    Raises
+    ------
+    UsageError
+        When it means nothing; told before anything is loaded.
+    """
+    if spec is not None:
+        parse_yaw(spec)
+    return spec
 
 
 def source_spec(source: str | None, device: str | None) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from earshot.runtime.interfaces.commands.listen import source_spec
+from earshot.runtime.hearing.effort import MOST_THREADS
+from earshot.runtime.interfaces.commands.listen import checked_yaw, source_spec
 from earshot.runtime.interfaces.config import read_config
 from earshot.runtime.interfaces.sources import open_source
 from earshot.runtime.interfaces.web_extra import require_web, serve_source
@@ -34,6 +35,14 @@ def serve(
     memory: Annotated[
         Path | None, typer.Option(help="File to remember in, see 'earshot memory'; goes with --remember.")
     ] = None,
+    yaw: Annotated[
+        str | None,
+        typer.Option(help="Where a head tracker sends the yaw of the head to: osc://127.0.0.1:9000[/ADDRESS]."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="For the encoders; a self-test at the start chooses without it."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
 ) -> None:
     """Serve scene, events and answers over HTTP and WebSocket, and the web radar."""
@@ -50,4 +59,6 @@ def serve(
         host=host,
         port=port,
         token=token,
+        yaw=checked_yaw(yaw or settings.yaw),
+        threads=threads or settings.threads,
     )

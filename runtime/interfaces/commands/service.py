@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from earshot.runtime.errors import UsageError
-from earshot.runtime.interfaces.commands.listen import source_spec
+from earshot.runtime.interfaces.commands.listen import checked_yaw, source_spec
 from earshot.runtime.interfaces.systemd import UNIT_NAME, Service, command_of, unit_path, unit_text, write_unit
 from earshot.runtime.interfaces.web_extra import require_web
 from earshot.runtime.scene.memory import default_memory_path
@@ -26,6 +26,7 @@ def install(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    yaw: Annotated[str | None, typer.Option(help="Where a head tracker sends to, as for 'earshot serve'.")] = None,
     remember: Annotated[
         bool, typer.Option("--remember", help="Keep what happens on disk, as 'earshot serve'.")
     ] = False,
@@ -36,7 +37,7 @@ def install(
     if device is not None:
         source_spec(source, device)  # refuses a device for another source
     options: dict[str, object] = {"--source": source, "--device": device, "--host": host, "--port": port}
-    options |= {"--bundle": _absolute(bundle), "--config": _absolute(config)}
+    options |= {"--yaw": checked_yaw(yaw), "--bundle": _absolute(bundle), "--config": _absolute(config)}
     given = tuple(part for name, value in options.items() if value is not None for part in (name, str(value)))
     state = default_memory_path().parent
     kept = Service(arguments=(*given, "--remember"), writable=(state,)) if remember else Service(arguments=given)

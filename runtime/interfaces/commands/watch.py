@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from earshot.runtime.audio.capture import CaptureEvent, Reporting
+from earshot.runtime.audio.head_yaw import HeadYaw, opened_yaw
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.happenings import EffortChange, Happening, Note
+from earshot.runtime.hearing.effort import MOST_THREADS
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.interfaces.alerting import (
     AlertTeller,
@@ -20,7 +22,7 @@ from earshot.runtime.interfaces.alerting import (
     PlainAlerts,
     split_command,
 )
-from earshot.runtime.interfaces.commands.listen import source_spec
+from earshot.runtime.interfaces.commands.listen import checked_yaw, source_spec
 from earshot.runtime.interfaces.config import read_config
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.sources import open_source
@@ -44,6 +46,14 @@ def watch(
         str | None, typer.Option(help="Command for each alert, without a shell: 'notify-send Earshot {text}'.")
     ] = None,
     quiet: Annotated[str | None, typer.Option(help="No alerts in these hours, for all rules: 22:00-07:00.")] = None,
+    yaw: Annotated[
+        str | None,
+        typer.Option(help="Where a head tracker sends the yaw of the head to: osc://127.0.0.1:9000[/ADDRESS]."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="For the encoders; a self-test at the start chooses without it."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
@@ -57,7 +67,7 @@ def watch(
     settings = read_config(config).listen
     if source is None and device is None:
         source, device = settings.source, settings.device if settings.source in (None, "mic") else None
-    audio = open_source(source_spec(source, device), speed)
+    audio, tracker = open_source(source_spec(source, device), speed), checked_yaw(yaw or settings.yaw)
     stdout = typer.get_text_stream("stdout")
     teller: AlertTeller = JsonAlerts(stdout) if json else PlainAlerts(stdout)
     for line in [*(f"watching {rule.words}" for rule in armed), *notes]:
@@ -68,8 +78,9 @@ def watch(
             command = NotificationCommand(split_command(run), lambda line: teller.note(line, 0.0))
             stack.callback(command.close)
             watcher = Watcher(armed, on_alert=command)
+        head = stack.enter_context(opened_yaw(tracker))
         _, encoders = open_encoders(bundle or settings.bundle)
-        keep_watch(audio, encoders, watcher, teller)
+        keep_watch(audio, encoders, watcher, teller, head, threads or settings.threads)
 
 
 def gather_rules(texts: list[str], path: Path | None, quiet: str | None = None) -> tuple[list[WatchRule], list[str]]:
@@ -92,7 +103,14 @@ def gather_rules(texts: list[str], path: Path | None, quiet: str | None = None) 
     return found, [note for _, note in compiled if note]
 
 
-def keep_watch(source: AudioSource, encoders: Encoders, watcher: Watcher, teller: AlertTeller) -> None:
+def keep_watch(
+    source: AudioSource,
+    encoders: Encoders,
+    watcher: Watcher,
+    teller: AlertTeller,
+    yaw: HeadYaw | None = None,
+    threads: int | None = None,
+) -> None:
     """Hear a source to its end and tell the alerts.
 
     Parameters
@@ -103,6 +121,10 @@ def keep_watch(source: AudioSource, encoders: Encoders, watcher: Watcher, teller
         Loaded.
     watcher : Watcher
     teller : AlertTeller
+    yaw : HeadYaw, optional
+        Open.
+    threads : int, optional
+        For the encoders.
 
     Raises
     ------
@@ -120,7 +142,7 @@ def keep_watch(source: AudioSource, encoders: Encoders, watcher: Watcher, teller
 
     if isinstance(source, Reporting):
         source.on_event = tell
-    loop = HearingLoop(encoders, tell, watcher)
+    loop = HearingLoop(encoders, tell, watcher, yaw=yaw, threads=threads)
     with source:
         loop.run(source)
     if watcher.quieted or watcher.limited:

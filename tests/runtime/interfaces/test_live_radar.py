@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from earshot.runtime.audio.capture import CaptureEvent, CaptureState
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.interfaces.live_radar import LiveRadar, can_show, clock
 from earshot.runtime.interfaces.radar import LEAST_HEIGHT, LEAST_WIDTH, RADAR_LINES, RadarScreen, render_screen
+from earshot.runtime.labels import class_id
 from earshot.runtime.language.answerer import Answer
 from tests.runtime.interfaces.test_radar import source
 
@@ -87,6 +89,18 @@ def test_marks_keep_their_source_while_others_end(radar: LiveRadar) -> None:
     radar.scene(SceneSnapshot(1.1, (track(1, 40.0, active=False), track(2, -40.0), track(12, 0.0))))
     assert radar.screen().marks == "23"
     assert len(radar.screen().sources) == 2
+
+
+def test_what_is_doubtful_is_shown_as_doubtful(radar: LiveRadar) -> None:
+    probability = np.zeros(61)
+    probability[[class_id("dog"), class_id("cat")]] = 0.4, 0.35
+    doubtful = replace(
+        track(1, 150.0), class_id=class_id("dog"), front_back_ambiguous=True, class_probability=probability
+    )
+    radar.scene(SceneSnapshot(1.0, (doubtful,)))
+    shown = "\n".join(render_screen(radar.screen(), 80, 24))
+    assert "1 Dog, or Cat" in shown
+    assert "30 deg left, front or back, 2.0 m" in shown
 
 
 def test_nothing_is_drawn_while_nothing_changes(radar: LiveRadar) -> None:

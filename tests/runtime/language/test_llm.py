@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from earshot.export.gguf_llm import write_gguf
 from earshot.runtime.errors import BundleError, UsageError
 from earshot.runtime.language.llm import CancelledError, LanguageModel
 from earshot.runtime.language.prompt import SPECIAL_TOKENS, build_prompt
+from tests.tiny import make_llama, make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +196,19 @@ def test_likelihoods_of_whole_texts_are_the_sums_of_their_steps_and_leave_no_tra
     assert sums[0] != sums[1]
     begin(llm, "Which?", audio(5))
     np.testing.assert_allclose(llm.logits(), before, atol=1e-4)
+
+
+def test_a_model_in_float32_is_computed_exactly_and_others_are_when_asked(tmp_path: Path) -> None:
+    """So that its words do not depend on the processor."""
+    tokenizer = make_tokenizer(tmp_path / "tokenizer.json")
+    for weights, exact_by_default in (("F32", True), ("F16", False)):
+        write_gguf(make_llama(), tokenizer, tmp_path / f"{weights}.gguf", weights)
+        heard = []
+        for exact in (None, True, False):
+            model = LanguageModel(tmp_path / f"{weights}.gguf", exact=exact)
+            model.load()
+            begin(model, "Where is the dog?", audio())
+            heard.append(model.logits())
+            model.close()
+        assert not np.array_equal(heard[1], heard[2])
+        assert np.array_equal(heard[0], heard[1] if exact_by_default else heard[2])

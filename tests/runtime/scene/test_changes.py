@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from earshot.runtime.scene.changes import ChangeDetector, TrackChange
 from tests.runtime.hearing.frames import Heard
 from tests.runtime.hearing.test_tracks import track
+from tests.runtime.hearing.test_turning import heard_while_turning
 
 
 def changes_of(scene: list[list[Heard | None]]) -> list[TrackChange]:
@@ -52,3 +55,12 @@ def test_json_of_a_change_says_what_and_where() -> None:
         "distance_m",
         "front_back_ambiguous",
     } <= document.keys()
+
+
+def test_a_head_that_turns_moves_no_source() -> None:
+    detector = ChangeDetector()
+    snapshots = heard_while_turning(60.0, [0.0] * 20 + [1.8 * k for k in range(50)])
+    changes = [change for snapshot in snapshots for change in detector.process(snapshot)]
+    assert [c.kind for c in changes] == ["new"]
+    assert changes[0].as_dict()["room_azimuth_deg"] == pytest.approx(60.0, abs=5.0)
+    assert abs(snapshots[-1].tracks[0].azimuth_deg - changes[0].track.azimuth_deg) > 60.0

@@ -72,7 +72,7 @@ def test_what_happened_behind_me_is_what_was_there_at_any_moment(memory: SceneMe
     assert "an alarm clock at 13:54:00" in answer
     assert "footsteps since 13:58:00" in answer
     assert "then directly to your right" in answer
-    assert "front/back" in answer
+    assert "straight ahead or directly behind you" in answer
     assert "dog" not in answer
 
 

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.runtime.geometry import angle_between_azimuths
-from earshot.runtime.scene.words import SECTORS, clock_position, direction_words, distance_words, sector8
+from earshot.runtime.scene.words import (
+    SECTORS,
+    clock_position,
+    direction_words,
+    distance_words,
+    doubtful_direction_words,
+    place_words,
+    sector8,
+)
 
 azimuths = st.floats(-180, 180, exclude_min=True)
 elevations = st.floats(-90, 90)
@@ -120,3 +128,32 @@ def test_a_longer_distance_never_sounds_shorter(first: float, second: float) -> 
 def test_impossible_distances_are_refused(distance: float) -> None:
     with pytest.raises(ValueError, match="distance_m"):
         distance_words(distance)
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "words"),
+    [
+        (30, 0, "about 30 degrees to your left, in front or behind"),
+        (150, 0, "about 30 degrees to your left, in front or behind"),
+        (-135, 20, "about 45 degrees to your right, slightly above you, in front or behind"),
+        (2, 0, "straight ahead or directly behind you"),
+        (180, 0, "straight ahead or directly behind you"),
+        (-176, 20, "straight ahead or directly behind you, slightly above you"),
+        (30, 80, "directly above you"),
+    ],
+)
+def test_a_doubt_about_front_and_back_is_said(azimuth: float, elevation: float, words: str) -> None:
+    assert doubtful_direction_words(azimuth, elevation) == words
+
+
+@given(azimuths, elevations)
+def test_of_two_mirror_places_front_for_back_the_same_is_said(azimuth: float, elevation: float) -> None:
+    mirror = round(180.0 - azimuth, 9)
+    assert doubtful_direction_words(round(azimuth, 9), elevation) == doubtful_direction_words(mirror, elevation)
+
+
+def test_a_place_is_a_direction_and_a_distance() -> None:
+    assert place_words(90.0, 0.0, 2.0) == "directly to your left, about 2 metres away"
+    assert place_words(150.0, 0.0, 2.0, ambiguous=True) == (
+        "about 30 degrees to your left, in front or behind, about 2 metres away"
+    )

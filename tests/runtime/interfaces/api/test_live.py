@@ -25,9 +25,9 @@ def test_first_the_snapshot_then_what_happens(served: Served) -> None:
         assert first["event"] == "snapshot"
         assert set(first["data"]) == {"scene", "health", "history", "names", "recent"}
         new = event(socket_, "new")
-        assert {"track", "name", "place", "azimuth_deg", "time_s"} <= set(new)
+        assert {"track", "name", "heard_as", "classes", "place", "azimuth_deg", "time_s"} <= set(new)
         scene = event(socket_, "scene")
-        assert {"time_s", "tracks", "event"} == set(scene)
+        assert {"time_s", "yaw_deg", "tracks", "event"} == set(scene)
         assert event(socket_, "ended")["track"] >= 1
         assert event(socket_, "health")["clients"] >= 1
         sides = set()

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from earshot.runtime.audio.source import ArraySource
+from earshot.runtime.hearing.tracks import TrackSnapshot
 from earshot.runtime.interfaces.api.settings import ApiSettings
+from earshot.runtime.labels import class_id
 from earshot.runtime.listener import Listener, Note
+from earshot.runtime.scene.changes import TrackChange
 from tests.runtime.hearing.sounds import noise
 from tests.runtime.interfaces.api.conftest import TOKEN, Served, running, serving, until
 
@@ -85,6 +88,18 @@ def test_what_the_listener_says_is_never_markup(served: Served, page: Any) -> No
     assert until(lambda: page.evaluate("document.getElementById('events').textContent.includes('<img')"))
     assert page.locator("#events img, #events script").count() == 0
     assert page.title() == "Earshot"
+
+
+def test_a_doubtful_kind_and_side_are_said(served: Served, page: Any) -> None:
+    page.goto(served.url)
+    page.wait_for_selector("#health dd")
+    probability = np.zeros(61)
+    probability[[class_id("dog"), class_id("cat")]] = 0.4, 0.35
+    place = (150.0, 0.0, 2.0, 10.0, True, 0.0, 1.0, np.zeros(36))
+    track = TrackSnapshot(7, class_id("dog"), True, 0.4, *place, class_probability=probability)
+    served.server.hub.tell(TrackChange("new", 1.0, track))
+    said = "dog, or cat: about 30 degrees to your left, in front or behind, about 2 metres away"
+    assert until(lambda: page.evaluate("(text) => document.getElementById('events').textContent.includes(text)", said))
 
 
 def test_it_comes_back_by_itself(whole_bundle: Path, page: Any) -> None:
