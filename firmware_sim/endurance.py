@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from earshot.firmware_sim.audible import Audible
 from earshot.firmware_sim.scenario import Scenario
 from earshot.firmware_sim.trial import Trial
 from earshot.firmware_sim.verdicts import (
@@ -110,10 +111,11 @@ class Endurance:
         """All figures."""
         over = tuple(fault for fault in self._faults if end_of(fault) + TOLD_LATE_S <= self._heard_s)
         control = self._control if self._has_control else None
-        verdicts = [verdict_on(fault, self.trial, self._faults, control) for fault in over]
+        audible = Audible(self.trial.scenario)
+        verdicts = [verdict_on(fault, self.trial, self._faults, control, audible) for fault in over]
         usual_ppm = self.trial.scenario.device.clock_ppm
         expected = [v for v in verdicts if not too_small(v.fault, usual_ppm)]
-        judged = [v for v in verdicts if v.judged]
+        judged = [v for v in verdicts if v.counts]
         counts = self.trial.source.receiver.counts
         return {
             "kind": "endurance",
@@ -132,6 +134,7 @@ class Endurance:
             "judged": len(judged),
             "recovered": sum(in_time(v) for v in judged),
             "not_recovered": [_named(v) for v in judged if not in_time(v)],
+            "no_evidence": [{**_named(v), "why": v.no_evidence} for v in verdicts if v.judged and not v.counts],
             "control": against_control(judged) if self._has_control else None,
             "usual_share": usual_share(self.trial, self._heard_s, self._faults),
         }
@@ -166,6 +169,7 @@ def table_of(report: Mapping[str, Any]) -> Table:
         table.add_row("  not told", f"{fault['kind']} at {fault['start_s']:.0f} s, {fault['value']:g}")
     table.add_row("drifts too small to tell", str(report["too_small_to_tell"]))
     table.add_row(f"tracks back within {RECOVERY_S:.0f} s", f"{report['recovered']} of {report['judged']}")
+    table.add_row("  no evidence in that second, not counted", str(len(report["no_evidence"])))
     if control := report["control"]:
         table.add_row("as in the run without faults within 1 s", f"{control['alike']} of {control['heard']}")
     table.add_row("the same in seconds far from a fault", usual)
@@ -173,6 +177,8 @@ def table_of(report: Mapping[str, Any]) -> Table:
         after = "not within 10 s" if fault["recovery_s"] is None else f"{fault['recovery_s']:.1f} s"
         same = "" if fault["as_without_s"] is None else f" (as without faults: {fault['as_without_s']:.1f} s)"
         table.add_row("  later", f"{fault['kind']} until {fault['end_s']:.0f} s: {after}{same}")
+    for fault in report["no_evidence"]:
+        table.add_row("  no evidence", f"{fault['kind']} until {fault['end_s']:.0f} s: {fault['why']}")
     return table
 
 

@@ -33,6 +33,8 @@ _SAID_LATE_S = 3.0
 _YAWS_DEG = (0.0, 40.0, 40.0, -40.0, -40.0, 0.0)
 _YAW_STEP_S = 3.0
 _LONGEST_S = 200.0
+_OFFSETS = (0.002, -0.001)
+"""Of the converters, as in the worst day: what tells that channels change places behind the microphones."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def scene_of(case: Case) -> Scenario:
         lasts_s = 0.0 if case.kind == "reboot" else case.lasts_s
         faults = [{"kind": case.kind, "start_s": START_S, "duration_s": lasts_s, "value": case.value}]
     parts = {"duration_s": case.ends_s + AFTER_S, "ambience_db": -60.0, "room": {}, "head": head, "sources": [source]}
+    parts["device"] = {"dc": _OFFSETS}
     return Scenario.model_validate({"title": case.name, "seed": 21, **parts, "faults": faults, "folder": Path()})
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.firmware_sim.codec import codec_of
 from earshot.firmware_sim.faults import Fault, Schedule
 from earshot.firmware_sim.microphone import Microphones
 from earshot.firmware_sim.renderer import SceneRenderer
@@ -89,12 +90,14 @@ class _Run:
         self._scenario, self._device, self._schedule = scenario, scenario.device, schedule
         self._sound = _TrueSound(scenario, schedule)
         self._microphones = Microphones(self._device, schedule, scenario.seed)
+        self._codec = codec_of(self._device)
         self._rng = np.random.default_rng([scenario.seed, 0xDE51])
         self.time_s = 0.0
         self._boot()
 
     def _boot(self) -> None:
         """As after switching on: a new stream id, all counts at zero."""
+        self._codec.reset()
         self._stream_id = int(self._rng.integers(2**32))
         self._sequence, self._index, self._clock_us = 0, 0, 0.0
         self._booted_s, self._status_due_s = self.time_s, self.time_s + _STATUS_S
@@ -110,7 +113,7 @@ class _Run:
             sent.append(self._send(hello_packet(self._header(Kind.HELLO), self._hello())))
         began_s = self.time_s
         samples, lasted_s = self._sound.take(self._device.frames_per_packet, self.time_s)
-        digital = self._microphones.process(samples, self.time_s)
+        digital = self._codec.process(self._microphones.process(samples, self.time_s))
         header = self._header(Kind.AUDIO)
         self._advance(samples.shape[1], lasted_s)
         if self._throttled(began_s):

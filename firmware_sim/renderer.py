@@ -64,7 +64,7 @@ class ResponseCache:
         return self._known[key]
 
 
-class _Voice:
+class Voice:
     """A source and its sound."""
 
     def __init__(self, source: Source, scenario: Scenario, seed: int) -> None:
@@ -75,13 +75,20 @@ class _Voice:
     def window(self, start: int) -> Floats | None:
         """Samples [_WINDOW] from a place on, faded by the window; None when silent."""
         place = start + np.arange(_WINDOW)
+        return self._at(place) * _FADE if self._sounds(place).any() else None
+
+    def samples(self, start: int, count: int) -> Floats:
+        """Samples [count] from a place on, at 1 m; zeros where it is silent."""
+        return self._at(start + np.arange(count))
+
+    def _sounds(self, place: NDArray[np.int64]) -> NDArray[np.bool_]:
         off_s = self.source.offset_s if self.source.offset_s is not None else np.inf
         onset = round(self.source.onset_s * SAMPLE_RATE_HZ)
-        sounding = (place >= max(0, onset)) & (place < off_s * SAMPLE_RATE_HZ)
-        if not sounding.any():
-            return None
-        samples = self._sound[(place - onset) % len(self._sound)]
-        return np.asarray(samples * sounding * _FADE)
+        return (place >= max(0, onset)) & (place < off_s * SAMPLE_RATE_HZ)
+
+    def _at(self, place: NDArray[np.int64]) -> Floats:
+        onset = round(self.source.onset_s * SAMPLE_RATE_HZ)
+        return np.asarray(self._sound[(place - onset) % len(self._sound)] * self._sounds(place))
 
 
 _FADE = np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW))
@@ -101,7 +108,7 @@ class SceneRenderer:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._voices = [_Voice(source, scenario, scenario.seed + k) for k, source in enumerate(scenario.sources)]
+        self._voices = [Voice(source, scenario, scenario.seed + k) for k, source in enumerate(scenario.sources)]
         room = scenario.room.room() if scenario.room is not None else Room(reflection=0.0, order=0)
         self._responses = ResponseCache(room)
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,6 +29,7 @@ else:  # pragma: no cover
     import tomli as tomllib
 
 MAX_BYTES = 1_000_000
+SBC_RATES_HZ = (16_000, 32_000, 44_100, 48_000)
 _Triple = tuple[float, float, float]
 
 
@@ -123,10 +124,19 @@ class Device(_Part):
     gain_db: tuple[float, float] = (0.0, 0.0)
     dc: tuple[float, float] = (0.0, 0.0)
     clip_level: float = Field(default=1.0, gt=0, le=1)
+    codec: Literal["none", "sbc"] = "none"
+    sbc_bitpool: int = Field(default=53, ge=8, le=64)
     clock_ppm: float = Field(default=0.0, ge=-1000, le=1000)
     battery_percent: float = Field(default=90.0, ge=0, le=100)
     battery_hours: float = Field(default=6.0, gt=0)
     temperature_c: float = Field(default=33.0, ge=-40, le=125)
+
+    @model_validator(mode="after")
+    def _check_codec(self) -> Self:
+        if self.codec == "sbc" and self.sample_rate_hz not in SBC_RATES_HZ:
+            rates = ", ".join(map(str, SBC_RATES_HZ))
+            raise ValueError(f'codec "sbc" has no {self.sample_rate_hz} Hz; sample_rate_hz may be {rates}')
+        return self
 
 
 class Link(_Part):

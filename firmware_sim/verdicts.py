@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from earshot.firmware_sim.audible import Audible
 from earshot.firmware_sim.faults import Fault, Kind
 from earshot.firmware_sim.trial import Floats, Trial, error_deg
 from earshot.runtime.audio.reporting import REPEAT_S
@@ -17,6 +18,9 @@ RECOVERY_S = 1.0
 NEAR_DEG = 20.0
 """A track this near to a sound that is there, or to where one was placed before the fault, has found it."""
 _BEFORE_S = 3.0
+LEAST_SOUND_S = 0.4
+"""Less sound within the second in which a track should come back cannot make one: a slot of the encoders takes 0.25 s, a track
+0.16 s more."""
 TOLD_LATE_S = REPEAT_S + 2.0
 """What was said a moment ago is said again after 10 s at the earliest."""
 LEAST_DRIFT_PPM = 30.0
@@ -61,6 +65,9 @@ class Verdict:
     control_s, as_without_s : float or None
         From its end to the first moment at which a run without any fault has a track, and to the first at which both have
         one in the same place; None when not within 10 s, or when there was no such run.
+    no_evidence : str
+        Why the second after its end shows nothing: hardly anything sounded, or without faults no track was in place then
+        either. Such an end counts neither way, whatever was found. Empty when it shows something.
     """
 
     fault: Fault
@@ -69,6 +76,12 @@ class Verdict:
     judged: bool
     control_s: float | None = None
     as_without_s: float | None = None
+    no_evidence: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the fault that a track was in place within a second, or was not."""
+        return self.judged and not self.no_evidence
 
 
 def end_of(fault: Fault) -> float:
@@ -76,14 +89,31 @@ def end_of(fault: Fault) -> float:
     return fault.start_s + fault.value if fault.kind == "reboot" else fault.end_s
 
 
-def verdict_on(fault: Fault, trial: Trial, faults: tuple[Fault, ...], control: Trial | None = None) -> Verdict:
+def verdict_on(
+    fault: Fault,
+    trial: Trial,
+    faults: tuple[Fault, ...],
+    control: Trial | None = None,
+    audible: Audible | None = None,
+) -> Verdict:
     """Judge what a trial made of one of its faults, beside the same without any."""
     end_s = end_of(fault)
     told = bool(trial.told_within(fault.start_s, end_s + TOLD_LATE_S) & set(TOLD_BY[fault.kind]))
     others = [other for other in faults if other is not fault and other.kind not in _HARMLESS]
     judged = not any(other.start_s < end_s + RECOVERY_S and end_of(other) > end_s for other in others)
     beside = (None, None) if control is None else beside_control_s(trial, control, end_s)
-    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s), judged, *beside)
+    why = why_no_evidence(fault, control, audible)
+    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s), judged, *beside, why)
+
+
+def why_no_evidence(fault: Fault, control: Trial | None, audible: Audible | None) -> str:
+    """Why the second after a fault says nothing about it; empty when it says something. Looks at nothing that the faulty run found."""
+    end_s = end_of(fault)
+    if audible is not None and audible.sounding_s(end_s, end_s + RECOVERY_S) < LEAST_SOUND_S:
+        return "nothing sounds"
+    if control is not None and not _is_prompt(recovery_s(control, fault.start_s, end_s)):
+        return "nor without faults"
+    return ""
 
 
 def recovery_s(trial: Trial, start_s: float, end_s: float) -> float | None:

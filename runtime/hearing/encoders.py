@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,15 @@ class Encoders:
         return embeddings
 
 
+@dataclass(frozen=True, eq=False)
+class EncoderMemory:
+    """What a stream remembers at one moment: recurrent states of both encoders, and who holds the slots."""
+
+    semantic: Tensors
+    spatial: Tensors
+    slots: SlotAllocator
+
+
 class EncoderStream:
     """The state of one stream: recurrent states of both encoders, and who holds the slots."""
 
@@ -127,6 +138,14 @@ class EncoderStream:
         self._frames = 0
         self._semantic = self._encoders.network("semantic").initial_state()
         self._spatial = self._encoders.network("spatial").initial_state()
+
+    def memory(self) -> EncoderMemory:
+        """All that has been heard so far, to be given back by `recall`."""
+        return EncoderMemory(self._semantic, self._spatial, deepcopy(self._slots))
+
+    def recall(self, memory: EncoderMemory) -> None:
+        """Forget what was heard since the memory was taken; the count of frames goes on."""
+        self._semantic, self._spatial, self._slots = memory.semantic, memory.spatial, deepcopy(memory.slots)
 
     def step(self, features: Float32) -> HearingFrame:
         """Hear one encoder frame.

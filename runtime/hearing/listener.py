@@ -26,6 +26,9 @@ from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, T
 
 MAX_FILL_S = 10.0
 """Lost sound up to this long is taken as silence; after more the stream starts afresh, its clock goes on."""
+LEAST_GAP_S = 0.2
+"""Lost sound from this long on is forgotten by the encoders once sound is back: the world did not fall silent, and they go on from
+what they knew. Single packets are shorter than any pause of a voice."""
 MOST_FINDINGS = 64
 """So many are kept for who takes them late."""
 
@@ -126,7 +129,7 @@ class Hearing:
         Parameters
         ----------
         chunk : AudioChunk
-            float32 [2, n] at 16 kHz with its place in the stream. Lost sound before it is taken as silence.
+            float32 [2, n] at 16 kHz with its place in the stream. Lost sound before it is told as silence.
 
         Returns
         -------
@@ -138,8 +141,7 @@ class Hearing:
             if missing > MAX_FILL_S * SAMPLE_RATE_HZ:
                 self._restart(chunk.start_sample)
                 missing = 0
-            samples = np.pad(chunk.samples, ((0, 0), (missing, 0))) if missing > 0 else chunk.samples
-            return self._hear(samples)
+            return (self._miss(missing) if missing > 0 else []) + self._hear(chunk.samples)
 
     def flush(self) -> list[SceneSnapshot]:
         """Nothing is held back: what is shorter than a frame is not judged."""
@@ -171,6 +173,16 @@ class Hearing:
         self._stream, self._frame, self._frames = None, None, 0
         self._pending = np.zeros((2, 0), np.float32)
         self._heard_samples = self._base_samples = base_samples
+
+    def _miss(self, count: int) -> list[SceneSnapshot]:
+        """Take lost sound as silence, and let the encoders forget that silence when it was long."""
+        long = count >= LEAST_GAP_S * SAMPLE_RATE_HZ and not self._gate.closed
+        memory = self._stream.memory() if long and self._stream is not None else None
+        due = self._hear(np.zeros((2, count), np.float32))
+        if memory is not None and self._stream is not None:
+            self._stream.recall(memory)
+            self._gate.reset()
+        return due
 
     def _hear(self, samples: Float32) -> list[SceneSnapshot]:
         self._heard_samples += samples.shape[1]

@@ -34,3 +34,9 @@ def test_a_dead_ear_is_told_and_costs_directions() -> None:
     assert clean["heard"] > 0.2
     assert dead["heard"] < clean["heard"] or dead["error_deg"] > clean["error_deg"]
     assert table_of(document).row_count == 1
+
+
+def test_channels_that_change_places_are_told() -> None:
+    _, encoders = open_encoders(None)
+    (row,) = fault_table(encoders, [Case("ears swapped", "swapped", lasts_s=5.0)])["faults"]
+    assert row["told"] == ["swapped-ears"]

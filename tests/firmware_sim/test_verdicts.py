@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from earshot.firmware_sim.audible import Audible
 from earshot.firmware_sim.faults import KINDS, Fault
 from earshot.firmware_sim.scenario import load_scenario
 from earshot.firmware_sim.trial import Told, Trial
@@ -18,7 +19,7 @@ from earshot.firmware_sim.verdicts import (
     verdict_on,
 )
 from earshot.runtime.hearing.encoders import Encoders
-from tests.firmware_sim.scenes import scene
+from tests.firmware_sim.scenes import RAIN, scene
 
 
 def test_every_fault_has_its_finding() -> None:
@@ -68,6 +69,29 @@ def test_what_is_not_heard_without_faults_either_is_no_fault_s_doing() -> None:
         "heard": 3,
         "alike": 1,
     }
+
+
+def test_a_second_without_evidence_is_neither_recovered_nor_missed() -> None:
+    """Rain sounds all the time from 60 degrees; a shower that ends with the fault leaves nothing to come back."""
+    fault, deaf, hears = Fault("loss", 2.0, 4.0), placed({}), placed({44: 60.0})
+    rain, shower = Audible(scene(20.0)), Audible(scene(20.0, sources=[{**RAIN, "offset_s": 4.2}]))
+    assert (rain.sounding_s(4.0, 5.0), shower.sounding_s(4.0, 5.0)) == (pytest.approx(1.0), pytest.approx(0.2))
+    verdicts = [
+        verdict_on(fault, trial, (fault,), control, audible)
+        for trial, control, audible in (
+            (deaf, hears, rain),
+            (deaf, deaf, rain),
+            (deaf, hears, shower),
+            (hears, deaf, shower),
+        )
+    ]
+    assert [verdict.no_evidence for verdict in verdicts] == [
+        "",
+        "nor without faults",
+        "nothing sounds",
+        "nothing sounds",
+    ]
+    assert [verdict.counts for verdict in verdicts] == [True, False, False, False], "luck does not count either"
 
 
 def test_a_drift_that_leaves_the_clock_true_need_not_be_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,18 @@ def test_reset_equals_a_fresh_stream_and_state_matters(encoders: Encoders) -> No
     used.reset()
     fresh.reset()
     assert all(same(a, b) for a, b in zip(hear(used, bursts()), hear(fresh, bursts()), strict=True))
+
+
+def test_a_stream_that_recalls_has_not_heard_what_came_between(encoders: Encoders) -> None:
+    used, fresh = encoders.open_stream(), encoders.open_stream()
+    hear(used, noise(1.0, 0.2, 0.05)), hear(fresh, noise(1.0, 0.2, 0.05))
+    memory = used.memory()
+    for _ in range(2):
+        hear(used, np.zeros((2, 64_000), np.float32))
+        used.recall(memory)
+        both = zip(hear(used, bursts()), hear(fresh, bursts()), strict=True)
+        assert all(same(replace(one, time_s=other.time_s), other) for one, other in both)
+        fresh.recall(memory)
 
 
 def test_projector_takes_any_number_of_tokens_also_none(encoders: Encoders) -> None:

@@ -75,11 +75,42 @@ def test_swapping_the_ears_mirrors_the_scene(encoders: Encoders) -> None:
             assert a.distance_m == pytest.approx(b.distance_m, rel=1e-3)
 
 
-def test_lost_sound_is_taken_as_silence_and_the_clock_goes_on(encoders: Encoders) -> None:
-    lost = bursts()
-    lost[:, 16_000:24_000] = 0.0
-    gap = [AudioChunk(lost[:, :16_000], 0), AudioChunk(lost[:, 24_000:], 24_000)]
-    assert told(hear(Hearing(encoders), gap)) == told(hear(Hearing(encoders), chunks_of(lost, [])))
+def with_gap(samples: Samples, start: int, end: int) -> list[AudioChunk]:
+    return [AudioChunk(samples[:, :start], 0), AudioChunk(samples[:, end:], end)]
+
+
+def silenced(samples: Samples, start: int, end: int) -> Samples:
+    return np.concatenate([samples[:, :start], np.zeros((2, end - start), np.float32), samples[:, end:]], axis=1)
+
+
+def test_a_lost_packet_is_taken_as_silence_and_the_clock_goes_on(encoders: Encoders) -> None:
+    lost = hear(Hearing(encoders), with_gap(bursts(), 16_000, 17_600))
+    assert told(lost) == told(hear(Hearing(encoders), chunks_of(silenced(bursts(), 16_000, 17_600), [])))
+
+
+def test_while_nothing_comes_silence_is_told_and_what_has_ended_since_does_not_come_back(encoders: Encoders) -> None:
+    steady = noise(6.0, 0.2, 0.05)
+    lost = hear(Hearing(encoders), with_gap(steady, 32_000, 80_000))
+    quiet = hear(Hearing(encoders), chunks_of(silenced(steady, 32_000, 80_000), []))
+    assert told(lost[:50]) == told(quiet[:50])
+    assert not any(track.active for track in lost[45].tracks)
+    ended = np.concatenate([steady[:, :80_000], noise(1.0, 1e-4, 1e-4)], axis=1)
+    assert not any(
+        track.active for s in hear(Hearing(encoders), with_gap(ended, 32_000, 80_000))[50:] for track in s.tracks
+    )
+
+
+def test_after_seconds_without_sound_the_encoders_know_what_they_knew_before(encoders: Encoders) -> None:
+    hearing, empty = Hearing(encoders), np.zeros((2, 0), np.float32)
+    hear(hearing, chunks_of(noise(2.0, 0.2, 0.05), []))
+    assert hearing._stream is not None
+    before = hearing._stream.memory()
+    hearing.process(AudioChunk(empty, 80_000))
+    after = hearing._stream.memory()
+    for name in before.spatial:
+        np.testing.assert_array_equal(after.spatial[name], before.spatial[name])
+    hearing.process(AudioChunk(empty, 81_600))  # a few packets are heard as silence
+    assert any((after.spatial[name] != values).any() for name, values in hearing._stream.memory().spatial.items())
 
 
 def test_after_a_long_loss_the_stream_starts_afresh_with_new_ids(encoders: Encoders) -> None:
