@@ -59,6 +59,8 @@ class AsaRequest:
     answers, plots : Path, optional
         Where to keep a bundle's answers (JSON lines), and plots.
     manifest : Path
+    cascade : Path, optional
+        Folder of ``earshot train cascade``: score its language model, told in text what the bundle's encoders hear.
     """
 
     data: Path
@@ -73,6 +75,7 @@ class AsaRequest:
     answers: Path | None = None
     plots: Path | None = None
     manifest: Path = MANIFEST
+    cascade: Path | None = None
 
 
 def build_asa(data: Path, size: str = "full", manifest: Path = MANIFEST) -> AsaBench:
@@ -114,8 +117,8 @@ def run_asa(request: AsaRequest) -> dict[str, Any]:
     dict
         ``hash`` and what it belongs to, ``system``, the figures of `asa_report.score`, ``seconds``.
     """
-    if request.baseline is not None and request.predictions is not None:
-        raise UsageError("--baseline and --predictions: choose one")
+    if sum(given is not None for given in (request.baseline, request.predictions, request.cascade)) > 1:
+        raise UsageError("--baseline, --predictions and --cascade: choose one")
     begin_s = time.perf_counter()
     bench = build_asa(request.data, request.size, request.manifest)
     probes = probes_of(bench.items, bench.clips, request.controls)
@@ -156,13 +159,19 @@ def _lines(request: AsaRequest, bench: AsaBench, probes: list[Probe]) -> tuple[s
         prior = make_asa_items(bench.clips, definition["sizes"][bench.size], int(definition["seed"]) + 1)
         return request.baseline, baseline_lines(request.baseline, bench, prior, request.recordings)
     jobs = jobs_of(probes, bench.clips)
-    answers = examine(jobs, request.bundle, request.data, request.think, request.workers)
+    if request.cascade is None:
+        answers = examine(jobs, request.bundle, request.data, request.think, request.workers)
+    else:
+        from earshot.training.benchmark.asa_cascade import examine_cascade  # torch, which bundles do not need
+
+        answers = examine_cascade(jobs, request.bundle, request.data, request.cascade, request.think)
     lines: Lines = {}
     for part in track(answers, "answers", len(jobs), console=Console(stderr=True)):
         lines.update({line["id"]: line for line in part})
     if request.answers is not None:
         _save(request.answers, lines)
-    return str(request.bundle or "built-in bundle"), lines
+    name = str(request.bundle or "built-in bundle")
+    return name if request.cascade is None else f"{request.cascade}, told what {name} hears", lines
 
 
 def _save(path: Path, lines: Lines) -> None:

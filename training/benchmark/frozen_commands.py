@@ -59,6 +59,10 @@ def asa(
     spatial_zeroed: Annotated[bool, typer.Option(help="Control: no directions, distances, room.")] = True,
     semantic_zeroed: Annotated[bool, typer.Option(help="Control: not told what sounds.")] = True,
     other_scene: Annotated[bool, typer.Option(help="Control: the audio of another clip.")] = True,
+    cascade: Annotated[
+        Path | None,
+        typer.Option(help="Score this `train cascade` folder, told in text what the bundle hears; in one process."),
+    ] = None,
 ) -> None:
     """ASA-bench: 1,000 four-option questions, 300 free ones, 200 about absent sounds; with controls."""
     from earshot.training.benchmark.asa_probes import Controls
@@ -68,7 +72,7 @@ def asa(
     switches = (ear_swap, rotations, question_only, spatial_zeroed, semantic_zeroed, other_scene)
     request = AsaRequest(
         data, _size(quick), bundle, baseline, predictions, recordings,
-        Controls(*switches) if controls else Controls.none(), think, workers, answers, plots,
+        Controls(*switches) if controls else Controls.none(), think, workers, answers, plots, cascade=cascade,
     )  # fmt: skip
     if _only_one(freeze, export_items):
         _prepare(freeze, lambda: freeze_asa(data), lambda folder: export_asa(request, folder), export_items)

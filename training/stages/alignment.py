@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from earshot.training.models.llm import load_llm, save_llm
-from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, load_projector, save_projector
+from earshot.training.models.projector import build_projector, load_projector, save_projector
+from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
 from earshot.training.stages.bank_reader import FeatureBank
@@ -29,11 +30,14 @@ class AlignmentSettings:
         Batches; only reasoned answers and no replay, since the language model does not change.
     seed : int
         Seed of projector and questions (replaces that of `mix`).
+    projector : {"hybrid", "mlp", "dual"}, optional
+        Kind of the projector; a run that is resumed must hold this kind. None is `hybrid`, or what is there to resume.
     """
 
     loop: LoopSettings = LoopSettings(minutes=30.0, learning_rate=1e-3)  # noqa: RUF009 - frozen
     mix: AudioMix = AudioMix(no_think_share=0.0, replay_share=0.0)  # noqa: RUF009 - frozen
     seed: int = 0
+    projector: Kind | None = None
 
 
 def run(
@@ -58,7 +62,8 @@ def run(
     model, tokenizer = load_llm(language), load_tokenizer(language)
     model.requires_grad_(False)
     resume = resume and (directory / "state" / "state.json").is_file()
-    projector = load_projector(directory) if resume else new_projector(model)
+    kind = settings.projector
+    projector = load_projector(directory, kind) if resume else new_projector(model, kind or "hybrid")
     if not resume:
         (directory / "log.csv").unlink(missing_ok=True)
         save_llm(model, directory)
@@ -73,11 +78,11 @@ def run(
     yield from loop.run()
 
 
-def new_projector(model: Any) -> DenseHybridProjector:
+def new_projector(model: Any, kind: Kind = "hybrid") -> Projector:
     """An untrained projector that fits a language model's width and the size of its token embeddings."""
     table = model.get_input_embeddings().weight
     rms = float(table.detach().square().mean().sqrt())
-    return DenseHybridProjector(ProjectorShape(hidden=table.shape[1], output_rms=rms))
+    return build_projector(kind, table.shape[1], rms)
 
 
 def with_seed(mix: AudioMix, seed: int) -> AudioMix:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -15,9 +15,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from earshot.runtime.errors import EarshotError, InputError, UsageError
 
+if TYPE_CHECKING:
+    from earshot.training.models.projector_parts import Kind
+    from earshot.training.stages.sft import SftSettings
+
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo.",
+    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo; cascade: a baseline.",
 )
 
 RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
@@ -28,6 +32,18 @@ Threads = Annotated[int, typer.Option(help="Threads of the matrix products.", mi
 Precision = Annotated[str, typer.Option(help="auto (times both), bf16 or fp32.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights and questions.")]
 Bank = Annotated[Path, typer.Option("--bank", help="Feature bank made by the encoders.")]
+HeldOut = Annotated[Path | None, typer.Option(help="Feature bank of scenes no stage saw, for the probes.")]
+LearningRate = Annotated[float, typer.Option(min=1e-6)]
+NoThinkShare = Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")]
+EvidenceWeight = Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")]
+ReplayShare = Annotated[float, typer.Option(min=0.0, max=1.0, help="Text without audio: written evidence, drills.")]
+IdealShare = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
+]
+BatchItems = Annotated[int, typer.Option(min=1, help="Items per batch.")]
+ProjectorKind = Annotated[
+    str | None, typer.Option("--projector", help="hybrid, mlp or dual; by default what is begun with, else hybrid.")
+]
 
 
 @app.command()
@@ -139,7 +155,7 @@ def language(
 @app.command()
 def alignment(
     bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 30.0, steps: Steps = None, resume: Resume = False,
-    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0, projector: ProjectorKind = None,
 ) -> None:  # fmt: skip
     """Train the projector alone: encoders and language model are frozen."""
     from earshot.training.stages import alignment as stage
@@ -147,7 +163,7 @@ def alignment(
 
     _prepare(threads)
     loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=1e-3)
-    settings = stage.AlignmentSettings(loop=loop, seed=seed)
+    settings = stage.AlignmentSettings(loop=loop, seed=seed, projector=_known(projector))
     _follow("alignment", _readable(stage.run(run / "alignment", run / "language", bank, settings, resume)))
 
 
@@ -156,33 +172,66 @@ def sft(
     bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
     threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start from untrained networks, not from alignment.")] = False,
-    learning_rate: Annotated[float, typer.Option(min=1e-6)] = 2e-3,
-    no_think_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Items answered without evidence.")] = 0.1,
-    evidence_weight: Annotated[float, typer.Option(min=0.0, help="Weight of evidence lines in the loss.")] = 0.5,
-    replay_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Text without audio: written evidence, drills.")] = 0.6,
-    ideal_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
-    ] = 0.4,
-    batch_items: Annotated[int, typer.Option(min=1, help="Items per batch.")] = 32,
+    learning_rate: LearningRate = 2e-3,
+    no_think_share: NoThinkShare = 0.1,
+    evidence_weight: EvidenceWeight = 0.5,
+    replay_share: ReplayShare = 0.6,
+    ideal_share: IdealShare = 0.4,
+    batch_items: BatchItems = 32,
     start: Annotated[Path | None, typer.Option(help="The sft of another run, to begin with instead of alignment.")] = None,
+    projector: ProjectorKind = None,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from earshot.training.stages import sft as stage
-    from earshot.training.stages.audio_items import AudioMix
-    from earshot.training.stages.loop import LoopSettings
 
     _prepare(threads)
-    loop = LoopSettings(minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate)
-    mix = AudioMix(
-        no_think_share=no_think_share,
-        evidence_weight=evidence_weight,
-        replay_share=replay_share,
-        ideal_share=ideal_share,
-        batch_items=batch_items,
-    )
-    settings = stage.SftSettings(loop=loop, mix=mix, seed=seed)
+    settings = _sft_settings(
+        {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed, projector,
+        no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
+        ideal_share=ideal_share, batch_items=batch_items,
+    )  # fmt: skip
     aligned = None if fresh else start or run / "alignment"
     _follow("sft", _readable(stage.run(run / "sft", aligned, bank, settings, resume)))
+
+
+@app.command()
+def cascade(
+    bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 60.0, steps: Steps = None, resume: Resume = False,
+    threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint with the language model to begin with.", show_default="RUN/alignment")
+    ] = None,
+    held_out: HeldOut = None,
+    learning_rate: LearningRate = 2e-3,
+    no_think_share: NoThinkShare = 0.1,
+    evidence_weight: EvidenceWeight = 0.5,
+    replay_share: ReplayShare = 0.6,
+    ideal_share: IdealShare = 0.4,
+    batch_items: BatchItems = 32,
+    probe_items: Annotated[int, typer.Option(min=1, help="Kept questions, answered at the end (probe.csv).")] = 300,
+) -> None:  # fmt: skip
+    """Train a baseline as sft does, but with what was heard as text in the prompt instead of a projector."""
+    from earshot.training.stages import cascade as stage
+
+    _prepare(threads)
+    settings = _sft_settings(
+        {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed,
+        no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
+        ideal_share=ideal_share, batch_items=batch_items,
+    )  # fmt: skip
+    begin = start or run / "alignment"
+    records = stage.run(run / "cascade", begin, bank, settings, resume, held_out, probe_items)
+    _follow("cascade", _readable(records))
+
+
+def _sft_settings(loop: dict[str, Any], seed: int, projector: str | None = None, **mix: Any) -> SftSettings:
+    """Settings from what sft and the cascade are told alike."""
+    from earshot.training.stages.audio_items import AudioMix
+    from earshot.training.stages.loop import LoopSettings
+    from earshot.training.stages.sft import SftSettings
+
+    _checked(loop["precision"])
+    return SftSettings(LoopSettings(**loop), AudioMix(**mix), seed, _known(projector))
 
 
 @app.command()
@@ -229,7 +278,7 @@ def grpo(
     bank: Bank, run: RunDir = Path("runs/nano"), minutes: Minutes = 30.0, steps: Steps = None, resume: Resume = False,
     threads: Threads = 1, precision: Precision = "auto", seed: Seed = 0,
     start: Annotated[Path | None, typer.Option("--from", help="Checkpoint to begin with.", show_default="RUN/sft")] = None,
-    held_out: Annotated[Path | None, typer.Option(help="Feature bank of scenes no stage saw, for the probes.")] = None,
+    held_out: HeldOut = None,
     learning_rate: Annotated[float, typer.Option(min=1e-7)] = 5e-5,
     prompts: Annotated[int, typer.Option(min=1, help="Questions per step.")] = 8,
     group: Annotated[int, typer.Option(min=2, help="Completions sampled for each question.")] = 8,
@@ -268,6 +317,14 @@ def _checked(precision: str) -> str:
     if precision not in ("auto", "bf16", "fp32"):
         _fail(UsageError(f"--precision {precision}: choose auto, bf16 or fp32"))
     return precision
+
+
+def _known(projector: str | None) -> Kind | None:
+    from earshot.training.models.projector_parts import KINDS
+
+    if projector is not None and projector not in KINDS:
+        _fail(UsageError(f"--projector {projector}: choose {', '.join(KINDS)}"))
+    return cast("Kind | None", projector)
 
 
 def _prepare(threads: int) -> None:

@@ -33,7 +33,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.language.prompt import BOS, EOS, PAD
-from earshot.training.models.projector import DenseHybridProjector
+from earshot.training.models.projector_parts import Projector
 from earshot.training.stages.rewards import REWARDS, RewardPart
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class AudioEmbedding(nn.Embedding):
     ----------
     table : nn.Embedding
         Embeddings of the language model; its weight is shared, not copied.
-    projector : DenseHybridProjector
+    projector : Projector
         Makes the embeddings of audio.
     """
 
-    def __init__(self, table: nn.Embedding, projector: DenseHybridProjector) -> None:
+    def __init__(self, table: nn.Embedding, projector: Projector) -> None:
         super().__init__(table.num_embeddings, table.embedding_dim, padding_idx=table.padding_idx, _weight=table.weight)
         self.weight = table.weight
         self.projector = projector.eval()
@@ -94,7 +94,7 @@ class AudioEmbedding(nn.Embedding):
         return embeddings.masked_scatter(is_audio.unsqueeze(-1), audio[ids[is_audio] - self.num_embeddings])
 
 
-def give_ears(model: Any, projector: DenseHybridProjector) -> AudioEmbedding:
+def give_ears(model: Any, projector: Projector) -> AudioEmbedding:
     """Put an `AudioEmbedding` in the place of a model's table."""
     ears = AudioEmbedding(model.get_input_embeddings(), projector)
     model.set_input_embeddings(ears)

@@ -149,8 +149,10 @@ def held_out_items(count: int, seed: int = 777_777_777) -> list[Item]:
 
 
 @torch.inference_mode()
-def complete(model: Any, tokenizer: Tokenizer, prompts: Sequence[str], most_tokens: int = 90) -> list[str]:
-    """Continue text prompts greedily (a batch, padded on the left) up to the end token."""
+def complete(
+    model: Any, tokenizer: Tokenizer, prompts: Sequence[str], most_tokens: int = 90, keep_end: bool = False
+) -> list[str]:
+    """Continue text prompts greedily (a batch, padded on the left) up to the end token, or with it where it was written."""
     encoded = [tokenizer.encode(prompt).ids for prompt in prompts]
     longest = max(map(len, encoded))
     pad = SPECIAL_TOKENS.index(PAD)
@@ -158,7 +160,7 @@ def complete(model: Any, tokenizer: Tokenizer, prompts: Sequence[str], most_toke
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in encoded])
     out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=most_tokens, do_sample=False)
     texts: list[str] = tokenizer.decode_batch(out[:, longest:].tolist(), skip_special_tokens=False)
-    return [text.split(EOS)[0] for text in texts]
+    return [text.partition(EOS)[0] + (EOS if keep_end and EOS in text else "") for text in texts]
 
 
 def gold_accuracy(model: Any, tokenizer: Tokenizer, items: Sequence[Item], batch: int = 50) -> dict[str, float]:

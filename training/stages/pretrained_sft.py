@@ -33,7 +33,8 @@ from earshot.training.models.pretrained import (
     save_shape,
     with_lora,
 )
-from earshot.training.models.projector import DenseHybridProjector, save_projector
+from earshot.training.models.projector import save_projector
+from earshot.training.models.projector_parts import Projector
 from earshot.training.models.splice import SplicedBatch
 from earshot.training.models.tokenizer import save_tokenizer
 from earshot.training.stages.alignment import new_projector
@@ -73,7 +74,7 @@ class PretrainedSettings:
 class Listener(nn.Module):
     """Language model and projector as one module, as distributed training wants it."""
 
-    def __init__(self, llm: Any, projector: DenseHybridProjector) -> None:
+    def __init__(self, llm: Any, projector: Projector) -> None:
         super().__init__()
         self.llm = llm
         self.projector = projector

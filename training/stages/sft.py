@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer
 
 from earshot.training.models.llm import build_llm, load_llm, save_llm
-from earshot.training.models.projector import DenseHybridProjector, load_projector, save_projector
+from earshot.training.models.projector import load_projector, save_projector
+from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from earshot.training.stages.alignment import new_projector, with_seed
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
@@ -31,11 +32,15 @@ class SftSettings:
         Batches; most of them text, from which reasoning is learned, the rest audio.
     seed : int
         Seed of questions (replaces that of `mix`).
+    projector : {"hybrid", "mlp", "dual"}, optional
+        Kind of the projector; a checkpoint that is begun with must hold this kind. None is that of the checkpoint, `hybrid`
+        without one.
     """
 
     loop: LoopSettings = LoopSettings(minutes=60.0, learning_rate=2e-3)  # noqa: RUF009 - frozen
     mix: AudioMix = AudioMix()  # noqa: RUF009 - frozen
     seed: int = 0
+    projector: Kind | None = None
 
 
 def run(
@@ -58,7 +63,7 @@ def run(
     """
     torch.manual_seed(settings.seed)
     resume = resume and (directory / "state" / "state.json").is_file()
-    model, projector, tokenizer = _loaded(directory) if resume else _start(aligned, settings.seed)
+    model, projector, tokenizer = _begin(directory if resume else aligned, settings)
     model.train()
     if not resume:
         (directory / "log.csv").unlink(missing_ok=True)
@@ -77,13 +82,10 @@ def run(
     yield from loop.run()
 
 
-def _loaded(folder: Path) -> tuple[Any, DenseHybridProjector, Tokenizer]:
-    return load_llm(folder), load_projector(folder), load_tokenizer(folder)
-
-
-def _start(aligned: Path | None, seed: int) -> tuple[Any, DenseHybridProjector, Tokenizer]:
-    """What the stage begins with: the aligned checkpoint, or everything fresh."""
-    if aligned is not None:
-        return _loaded(aligned)
-    model = build_llm(seed=seed)
-    return model, new_projector(model), train_tokenizer()
+def _begin(checkpoint: Path | None, settings: SftSettings) -> tuple[Any, Projector, Tokenizer]:
+    """What the stage begins with: a checkpoint, or everything fresh."""
+    if checkpoint is not None:
+        projector = load_projector(checkpoint, settings.projector)
+        return load_llm(checkpoint), projector, load_tokenizer(checkpoint)
+    model = build_llm(seed=settings.seed)
+    return model, new_projector(model, settings.projector or "hybrid"), train_tokenizer()
