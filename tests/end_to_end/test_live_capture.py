@@ -121,7 +121,7 @@ def listen(sound_world: World) -> Iterator[Listen]:
 @pytest.fixture(scope="module")
 def murmur(sound_world: World, listen: Listen) -> Iterator[None]:
     """Faint noise without end, so that a healthy microphone never gives digital zeros."""
-    noise = "head -c 20000000 /dev/urandom | pacat -d earsink --raw --rate=48000 --volume=3000 --latency-msec=30"
+    noise = "head -c 60000000 /dev/urandom | pacat -d earsink --raw --rate=48000 --volume=3000 --latency-msec=30"
     player = subprocess.Popen(["sh", "-c", noise], env=sound_world, stderr=subprocess.DEVNULL, start_new_session=True)
     yield
     stop(player)
@@ -194,9 +194,19 @@ def test_an_unplugged_microphone_is_waited_for(sound_world: World, listen: Liste
     assert "waiting for microphone 'earmic'" in told[1]["text"]
 
 
-def test_swapped_and_dead_ears_are_reported(sound_world: World, tmp_path: Path) -> None:
+def wear(world: World, listen: Listen, channel_map: str) -> None:
+    """Plug the ears in anew, and wait until they are listened to again: the next fault must not come before."""
+    listen.heals_after(
+        lambda: shell(world, UNLOAD), lambda: shell(world, REMAP.format(map=channel_map)), "reconnecting"
+    )
+
+
+def test_swapped_and_dead_ears_are_reported(
+    sound_world: World, listen: Listen, murmur: None, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "ears.wav", healthy_ears().T, RATE_HZ)
-    shell(sound_world, f"{UNLOAD}; {REMAP.format(map=CROSSED)}; pactl set-source-volume deskmic 100% 0%")
+    wear(sound_world, listen, CROSSED)
+    shell(sound_world, "pactl set-source-volume deskmic 100% 0%")
     players = [play(sound_world, tmp_path / "ears.wav", sink, repeat=10) for sink in ("earsink", "desksink")]
     try:
         swapped, dead = EarCheck(sound_world, "earmic"), EarCheck(sound_world, "deskmic")
@@ -205,7 +215,7 @@ def test_swapped_and_dead_ears_are_reported(sound_world: World, tmp_path: Path) 
     finally:
         for player in players:
             stop(player)
-        shell(sound_world, f"{UNLOAD}; {REMAP.format(map=STRAIGHT)}")
+        wear(sound_world, listen, STRAIGHT)
 
 
 class EarCheck:
