@@ -88,15 +88,16 @@ def encoder_steps(semantic_graph: Path, audio: Float32) -> tuple[list[Step], lis
         features = np.ascontiguousarray(frame[None, :, None])
         semantic.append({"features": features})
         outputs, state = network.run(semantic[-1], state)
-        classes, keep = slots.process(sigmoid(outputs["logits"]))
-        spare = (7 * (t // 50) + np.arange(classes.shape[1])) % 61
+        allocation = slots.process(sigmoid(outputs["logits"]))
+        asked, keep = allocation.asked, allocation.keep
+        spare = (7 * (t // 50) + np.arange(asked.shape[1])) % 61
         spatial.append(
             {
                 "features": features,
                 "semantic_embedding": outputs["embedding"],
                 "semantic_keys": outputs["keys"],
-                "slot_class": np.where(classes < 0, spare, classes).astype(np.int64),
-                "slot_keep": np.where(classes < 0, float(t % 50 != 0), keep).astype(np.float32),
+                "slot_class": np.where(asked < 0, spare, asked).astype(np.int64),
+                "slot_keep": np.where(asked < 0, float(t % 50 != 0), keep).astype(np.float32),
             }
         )
     return semantic, spatial

@@ -13,6 +13,7 @@ from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BAND
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
 from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
+from earshot.runtime.hearing.presence import Presence
 from earshot.runtime.hearing.slots import EMPTY, SlotAllocator, SlotSettings
 from earshot.runtime.hearing.tokens import Tokens
 
@@ -120,6 +121,7 @@ class EncoderMemory:
     semantic: Tensors
     spatial: Tensors
     slots: SlotAllocator
+    presence: Presence
 
 
 class EncoderStream:
@@ -130,22 +132,25 @@ class EncoderStream:
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
         self._slots = SlotAllocator(encoders.slot_settings)
+        self._presence = Presence()
         self.reset()
 
     def reset(self) -> None:
         """Back to the state before the first frame."""
         self._slots.reset()
+        self._presence.reset()
         self._frames = 0
         self._semantic = self._encoders.network("semantic").initial_state()
         self._spatial = self._encoders.network("spatial").initial_state()
 
     def memory(self) -> EncoderMemory:
         """All that has been heard so far, to be given back by `recall`."""
-        return EncoderMemory(self._semantic, self._spatial, deepcopy(self._slots))
+        return EncoderMemory(self._semantic, self._spatial, deepcopy(self._slots), deepcopy(self._presence))
 
     def recall(self, memory: EncoderMemory) -> None:
         """Forget what was heard since the memory was taken; the count of frames goes on."""
-        self._semantic, self._spatial, self._slots = memory.semantic, memory.spatial, deepcopy(memory.slots)
+        self._semantic, self._spatial = memory.semantic, memory.spatial
+        self._slots, self._presence = deepcopy(memory.slots), deepcopy(memory.presence)
 
     def step(self, features: Float32) -> HearingFrame:
         """Hear one encoder frame.
@@ -158,17 +163,20 @@ class EncoderStream:
         block = np.ascontiguousarray(features, np.float32).reshape(1, FEATURE_CHANNELS, 1, MEL_BANDS)
         what, self._semantic = self._encoders.network("semantic").run({"features": block}, self._semantic)
         probability = sigmoid(what["logits"][0])
-        classes, keep = (rows[0] for rows in self._slots.process(probability[None]))
+        allocation = self._slots.process(probability[None])
         inputs = {
             "features": block,
             "semantic_embedding": what["embedding"],
             "semantic_keys": what["keys"],
-            "slot_class": np.maximum(classes, 0)[None],
-            "slot_keep": keep[None],
+            "slot_class": np.maximum(allocation.asked, 0),
+            "slot_keep": allocation.keep,
         }
         where, self._spatial = self._encoders.network("spatial").run(inputs, self._spatial)
         self._frames += 1
-        return _frame(self._frames * FRAME_S, probability, what["embedding"][0], classes, keep, where)
+        activity = sigmoid(where["slot_activity"])
+        classes = self._presence.process(allocation, activity)[0]
+        semantic = what["embedding"][0]
+        return _frame(self._frames * FRAME_S, probability, semantic, classes, allocation.keep[0], activity[0], where)
 
 
 def sigmoid(logits: Float32) -> Float32:
@@ -190,9 +198,10 @@ def _frame(
     embedding: Float32,
     classes: NDArray[np.int64],
     keep: Float32,
+    activity: Float32,
     where: Tensors,
 ) -> HearingFrame:
-    """Collect the outputs; what the network says about an empty slot is noise and becomes zero."""
+    """Collect the outputs; what the network says about a slot that is not told of is kept back: it becomes zero."""
     held = (classes != EMPTY).astype(np.float32)
     return HearingFrame(
         time_s=time_s,
@@ -200,7 +209,7 @@ def _frame(
         semantic_embedding=embedding,
         slot_class=classes,
         slot_keep=keep,
-        activity=sigmoid(where["slot_activity"][0]) * held,
+        activity=activity * held,
         azimuth_posterior=where["slot_azimuth"][0] * held[:, None],
         direction=where["slot_direction"][0] * held[:, None],
         log_distance=where["slot_log_distance"][0] * held,

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
@@ -140,12 +141,12 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
     audio = torch.from_numpy(np.stack([_padded(clip, longest) for clip in clips]))
     features = model.features(audio)
     semantic = model.semantic(features)
-    cells = model.spatial.trunk(features)
+    cells = model.spatial.cells(features)
     scene, rest = model.spatial.describe(cells)
     probability = torch.sigmoid(semantic.logits)
     out = []
     for row, length in enumerate(frames):
-        classes, _ = allocate(probability[row, :length].numpy())
+        allocation = allocate(probability[row, :length].numpy())
         slots = _ask_slots(
             model,
             features[row, :, :length],
@@ -153,14 +154,15 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
             semantic.embedding[row, :length],
             semantic.keys[row, :, :length],
             scene[row, :length],
-            classes,
+            allocation.asked,
         )
+        activity = torch.sigmoid(slots[..., 0]).numpy()
         out.append(
             pool_tokens(
                 semantic_embedding=semantic.embedding[row, :length].numpy(),
                 class_probability=probability[row, :length].numpy(),
-                slot_class=classes,
-                activity=torch.sigmoid(slots[..., 0]).numpy(),
+                slot_class=present(allocation, activity),
+                activity=activity,
                 azimuth_posterior=torch.softmax(slots[..., 1:37], -1).numpy(),
                 direction=slots[..., 37:40].numpy(),
                 log_distance=slots[..., 40].numpy(),
@@ -187,12 +189,12 @@ def _ask_slots(
     embedding: Tensor,
     keys: Tensor,
     scene: Tensor,
-    classes: NDArray[np.int64],
+    asked: NDArray[np.int64],
 ) -> Tensor:
     """Head outputs and levels [T, 4, 42] of the slots; each stretch of one class in one slot starts with empty memory."""
-    frames = len(classes)
+    frames = len(asked)
     out = torch.zeros(frames, SLOTS, 42)
-    stretches = [s for slot in range(SLOTS) for s in _stretches(classes[:, slot], slot)]
+    stretches = [s for slot in range(SLOTS) for s in _stretches(asked[:, slot], slot)]
     if not stretches:
         return out
     wanted = sorted({label for _, _, _, label in stretches})
