@@ -54,14 +54,12 @@ class Trunk(nn.Module):
             ]
         )
         self.shapes = [(channels_in, 64), (first, 32), (second, 16), (third, 8)]
-        # A convolution does not know at which frequency it is; what a pinna does to a sound depends on just that.
-        self.places = nn.ParameterList([nn.Parameter(torch.zeros(c, 1, bands)) for c, bands in self.shapes])
 
     def forward(self, x: Tensor) -> Tensor:
         """Whole clips."""
         x = self.norm(x)
         for number, layer in enumerate(self.layers):
-            y = layer(x + self.places[number])
+            y = layer(x)
             x = x + y if number == 3 else y
         return x
 
@@ -76,9 +74,8 @@ class Trunk(nn.Module):
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, CausalConv2d)
             past = state[f"conv{number}"]
-            placed = x + self.places[number]
-            following[f"conv{number}"] = layer.next_past(placed, past)
-            y = layer(placed, past)
+            following[f"conv{number}"] = layer.next_past(x, past)
+            y = layer(x, past)
             x = x + y if number == 3 else y
         return x, following
 

@@ -40,7 +40,7 @@ class Hearing(nn.Module):
         with torch.autocast("cpu", enabled=False):
             features = self.features(audio.float())
             if self.training:
-                features = equalise(features, 0.3)
+                features = equalise(features, 0.2)
         semantic = self.semantic(colour(features) if self.training else features)
         if mistaken and heard is not None:
             queries = mistake(queries, heard, semantic.logits.detach().float(), mistaken)

@@ -15,9 +15,6 @@ from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import load_projector
 from earshot.training.models.semantic import LEVEL_CHANNELS
 
-_NEW = ("spatial.far.", ".places.", "spatial.mixers.", "_more.")
-"""Parts that older checkpoints lack."""
-
 
 @dataclass(frozen=True)
 class TrainedNetworks:
@@ -34,15 +31,10 @@ def load_hearing(folder: Path) -> Hearing:
     """Encoders of a checkpoint folder (averaged weights), in evaluation mode; those of older networks hear as before."""
     model = Hearing()
     state = model.state_dict()
-    saved = {**_adding_nothing(state), **_seeing_both_ears(load_file(folder / "model.safetensors"))}
+    far = {name: value for name, value in state.items() if name.startswith("spatial.far.")}  # adds nothing at first
+    saved = {**far, **_seeing_both_ears(load_file(folder / "model.safetensors"))}
     model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
     return model.eval()
-
-
-def _adding_nothing(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the new parts with which they change nothing: the last layers of residual blocks are zero."""
-    new = {name: value for name, value in state.items() if any(part in name for part in _NEW)}
-    return {name: torch.zeros_like(value) if ".narrow." in name else value for name, value in new.items()}
 
 
 def _seeing_both_ears(saved: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -29,8 +29,6 @@ class SpatialConfig:
     key: int = 64
     query_hidden: int = 192
     deep: int = 320
-    mixers: int = 2
-    mixer_hidden: int = 512
     scene_hidden: int = 128
     far_hidden: int = 96
     semantic_hidden: int = 256
@@ -68,13 +66,9 @@ class _Residual(nn.Module):
         return out
 
 
-class _BandMixer(_Residual):
-    """All bands of a frame together, [B, C, T, 8] -> the same: the notches of a pinna are told from the sound's own by
-    their places in the whole spectrum, which a convolution over bands does not see."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        flat = super().forward(x.transpose(1, 2).flatten(2))
-        return flat.unflatten(2, (x.shape[1], x.shape[3])).transpose(1, 2)
+def residual_mlp(width: int, hidden: int) -> nn.Module:
+    """A pointwise block that deepens a query: what it makes of all bands together is where front and back differ."""
+    return _Residual(width, hidden)
 
 
 def distance_in_room(width: int, hidden: int) -> nn.Sequential:
@@ -111,12 +105,9 @@ class SpatialEncoder(nn.Module):
         self.mask_bias = nn.Parameter(torch.zeros(8))
         self.pool_cells = nn.Linear(width, config.query_hidden * 8, bias=False)
         self.pool_query = nn.Linear(8 + config.key, config.query_hidden)
-        self.mixers = nn.Sequential(*[_BandMixer(width * 8, config.mixer_hidden) for _ in range(config.mixers)])
-        self.deepen = _Residual(config.query_hidden, config.deep)
-        self.deepen_more = _Residual(config.query_hidden, 2 * config.deep)
+        self.deepen = residual_mlp(config.query_hidden, config.deep)
         self.gru = nn.GRU(config.query_hidden, config.query_hidden, batch_first=True)
-        self.think = _Residual(config.query_hidden, config.deep)
-        self.think_more = _Residual(config.query_hidden, 2 * config.deep)
+        self.think = residual_mlp(config.query_hidden, config.deep)
         self.heads = nn.Linear(config.query_hidden, 1 + AZIMUTH_BINS + 3 + 1)
         self.scene_pool = nn.Linear(width * 8, config.scene_hidden)
         self.scene_gru = nn.GRU(config.scene_hidden, config.scene_hidden, batch_first=True)
@@ -133,7 +124,7 @@ class SpatialEncoder(nn.Module):
         queries : int64 [B, Q]
             Class ids asked for.
         """
-        cells = self.cells(features)
+        cells = self.trunk(features)
         batch, _, time, _ = cells.shape
         count = queries.shape[1]
         pooled, mask = self.ask(cells, embedding, keys, queries)
@@ -152,19 +143,14 @@ class SpatialEncoder(nn.Module):
             rest[..., 1:],
         )
 
-    def cells(self, features: Tensor) -> Tensor:
-        """Features [B, 8, T, 64] -> what the bands hold, [B, 96, T, 8]."""
-        out: Tensor = self.mixers(self.trunk(features))
-        return out
-
     def locate(self, pooled: Tensor, scene: Tensor) -> Tensor:
         """Head outputs [N, T, 41] of what queries heard [N, T, hidden] in scenes [N, T, 128], their memory empty at the start."""
-        hidden, _ = self.gru(self.deepen_more(self.deepen(pooled)))
+        hidden, _ = self.gru(self.deepen(pooled))
         return self._read(hidden, scene)
 
     def _read(self, hidden: Tensor, scene: Tensor) -> Tensor:
         """Head outputs [..., 41] from slot memory [..., hidden] and scene embedding [..., 128]."""
-        read = self.think_more(self.think(hidden))
+        read = self.think(hidden)
         heads = self.heads(read)
         return torch.cat([heads[..., :40], heads[..., 40:] + self.far(torch.cat([read, scene], dim=-1))], dim=-1)
 
@@ -207,7 +193,6 @@ class SpatialEncoder(nn.Module):
     ) -> tuple[dict[str, Tensor], State]:
         """One encoder frame of one stream; names and shapes as in the ONNX table of docs/architecture.md."""
         cells, following = self.trunk.step(features, state)
-        cells = self.mixers(cells)
         flat = cells[:, :, 0]  # [1, C, 8]
         query = self.query(slot_class[0])  # [Q, key]
         key = self.key_cells(torch.cat([cells, semantic_keys[:, :, None]], dim=1))[0, :, 0]
@@ -215,7 +200,7 @@ class SpatialEncoder(nn.Module):
         mask = torch.sigmoid(query @ key + self.mask_bias)  # [Q, 8]
         pooled = mask @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([mask, query], dim=-1))
         pooled = nn.functional.silu(pooled)
-        hidden = gru_step(self.gru, self.deepen_more(self.deepen(pooled)), state["slots"] * slot_keep[0, :, None])
+        hidden = gru_step(self.gru, self.deepen(pooled), state["slots"] * slot_keep[0, :, None])
         scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
         scene = gru_step(self.scene_gru, scene_in, state["scene"])
         slots = self._read(hidden, scene.expand(len(hidden), -1))[None]

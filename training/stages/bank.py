@@ -141,7 +141,7 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
     audio = torch.from_numpy(np.stack([_padded(clip, longest) for clip in clips]))
     features = model.features(audio)
     semantic = model.semantic(features)
-    cells = model.spatial.cells(features)
+    cells = model.spatial.trunk(features)
     scene, rest = model.spatial.describe(cells)
     probability = torch.sigmoid(semantic.logits)
     out = []
