@@ -6,12 +6,12 @@ Only text and numbers; whether anybody answers there is for `earshot.runtime.aud
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from earshot.runtime.audio import checks
+from earshot.runtime.audio.endpoint_options import read_options
 from earshot.runtime.errors import InputError, UsageError
 
 Kind = Literal["tcp", "udp", "ws", "wss", "pty", "serial"]
@@ -72,6 +72,9 @@ class Endpoint:
     reconnect_s: float = inf
 
 
+_OPTIONS = (*(field.name for field in fields(Wire)), "listen", "baud", "reconnect_s")
+
+
 def is_endpoint(spec: str) -> bool:
     """Whether a source is written like an endpoint, right or wrong."""
     kind, colon, rest = spec.partition(":")
@@ -101,7 +104,7 @@ def parse_endpoint(spec: str) -> Endpoint:
         port = url.port or 0
     except ValueError as error:
         raise UsageError(f"{spec}: {error}; write it as {kind}://HOST:PORT") from error
-    options = _options(spec, url)
+    options = read_options(spec, url, _OPTIONS)
     common = {
         "wire": _wire(spec, options),
         "listen": _flag(spec, "listen", options.get("listen", "0")),
@@ -115,17 +118,6 @@ def parse_endpoint(spec: str) -> Endpoint:
     if not port or (not url.hostname and kind != "udp"):
         raise UsageError(f"{spec}: a host and a port are needed; write it as {kind}://HOST:PORT")
     return Endpoint(spec, kind, url.hostname or "0.0.0.0", port, url.path, **common)  # type: ignore[arg-type]
-
-
-def _options(spec: str, url: SplitResult) -> dict[str, str]:
-    known = [field.name for field in fields(Wire)] + ["listen", "baud", "reconnect_s"]
-    options = dict(parse_qsl(url.query, keep_blank_values=True))
-    for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"{spec}: unknown option {name!r}; {hint}")
-    return options
 
 
 def _wire(spec: str, options: dict[str, str]) -> Wire:

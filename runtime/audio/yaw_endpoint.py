@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+from earshot.runtime.audio.endpoint_options import read_options
 from earshot.runtime.audio.osc import OscMessage
 from earshot.runtime.audio.osc_yaw import FORMS, Form, YawForm, address_key
 from earshot.runtime.errors import UsageError
@@ -70,18 +70,8 @@ def parse_yaw(spec: str) -> YawEndpoint:
         raise UsageError(f"{spec}: {error}; {_WORKS}") from error
     if url.scheme != "osc" or not port:
         raise UsageError(f"{spec!r} is no place for OSC messages to come to; {_WORKS}")
-    options = _options(spec, url)
+    options = read_options(spec, url, _OPTIONS)
     return YawEndpoint(spec, _host(spec, url.hostname), port, _forms(spec, url.path, options), _lasts_s(spec, options))
-
-
-def _options(spec: str, url: SplitResult) -> dict[str, str]:
-    options = dict(parse_qsl(url.query, keep_blank_values=True))
-    for name in options:
-        if name not in _OPTIONS:
-            near = get_close_matches(name, _OPTIONS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_OPTIONS)}"
-            raise UsageError(f"{spec}: unknown option {name!r}; {hint}")
-    return options
 
 
 def _host(spec: str, name: str | None) -> str:

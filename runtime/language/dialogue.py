@@ -33,7 +33,7 @@ _CHECK = re.compile(
 )
 """Start of a guess about where it is: "is it", "so that's", "it must be"."""
 _IS_IT = re.compile(
-    r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?:it|they|that one|this one)\b"
+    r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?P<it>it|they|that one|this one)\b"
     r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|fewer|raining?)\b)"
 )
 """Start of a question about "it", where "it" is not just the subject of a sentence that has another meaning."""
@@ -142,11 +142,11 @@ class Dialogue:
 
     def _leaning(self, rest: str) -> str | None:
         """A question about "it" that is no other kind of follow-up, with the sound in place of the word."""
-        if self._subject is None or not (_IS_IT.match(rest) or _WHERE_IS_IT.search(rest)):
+        first = _IS_IT.match(rest)
+        if self._subject is None or not (first or _WHERE_IS_IT.search(rest)):
             return None
         last = list(re.finditer(r"\b(?:it|they|them|that one|this one)\b", rest))[-1]
-        first = _IS_IT.match(rest)
-        start, end = (first.end() - len(rest[: first.end()].split(" ", 1)[1]), first.end()) if first else last.span()
+        start, end = first.span("it") if first else last.span()
         return _sentence(_agree(f"{rest[:start]}{self._subject.definite}{rest[end:]}", self._subject))
 
     def _aspect(self, rest: str) -> str | None:
@@ -174,7 +174,7 @@ class Dialogue:
         led = led or not left.strip() or left.strip() in ("anything", "something")
         if guess or not led or (sector is not None and not set(re.findall(r"[a-z']+", left)) <= _SMALL):
             return None
-        return self._elsewhere(rest)
+        return self._elsewhere(rest, sector)
 
     def _about_other(self, rest: str) -> str | None:
         other = next((label for label in self._named if label != self._subject), None)
@@ -198,12 +198,11 @@ class Dialogue:
         full, count = re.subn(pattern, instead, self._question, count=1, flags=re.IGNORECASE)
         return _agree(full, label) if count else _of("Where {verb} {x}?", label)
 
-    def _elsewhere(self, rest: str) -> str | None:
+    def _elsewhere(self, rest: str, sector: Sector | None) -> str | None:
         """The last question about another place or time; what there is at that place, when it does not lend itself."""
         kept = self._question.lower().rstrip("?!. ")
         before, timeless = name_span(kept, time.time())
         try:
-            sector, _ = name_sector(rest)
             placed, placeless = name_sector(kept)
         except ValueError:
             return None

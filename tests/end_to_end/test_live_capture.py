@@ -201,9 +201,7 @@ def wear(world: World, listen: Listen, channel_map: str) -> None:
     )
 
 
-def test_swapped_and_dead_ears_are_reported(
-    sound_world: World, listen: Listen, murmur: None, tmp_path: Path
-) -> None:
+def test_swapped_and_dead_ears_are_reported(sound_world: World, listen: Listen, murmur: None, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "ears.wav", healthy_ears().T, RATE_HZ)
     wear(sound_world, listen, CROSSED)
     shell(sound_world, "pactl set-source-volume deskmic 100% 0%")

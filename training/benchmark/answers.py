@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.benchmark.statistics import accuracy, interval
 
 NEAR_M = 0.5
@@ -93,8 +93,7 @@ def score_answers(items: Path, answers: Path, samples: int = 1000) -> dict[str, 
     InputError
         A file cannot be read, or holds an answer to no item.
     """
-    asked = {str(row["id"]): row for row in read_lines(items)}
-    given = {str(row["id"]): row for row in read_lines(answers)}
+    asked, given = _by_id(items), _by_id(answers)
     strange = given.keys() - asked.keys()
     if strange:
         raise InputError(f"{answers}: answers to items that {items} does not hold, for example {min(strange)!r}")
@@ -117,6 +116,57 @@ def score_answers(items: Path, answers: Path, samples: int = 1000) -> dict[str, 
         "overall": interval(records, accuracy, samples).to_json(),
         **by,
     }
+
+
+def save_answers(path: Path, lines: Iterable[Line], make_folder: bool = False) -> None:
+    """Write answer lines.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written, or its folder is missing and not to be made.
+    """
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from error
+
+
+def read_answers(
+    path: Path, known: Collection[str], asked: str, hint: str = "", asked_by: Callable[[str], str] = str
+) -> dict[str, dict[str, Any]]:
+    """Answer lines of any system by id.
+
+    Parameters
+    ----------
+    path : Path
+    known : collection of str
+        Ids of what a benchmark asks.
+    asked : str
+        What that is called.
+    hint : str
+        What the message about an answer to something else ends with.
+    asked_by : callable
+        From the id of a line to one of those known.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds an answer to nothing that is asked.
+    """
+    lines = _by_id(path)
+    strange = {asked_by(name) for name in lines}.difference(known)
+    if strange:
+        raise InputError(
+            f"{path}: {len(strange)} answers to no {asked} of this benchmark, for example {min(strange)!r}{hint}"
+        )
+    return lines
+
+
+def _by_id(path: Path) -> dict[str, dict[str, Any]]:
+    return {str(row["id"]): row for row in read_lines(path)}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from earshot.runtime.language.answerer import Answerer
 from earshot.runtime.language.llm import LanguageModel
 from earshot.training.benchmark.asa_examinee import Examinee, Job, Line
 from earshot.training.benchmark.asa_probes import Treatment
+from earshot.training.benchmark.loaded_bundle import LoadedBundle
 from earshot.training.models.llm import load_llm
 from earshot.training.stages.cascade_text import tracks_text
 from earshot.training.synthesis.dataset import open_shards
@@ -71,11 +72,12 @@ class CascadeExaminee(Examinee):
 
     def __init__(self, bundle: Path | None, data: Path, cascade: Path, think: bool = True) -> None:
         directory, _ = open_encoders(bundle)
-        self._answerer = Answerer(cascade)
-        self._answerer.llm = self._reader = Reader(cascade / LLM_NAME)
-        self._answerer.load()
-        self._encoders = WritingEncoders(self._reader)
-        self._encoders.load(directory)
+        answerer = Answerer(cascade)
+        answerer.llm = self._reader = Reader(cascade / LLM_NAME)
+        answerer.load()
+        encoders = WritingEncoders(self._reader)
+        encoders.load(directory)
+        self._bundle = LoadedBundle(encoders, answerer)
         self._shards = open_shards(data)
         self._think = think
 

@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.objects import projector_inputs
 from earshot.runtime.hearing.tokens import Tokens
-from earshot.runtime.interfaces.loading import open_encoders
-from earshot.runtime.language.answerer import Answerer
 from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
 from earshot.training.benchmark.asa_probes import ROTATIONS, STRAIGHT, Probe, Treatment
 from earshot.training.benchmark.controls import without_semantic, without_spatial
+from earshot.training.benchmark.loaded_bundle import load_bundle
 from earshot.training.synthesis.dataset import open_shards
 
 Line = dict[str, Any]
@@ -54,9 +51,7 @@ class Examinee:
     """
 
     def __init__(self, bundle: Path | None, data: Path, think: bool = True) -> None:
-        directory, self._encoders = open_encoders(bundle)
-        self._answerer = Answerer(directory)
-        self._answerer.load()
+        self._bundle = load_bundle(bundle)
         self._shards = open_shards(data)
         self._think = think
 
@@ -73,30 +68,26 @@ class Examinee:
             if probe.condition in ROTATIONS and probe.base in failed:
                 continue
             if probe.treatment != "nothing" and probe.swapped not in tokens:
-                tokens[probe.swapped] = self._hear(audio[::-1] if probe.swapped else audio)
+                tokens[probe.swapped] = self._bundle.hear(audio[::-1] if probe.swapped else audio)
             line = self._ask(probe, self._embed(tokens.get(probe.swapped), probe.treatment))
             if probe.condition in (STRAIGHT, *ROTATIONS) and line["choice"] != probe.item.choice:
                 failed.add(probe.base)
             lines.append(line)
         return lines
 
-    def _hear(self, audio: NDArray[np.float32]) -> Tokens:
-        hearing = Hearing(self._encoders)
-        hearing.process(AudioChunk(np.ascontiguousarray(audio), 0))
-        return hearing.window().tokens
-
     def _embed(self, tokens: Tokens | None, treatment: Treatment) -> NDArray[np.float32]:
+        encoders = self._bundle.encoders
         if tokens is None or treatment == "nothing":
-            return np.zeros((0, self._encoders.embedding_width), np.float32)
+            return np.zeros((0, encoders.embedding_width), np.float32)
         if treatment == "no_where":
-            return self._encoders.project(without_spatial(tokens))
+            return encoders.project(without_spatial(tokens))
         if treatment == "no_what" and len(tokens):
-            return self._encoders.project_inputs(without_semantic(projector_inputs(tokens)))
-        return self._encoders.project(tokens)
+            return encoders.project_inputs(without_semantic(projector_inputs(tokens)))
+        return encoders.project(tokens)
 
     def _ask(self, probe: Probe, embeddings: NDArray[np.float32]) -> Line:
         choices = None if probe.item.choices is None else list(probe.item.choices)
-        answer = self._answerer.answer(probe.item.question, embeddings, choices, self._think)
+        answer = self._bundle.answerer.answer(probe.item.question, embeddings, choices, self._think)
         return {"id": probe.item.id, "answer": answer.text, "choice": answer.choice, "reasoning": answer.reasoning}
 
 

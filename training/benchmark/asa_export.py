@@ -17,8 +17,8 @@ from typing import Any
 
 import soundfile
 
-from earshot.runtime.errors import InputError, UsageError
-from earshot.training.benchmark.answers import read_lines
+from earshot.runtime.errors import UsageError
+from earshot.training.benchmark.answers import read_answers
 from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, AsaClip, mix
 from earshot.training.benchmark.asa_probes import Probe
 from earshot.training.synthesis.dataset import Shard
@@ -58,14 +58,8 @@ def read_predictions(path: Path, probes: Sequence[Probe]) -> dict[str, dict[str,
     InputError
         The file cannot be read, or holds an answer to no question of this benchmark.
     """
-    lines = {str(line["id"]): line for line in read_lines(path)}
-    strange = lines.keys() - {probe.item.id for probe in probes}
-    if strange:
-        raise InputError(
-            f"{path}: {len(strange)} answers to no question of this benchmark, for example {min(strange)!r}; "
-            "were the items exported from the same stems, with the same size?"
-        )
-    return lines
+    hint = "; were the items exported from the same stems, with the same size?"
+    return read_answers(path, {probe.item.id for probe in probes}, "question", hint)
 
 
 def _audio(clip: str, swapped: bool) -> str:

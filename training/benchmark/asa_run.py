@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.errors import UsageError
+from earshot.training.benchmark.answers import save_answers
 from earshot.training.benchmark.asa_baselines import baseline_lines
 from earshot.training.benchmark.asa_clips import AsaClip, draw_clips, mix
 from earshot.training.benchmark.asa_examinee import examine, jobs_of
@@ -19,7 +19,7 @@ from earshot.training.benchmark.asa_export import export_items, read_predictions
 from earshot.training.benchmark.asa_items import AsaItems, make_asa_items
 from earshot.training.benchmark.asa_probes import Controls, Probe, probes_of
 from earshot.training.benchmark.asa_report import counts_of, letters_of, question_records, score
-from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze, load_manifest
+from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
 from earshot.training.synthesis.dataset import Shard, open_shards
 
 NAME = "asa"
@@ -93,12 +93,7 @@ def build_asa(data: Path, size: str = "full", manifest: Path = MANIFEST) -> AsaB
 
 def freeze_asa(data: Path, manifest: Path = MANIFEST) -> list[Verdict]:
     """Write the hashes of all sizes into the manifest."""
-    verdicts = []
-    for size in load_manifest(manifest)[NAME]["sizes"]:
-        contents = build_asa(data, size, manifest).contents
-        freeze(contents, NAME, size, manifest)
-        verdicts.append(check(contents, NAME, size, manifest))
-    return verdicts
+    return freeze_all(NAME, lambda size: build_asa(data, size, manifest).contents, manifest)
 
 
 def export_asa(request: AsaRequest, folder: Path) -> dict[str, Any]:
@@ -169,17 +164,9 @@ def _lines(request: AsaRequest, bench: AsaBench, probes: list[Probe]) -> tuple[s
     for part in track(answers, "answers", len(jobs), console=Console(stderr=True)):
         lines.update({line["id"]: line for line in part})
     if request.answers is not None:
-        _save(request.answers, lines)
+        save_answers(request.answers, (lines[name] for name in sorted(lines)), make_folder=True)
     name = str(request.bundle or "built-in bundle")
     return name if request.cascade is None else f"{request.cascade}, told what {name} hears", lines
-
-
-def _save(path: Path, lines: Lines) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(lines[name]) + "\n" for name in sorted(lines)), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
 
 def _draw(bench: AsaBench, lines: Lines, folder: Path) -> None:

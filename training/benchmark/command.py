@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from earshot.training.benchmark.frozen_commands import asa, dialogue, seld
+from earshot.training.benchmark.frozen_commands import SeldnetRun, asa, dialogue, seld
 
 app = typer.Typer(help="Score a bundle on held-out scenes.", no_args_is_help=True)
 console = Console(stderr=True)
@@ -27,7 +27,9 @@ DataOption = Annotated[
 @app.command()
 def hearing(
     data: DataOption,
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder; not needed with --baseline.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Bundle folder; not needed with --baseline or --seldnet.")
+    ] = None,
     singles: Annotated[int, typer.Option(min=10)] = 1000,
     pairs: Annotated[int, typer.Option(min=5)] = 300,
     baseline: Annotated[
@@ -37,11 +39,12 @@ def hearing(
         Path | None, typer.Option(help="Folder with hrtf/: the training heads that --baseline gcc looks up.")
     ] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
+    seldnet: SeldnetRun = None,
 ) -> None:
     """Class, direction and distance of single sources, F1 of overlapping pairs."""
     from earshot.training.benchmark.hearing import run_hearing
 
-    report = run_hearing(bundle, data, singles, pairs, baseline, recordings, plots)
+    report = run_hearing(bundle, data, singles, pairs, baseline, recordings, plots, seldnet)
     _print_rows("hearing", {name: report[name] for name in ("single", "single_measured", "single_dry", "pairs")})
     typer.echo(json.dumps(report))
 

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.interfaces.loading import open_encoders
-from earshot.runtime.language.answerer import Answerer
 from earshot.runtime.language.dialogue import Dialogue
 from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
+from earshot.training.benchmark.loaded_bundle import load_bundle
 from earshot.training.questions.dialogues import Conversation
 from earshot.training.synthesis.dataset import Shard
 
@@ -43,16 +40,14 @@ class Partner:
     """
 
     def __init__(self, bundle: Path | None, shards: Sequence[Shard], think: bool = True, controls: bool = True) -> None:
-        directory, self._encoders = open_encoders(bundle)
-        self._answerer = Answerer(directory)
-        self._answerer.load()
+        self._bundle = load_bundle(bundle)
         self._shards = shards
         self._think = think
         self._controls = controls
 
     def talk(self, conversation: Conversation, clip: AsaClip) -> Iterator[Line]:
         """Answer lines (``id``, ``question`` as it was completed, ``answer``) of all turns and controls."""
-        heard = self._hear(clip)
+        heard = self._bundle.encoders.project(self._bundle.hear(to_float(mix(self._shards, clip))))
         yield from self._turns(conversation, heard, "")
         if self._controls:
             for turn in conversation.turns:
@@ -72,10 +67,5 @@ class Partner:
         return {
             "id": name,
             "question": question,
-            "answer": self._answerer.answer(question, heard, None, self._think).text,
+            "answer": self._bundle.answerer.answer(question, heard, None, self._think).text,
         }
-
-    def _hear(self, clip: AsaClip) -> NDArray[np.float32]:
-        hearing = Hearing(self._encoders)
-        hearing.process(AudioChunk(np.ascontiguousarray(to_float(mix(self._shards, clip))), 0))
-        return self._encoders.project(hearing.window().tokens)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from earshot.runtime.errors import InputError, UsageError
-from earshot.training.benchmark.answers import read_lines
+from earshot.training.benchmark.answers import read_answers, save_answers
 from earshot.training.benchmark.asa_clips import AsaClip, draw_clips, mix
 from earshot.training.benchmark.dialogue_examinee import BLIND, IN_FULL, Line, Partner
 from earshot.training.benchmark.dialogue_items import make_conversations
 from earshot.training.benchmark.free_answers import judge_free
-from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze, load_manifest
+from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
 from earshot.training.benchmark.statistics import accuracy, interval
 from earshot.training.questions.dialogues import KINDS, Conversation, Turn
 from earshot.training.synthesis.dataset import Shard, open_shards
@@ -67,12 +65,7 @@ def build_dialogue(data: Path, size: str = "full", manifest: Path = MANIFEST) ->
 
 def freeze_dialogue(data: Path, manifest: Path = MANIFEST) -> list[Verdict]:
     """Write the hashes of all sizes into the manifest."""
-    verdicts = []
-    for size in load_manifest(manifest)[NAME]["sizes"]:
-        contents = build_dialogue(data, size, manifest).contents
-        freeze(contents, NAME, size, manifest)
-        verdicts.append(check(contents, NAME, size, manifest))
-    return verdicts
+    return freeze_all(NAME, lambda size: build_dialogue(data, size, manifest).contents, manifest)
 
 
 def run_dialogue(request: DialogueRequest) -> dict[str, Any]:
@@ -144,19 +137,13 @@ def _talk(request: DialogueRequest, bench: DialogueBench) -> Lines:
     for conversation in track(bench.conversations, "conversations", console=Console(stderr=True)):
         lines.update({line["id"]: line for line in partner.talk(conversation, clips[conversation.scene])})
     if request.answers is not None:
-        try:
-            request.answers.write_text("".join(json.dumps(line) + "\n" for line in lines.values()), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{request.answers}: cannot be written ({error.strerror}); name another file") from error
+        save_answers(request.answers, lines.values())
     return lines
 
 
 def _read(path: Path, bench: DialogueBench) -> Lines:
-    lines = {str(line["id"]): line for line in read_lines(path)}
-    strange = {name.partition("@")[0] for name in lines} - {turn.item.id for turn in _turns(bench.conversations)}
-    if strange:
-        raise InputError(f"{path}: {len(strange)} answers to no turn of this benchmark, for example {min(strange)!r}")
-    return lines
+    known = {turn.item.id for turn in _turns(bench.conversations)}
+    return read_answers(path, known, "turn", asked_by=lambda name: name.partition("@")[0])
 
 
 def _document(conversation: Conversation) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,25 @@ def freeze(contents: Contents, benchmark: str, size: str, path: Path = MANIFEST)
         path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); freeze in a source checkout") from error
+
+
+def freeze_all(benchmark: str, build: Callable[[str], Contents], path: Path = MANIFEST) -> list[Verdict]:
+    """Write the hashes of all sizes into the manifest.
+
+    Parameters
+    ----------
+    benchmark : str
+    build : callable
+        Makes the contents of a size.
+    path : Path
+        The manifest.
+    """
+    verdicts = []
+    for size in load_manifest(path)[benchmark]["sizes"]:
+        contents = build(size)
+        freeze(contents, benchmark, size, path)
+        verdicts.append(check(contents, benchmark, size, path))
+    return verdicts
 
 
 def contents_of(shards: Sequence[Shard], items: Iterable[Any], audio: Iterable[NDArray[np.int16]]) -> Contents:

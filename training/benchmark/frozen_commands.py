@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +32,7 @@ Recordings = Annotated[
     Path | None, typer.Option(help="Folder with hrtf/: the training heads that --baseline gcc looks up.")
 ]
 Plots = Annotated[Path | None, typer.Option(help="Folder for plots.")]
+SeldnetRun = Annotated[Path | None, typer.Option("--seldnet", help="Score the network of this `train seldnet` run.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes; each loads the bundle.")]
 WORKERS = min(2, os.cpu_count() or 1)
 
@@ -74,8 +74,12 @@ def asa(
         data, _size(quick), bundle, baseline, predictions, recordings,
         Controls(*switches) if controls else Controls.none(), think, workers, answers, plots, cascade=cascade,
     )  # fmt: skip
-    if _only_one(freeze, export_items):
-        _prepare(freeze, lambda: freeze_asa(data), lambda folder: export_asa(request, folder), export_items)
+    _refuse_both(freeze, export_items)
+    if freeze:
+        _tell_frozen(freeze_asa(data))
+        return
+    if export_items is not None:
+        _tell_exported(export_asa(request, export_items))
         return
     report = run_asa(request)
     asa_tables(console, report)
@@ -95,14 +99,21 @@ def seld(
     recordings: Recordings = None,
     plots: Plots = None,
     workers: Workers = WORKERS,
+    seldnet: SeldnetRun = None,
 ) -> None:
     """Continuous scenes: DCASE figures of the tracks, and how well static sources are placed."""
     from earshot.training.benchmark.seld_run import SeldRequest, export_seld, freeze_seld, run_seld
     from earshot.training.benchmark.tables import seld_tables
 
-    request = SeldRequest(data, _size(quick), bundle, baseline, predictions, recordings, workers, plots)
-    if _only_one(freeze, export_items):
-        _prepare(freeze, lambda: freeze_seld(data), lambda folder: export_seld(request, folder), export_items)
+    request = SeldRequest(
+        data, _size(quick), bundle, baseline, predictions, recordings, workers, plots, seldnet=seldnet
+    )
+    _refuse_both(freeze, export_items)
+    if freeze:
+        _tell_frozen(freeze_seld(data))
+        return
+    if export_items is not None:
+        _tell_exported(export_seld(request, export_items))
         return
     report = run_seld(request)
     seld_tables(console, report)
@@ -126,7 +137,7 @@ def dialogue(
     from earshot.training.benchmark.tables import dialogue_tables
 
     if freeze:
-        _prepare(True, lambda: freeze_dialogue(data), lambda folder: {}, None)
+        _tell_frozen(freeze_dialogue(data))
         return
     report = run_dialogue(DialogueRequest(data, _size(quick), bundle, predictions, think, controls, answers))
     dialogue_tables(console, report)
@@ -137,25 +148,18 @@ def _size(quick: bool) -> str:
     return "quick" if quick else "full"
 
 
-def _only_one(freeze: bool, export_items: Path | None) -> bool:
-    """Whether nothing is to be scored."""
+def _refuse_both(freeze: bool, export_items: Path | None) -> None:
     if freeze and export_items is not None:
         raise UsageError("--freeze and --export-items: choose one")
-    return freeze or export_items is not None
 
 
-def _prepare(
-    freeze: bool,
-    freeze_all: Callable[[], list[Verdict]],
-    export: Callable[[Path], dict[str, Any]],
-    folder: Path | None,
-) -> None:
-    if freeze:
-        lines = [verdict.line for verdict in freeze_all()]
-        for line in lines:
-            console.print(line)
-        typer.echo(json.dumps({"frozen": lines}))
-    elif folder is not None:
-        report = export(folder)
-        console.print(report["verdict"])
-        typer.echo(json.dumps(report))
+def _tell_frozen(verdicts: list[Verdict]) -> None:
+    lines = [verdict.line for verdict in verdicts]
+    for line in lines:
+        console.print(line)
+    typer.echo(json.dumps({"frozen": lines}))
+
+
+def _tell_exported(report: dict[str, Any]) -> None:
+    console.print(report["verdict"])
+    typer.echo(json.dumps(report))

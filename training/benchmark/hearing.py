@@ -181,13 +181,14 @@ def run_hearing(
     baseline: str | None = None,
     recordings: Path | None = None,
     plots: Path | None = None,
+    seldnet: Path | None = None,
 ) -> dict[str, Any]:
-    """Score a bundle, or a baseline on the same clips.
+    """Score a bundle, or a baseline or a SELDnet on the same clips.
 
     Parameters
     ----------
     bundle : Path or None
-        Bundle folder; not needed for a baseline.
+        Bundle folder; not needed for another system.
     data : Path
         Folder of validation stem shards.
     singles, pairs : int
@@ -198,6 +199,8 @@ def run_hearing(
         Folder with ``hrtf/``, whose training heads ``gcc`` looks up.
     plots : Path, optional
         Folder for plots.
+    seldnet : Path, optional
+        Score the network of this run directory of ``earshot train seldnet``.
 
     Returns
     -------
@@ -208,7 +211,7 @@ def run_hearing(
     """
     shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
-    listen = _listener(bundle, baseline, clips, recordings)
+    system, listen = _listener(bundle, baseline, clips, recordings, seldnet)
     judged: list[Judged] = []
     measured: list[Judged] = []
     records: list[dict[str, Any]] = []
@@ -227,7 +230,7 @@ def run_hearing(
     if plots is not None:
         _draw(records, plots)
     return {
-        "system": baseline or str(bundle),
+        "system": system,
         "single": summarize_single(judged),
         "single_level": summarize_single(level) if level else None,
         "single_measured": summarize_single(measured) if measured else None,
@@ -243,14 +246,25 @@ def run_hearing(
     }
 
 
-def _listener(bundle: Path | None, baseline: str | None, clips: list[Clip], recordings: Path | None) -> Listen:
+def _listener(
+    bundle: Path | None, baseline: str | None, clips: list[Clip], recordings: Path | None, seldnet: Path | None
+) -> tuple[str, Listen]:
+    """Name and ears of what is scored."""
+    if baseline is not None and seldnet is not None:
+        raise UsageError("--baseline and --seldnet: choose one")
     if baseline is not None:
-        return baseline_listener(baseline, [source for clip in clips for source in clip.sources], recordings)
+        truths = [source for clip in clips for source in clip.sources]
+        return baseline, baseline_listener(baseline, truths, recordings)
+    if seldnet is not None:
+        from earshot.training.benchmark.seldnet_system import SeldnetSystem  # torch, which bundles do not need
+
+        network = SeldnetSystem(seldnet)
+        return network.name, network.sources
     if bundle is None:
-        raise UsageError("name a bundle folder, or a baseline with --baseline")
+        raise UsageError("name a bundle folder, or a baseline with --baseline, or a network with --seldnet")
     encoders = Encoders()
     encoders.load(bundle)
-    return lambda audio: hear(encoders, audio)
+    return str(bundle), lambda audio: hear(encoders, audio)
 
 
 def _draw(records: list[dict[str, Any]], folder: Path) -> None:

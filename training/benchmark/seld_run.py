@@ -17,7 +17,7 @@ from earshot.runtime.interfaces.commands.track import write_classes
 from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, to_float
 from earshot.training.benchmark.baselines import baseline_listener
 from earshot.training.benchmark.frame_tables import CENTIMETRES, FrameTable
-from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze, load_manifest
+from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
 from earshot.training.benchmark.seld_report import records_of, report
 from earshot.training.benchmark.seld_scenes import SeldScene, draw_scenes, mix_scene
 from earshot.training.benchmark.seld_systems import baseline_table, hear_scenes, read_tables
@@ -38,7 +38,10 @@ class SeldBench:
 
 @dataclass(frozen=True)
 class SeldRequest:
-    """What is to be done; see `asa_run.AsaRequest`. ``predictions`` is a folder with one DCASE csv per scene."""
+    """What is to be done; see `asa_run.AsaRequest`.
+
+    ``predictions`` is a folder with one DCASE csv per scene, ``seldnet`` a run of ``earshot train seldnet``.
+    """
 
     data: Path
     size: str = "full"
@@ -49,6 +52,7 @@ class SeldRequest:
     workers: int = 1
     plots: Path | None = None
     manifest: Path = MANIFEST
+    seldnet: Path | None = None
 
 
 def build_seld(data: Path, size: str = "full", manifest: Path = MANIFEST) -> SeldBench:
@@ -63,12 +67,7 @@ def build_seld(data: Path, size: str = "full", manifest: Path = MANIFEST) -> Sel
 
 def freeze_seld(data: Path, manifest: Path = MANIFEST) -> list[Verdict]:
     """Write the hashes of all sizes into the manifest."""
-    verdicts = []
-    for size in load_manifest(manifest)[NAME]["sizes"]:
-        contents = build_seld(data, size, manifest).contents
-        freeze(contents, NAME, size, manifest)
-        verdicts.append(check(contents, NAME, size, manifest))
-    return verdicts
+    return freeze_all(NAME, lambda size: build_seld(data, size, manifest).contents, manifest)
 
 
 def export_seld(request: SeldRequest, folder: Path) -> dict[str, Any]:
@@ -103,15 +102,15 @@ def write_table(path: Path, table: FrameTable) -> None:
 
 
 def run_seld(request: SeldRequest) -> dict[str, Any]:
-    """Score a bundle, a baseline or the csv files of another system.
+    """Score a bundle, a baseline, a SELDnet or the csv files of another system.
 
     Returns
     -------
     dict
         ``hash`` and what it belongs to, ``system``, the figures of `seld_report.report`, ``seconds``.
     """
-    if request.baseline is not None and request.predictions is not None:
-        raise UsageError("--baseline and --predictions: choose one")
+    if sum(given is not None for given in (request.baseline, request.predictions, request.seldnet)) > 1:
+        raise UsageError("--baseline, --predictions and --seldnet: choose one")
     begin_s = time.perf_counter()
     bench = build_seld(request.data, request.size, request.manifest)
     system, predictions = _predictions(request, bench)
@@ -144,11 +143,17 @@ def _identity(bench: SeldBench, verdict: Verdict) -> dict[str, Any]:
 def _predictions(request: SeldRequest, bench: SeldBench) -> tuple[str, list[FrameTable]]:
     if request.predictions is not None:
         return str(request.predictions), read_tables(request.predictions, bench.scenes)
+    audio = (to_float(mix_scene(bench.shards, scene)) for scene in bench.scenes)
     if request.baseline is not None:
         truths = [source for scene in bench.scenes for source in scene.scene["sources"]]
         listen = baseline_listener(request.baseline, truths, request.recordings)
-        audio = (to_float(mix_scene(bench.shards, scene)) for scene in bench.scenes)
         return request.baseline, [baseline_table(listen, samples) for samples in audio]
+    if request.seldnet is not None:
+        from earshot.training.benchmark.seldnet_system import SeldnetSystem  # torch, which bundles do not need
+
+        system = SeldnetSystem(request.seldnet)
+        shown = track(audio, "hearing", len(bench.scenes), console=Console(stderr=True))
+        return system.name, [system.table(samples) for samples in shown]
     heard = hear_scenes(bench.scenes, request.bundle, request.data, request.workers)
     tables = list(track(heard, "hearing", len(bench.scenes), console=Console(stderr=True)))
     return str(request.bundle or "built-in bundle"), tables

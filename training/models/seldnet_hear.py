@@ -78,7 +78,7 @@ def outputs_of(model: Seldnet, audio: Floats) -> Floats:
         return np.zeros((0, TRACKS, 4, model.config.classes), np.float32)
     starts = np.unique([*range(0, frames - width, STEP_FRAMES), frames - width])
     windows = torch.from_numpy(np.stack([_cut(audio, int(start), width) for start in starts]))
-    said = torch.cat([_said(model, part) for part in windows.split(WINDOWS_AT_ONCE)]).numpy()
+    said = torch.cat([_said(model, part) for part in torch.split(windows, WINDOWS_AT_ONCE)]).numpy()
     middles = starts + (width - 1) / 2
     chosen = np.abs(np.arange(frames)[:, None] - middles).argmin(1)
     out: Floats = said[chosen, np.arange(frames) - starts[chosen]]

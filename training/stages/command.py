@@ -17,11 +17,12 @@ from earshot.runtime.errors import EarshotError, InputError, UsageError
 
 if TYPE_CHECKING:
     from earshot.training.models.projector_parts import Kind
+    from earshot.training.models.seldnet_features import FeatureKind
     from earshot.training.stages.sft import SftSettings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo; cascade: a baseline.",
+    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo; cascade and seldnet: baselines.",
 )
 
 RunDir = Annotated[Path, typer.Option("--run", help="Run directory; every stage has a folder in it.")]
@@ -224,6 +225,33 @@ def cascade(
     _follow("cascade", _readable(records))
 
 
+@app.command()
+def seldnet(
+    data: Annotated[Path, typer.Option("--data", help="Folder with train/ and validation/ stem shards.")],
+    run: RunDir = Path("runs/seldnet"), minutes: Minutes = 60.0, steps: Steps = None,
+    threads: Threads = 2, precision: Precision = "auto", seed: Seed = 1,
+    features: Annotated[str, typer.Option(help="What it hears: gcc (log-mel and GCC-PHAT) or salsa-lite.")] = "gcc",
+    learning_rate: LearningRate = 1e-3,
+    batch: Annotated[int, typer.Option(min=1, help="Mixtures per batch.")] = 32,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1.0, help="Activity that counts.", show_default="by training mixtures")
+    ] = None,
+    scored_batches: Annotated[int, typer.Option(min=1, help="Batches scored at a checkpoint, of each kind.")] = 8,
+) -> None:  # fmt: skip
+    """Train a baseline, a SELDnet-style network, on what the encoders learn from; goes on from its checkpoint."""
+    from dataclasses import replace
+
+    from earshot.training.models.seldnet import STAGE, SeldnetConfig
+    from earshot.training.stages import seldnet as stage
+
+    _prepare(threads)
+    loop = replace(stage.LOOP, minutes=minutes, steps=steps, precision=_checked(precision), learning_rate=learning_rate)
+    settings = stage.SeldnetSettings(
+        loop, SeldnetConfig(_known_features(features)), seed, batch, scored_batches=scored_batches, threshold=threshold
+    )
+    _follow("seldnet", stage.run(data, run / STAGE, settings))
+
+
 def _sft_settings(loop: dict[str, Any], seed: int, projector: str | None = None, **mix: Any) -> SftSettings:
     """Settings from what sft and the cascade are told alike."""
     from earshot.training.stages.audio_items import AudioMix
@@ -325,6 +353,14 @@ def _known(projector: str | None) -> Kind | None:
     if projector is not None and projector not in KINDS:
         _fail(UsageError(f"--projector {projector}: choose {', '.join(KINDS)}"))
     return cast("Kind | None", projector)
+
+
+def _known_features(features: str) -> FeatureKind:
+    from earshot.training.models.seldnet_features import KINDS
+
+    if features not in KINDS:
+        _fail(UsageError(f"--features {features}: choose {' or '.join(KINDS)}"))
+    return cast("FeatureKind", features)
 
 
 def _prepare(threads: int) -> None:

@@ -6,8 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -24,7 +23,7 @@ from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
 from earshot.training.stages.precision import autocast, faster_precision
-from earshot.training.stages.remix import Batch, Remixer, RemixSettings
+from earshot.training.stages.remix import Batch, Remixer, RemixSettings, validation_batches
 from earshot.training.stages.teacher import Teacher
 
 console = Console(stderr=True)
@@ -95,7 +94,7 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     remixer = Remixer(data / "train", settings.remix, teacher=teacher)
     batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
     precision = _choose_precision(learner.hearing, next(batches), settings)
-    validation = _validation_batches(data / "validation", settings)
+    validation = validation_batches(data / "validation", settings.remix, settings.batch, settings.validation_batches)
     loop = _Loop(learner, average, optimizer, settings, out, precision)
     loop.run(batches, validation, progress)
 
@@ -219,18 +218,6 @@ def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -
     model.zero_grad(set_to_none=True)
     console.print(f"fp32 {seconds['fp32']:.2f} s, bf16 {seconds['bf16']:.2f} s per small step: using {precision}")
     return precision
-
-
-def _validation_batches(folder: Path, settings: EncoderSettings) -> dict[str, list[Batch]]:
-    """Fixed mixtures of unseen heads, rooms and recordings: one and two sources."""
-    out = {}
-    for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
-        plain = replace(settings.remix, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
-        remix = replace(plain, source_counts=counts)
-        out[name] = list(
-            islice(Remixer(folder, remix, only_still=True).batches(settings.batch, 7), settings.validation_batches)
-        )
-    return out
 
 
 def _ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:

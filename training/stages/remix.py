@@ -10,7 +10,8 @@ distances. The ears' cues move along frequency as they do between people of diff
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,13 @@ class Remixer:
 def collate(examples: list[dict[str, NDArray[np.generic]]]) -> Batch:
     """Stack examples into tensors."""
     return Batch(**{key: torch.from_numpy(np.stack([e[key] for e in examples])) for key in examples[0]})
+
+
+def validation_batches(folder: Path, settings: RemixSettings, size: int, count: int) -> dict[str, list[Batch]]:
+    """Fixed mixtures of unseen heads, rooms and recordings: ``count`` batches of one source, as many of two."""
+    out = {}
+    for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
+        plain = replace(settings, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
+        remix = replace(plain, source_counts=counts)
+        out[name] = list(islice(Remixer(folder, remix, only_still=True).batches(size, 7), count))
+    return out

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from earshot.runtime.errors import UsageError
-from earshot.runtime.interfaces.commands.listen import checked_yaw, source_spec
+from earshot.runtime.interfaces.commands.live_options import checked_yaw, source_spec
 from earshot.runtime.interfaces.systemd import UNIT_NAME, Service, command_of, unit_path, unit_text, write_unit
 from earshot.runtime.interfaces.web_extra import require_web
 from earshot.runtime.scene.memory import default_memory_path

@@ -13,7 +13,6 @@ from earshot.runtime.audio.head_yaw import HeadYaw, opened_yaw
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import UsageError
 from earshot.runtime.happenings import EffortChange, Happening, Note
-from earshot.runtime.hearing.effort import MOST_THREADS
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.interfaces.alerting import (
     AlertTeller,
@@ -22,7 +21,17 @@ from earshot.runtime.interfaces.alerting import (
     PlainAlerts,
     split_command,
 )
-from earshot.runtime.interfaces.commands.listen import checked_yaw, source_spec
+from earshot.runtime.interfaces.commands.live_options import (
+    Bundle,
+    ConfigFile,
+    Device,
+    Json,
+    Speed,
+    Threads,
+    Yaw,
+    asked_source,
+    checked_yaw,
+)
 from earshot.runtime.interfaces.config import read_config
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.sources import open_source
@@ -39,23 +48,17 @@ def watch(
     source: Annotated[
         str | None, typer.Option(help="A file, mic, a device or sim:SCENARIO; the microphone by default.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Name of the microphone, see 'earshot devices'.")] = None,
-    speed: Annotated[float, typer.Option(help="Factor on true time: 4 plays four times as fast.")] = 1.0,
-    bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
+    device: Device = None,
+    speed: Speed = 1.0,
+    bundle: Bundle = None,
     run: Annotated[
         str | None, typer.Option(help="Command for each alert, without a shell: 'notify-send Earshot {text}'.")
     ] = None,
     quiet: Annotated[str | None, typer.Option(help="No alerts in these hours, for all rules: 22:00-07:00.")] = None,
-    yaw: Annotated[
-        str | None,
-        typer.Option(help="Where a head tracker sends the yaw of the head to: osc://127.0.0.1:9000[/ADDRESS]."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=MOST_THREADS, help="For the encoders; a self-test at the start chooses without it."),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file, see 'earshot init'.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    yaw: Yaw = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+    json: Json = False,
 ) -> None:
     """Wait for what was asked for, and tell it."""
     armed, notes = gather_rules(text or [], rules, quiet)
@@ -65,9 +68,7 @@ def watch(
             typer.echo(f"# {note}")
         return
     settings = read_config(config).listen
-    if source is None and device is None:
-        source, device = settings.source, settings.device if settings.source in (None, "mic") else None
-    audio, tracker = open_source(source_spec(source, device), speed), checked_yaw(yaw or settings.yaw)
+    audio, tracker = open_source(asked_source(source, device, settings), speed), checked_yaw(yaw or settings.yaw)
     stdout = typer.get_text_stream("stdout")
     teller: AlertTeller = JsonAlerts(stdout) if json else PlainAlerts(stdout)
     for line in [*(f"watching {rule.words}" for rule in armed), *notes]:

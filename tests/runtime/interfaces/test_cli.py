@@ -218,3 +218,12 @@ def test_bundle_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(json.loads(capsys.readouterr().out)["labels"]) == 61
     assert cli.run(["bundle", "show", str(bundle)]) == 0
     assert "llama, width 64" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", registry.COMMANDS)
+def test_every_command_and_what_is_in_it_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets in a help text were once taken for markup, and `listen --help` failed."""
+    command = registry.load_command(name)
+    for inner in ([], *([each] for each in getattr(command, "commands", {}))):
+        assert cli.run([name, *inner, "--help"]) == 0, inner
+        assert "Usage:" in capsys.readouterr().out

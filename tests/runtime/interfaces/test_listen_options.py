@@ -11,7 +11,7 @@ import pytest
 from earshot.runtime.audio import microphone
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces import cli
-from earshot.runtime.interfaces.commands.listen import source_spec
+from earshot.runtime.interfaces.commands.live_options import source_spec
 from tests.runtime.audio.fake_portaudio import Card, FakePortAudio
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import re
@@ -23,9 +22,9 @@ from earshot.runtime.hearing.objects import OBJECT_WIDTH, ProjectorInputs
 from earshot.runtime.hearing.slots import CLASSES
 from earshot.runtime.labels import by_key
 from earshot.runtime.language.prompt import AUDIO_START, BOS
-from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm
+from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import OBJECT_PARTS
-from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.models.tokenizer import load_tokenizer
 from earshot.training.stages import cascade
 from earshot.training.stages.audio_items import AudioBatches, AudioMix
 from earshot.training.stages.bank_reader import FeatureBank
@@ -35,24 +34,11 @@ from earshot.training.stages.grpo_episodes import probe_episodes
 from earshot.training.stages.grpo_log import score
 from earshot.training.stages.loop import LoopSettings
 from earshot.training.stages.sft import SftSettings
-from tests.training.stages.fake_bank import make_fake_bank
+from tests.training.stages.conftest import losses, rows
 
 LOOP = LoopSettings(steps=4, log_steps=1, precision="fp32", warmup_steps=1, checkpoint_s=0.0)
 MIX = AudioMix(batch_items=4, chunk_batches=3, replay_share=0.25)
 SETTINGS = SftSettings(LOOP, MIX)
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fake_bank(tmp_path_factory.mktemp("bank"))
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("start")
-    save_llm(build_llm(TINY), directory)
-    save_tokenizer(train_tokenizer(items=600), directory)
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +52,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, start: Path, bank: Path) -> 
     directory = tmp_path_factory.mktemp("whole")
     list(cascade.run(directory, start, bank, SETTINGS, probe_items=2))
     return directory
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_text_says_what_was_heard_where_and_when(bank: Path) -> None:
@@ -195,8 +176,7 @@ def test_it_trains_resumes_and_scores_itself(tmp_path: Path, whole: Path, start:
     list(itertools.islice(broken, 3))  # stopped behind the checkpoint of step 2
     broken.close()
     list(cascade.run(tmp_path, start, bank, SETTINGS, resume=True, probe_items=2))
-    losses = [[float(row["loss"]) for row in rows(path / "log.csv")] for path in (whole, tmp_path)]
-    assert losses[1][3:] == pytest.approx(losses[0][2:], abs=1e-4)
+    assert losses(tmp_path)[3:] == pytest.approx(losses(whole)[2:], abs=1e-4)
     probes = rows(whole / "probe.csv")
     assert list(probes[0]) == ["step", "items", *score([], [])]
     assert (probes[0]["step"], probes[0]["items"]) == ("4", "2")

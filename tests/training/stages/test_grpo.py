@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 pytest.importorskip("trl", reason="trl is not installed")
 
 from earshot.runtime.errors import InputError
-from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm
+from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.splice import collate_spliced, spliced_embeddings
-from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.models.tokenizer import load_tokenizer
 from earshot.training.questions.generate import item_stream
 from earshot.training.stages import grpo
 from earshot.training.stages.alignment import new_projector
@@ -32,7 +32,7 @@ from earshot.training.stages.grpo_log import RewardLog, score
 from earshot.training.stages.grpo_trainer import AudioGRPOTrainer, Sampling, give_ears, without_ears
 from earshot.training.stages.loop import LoopSettings
 from earshot.training.stages.rewards import MOST_REWARD, RewardPart, gold_completion
-from tests.training.stages.fake_bank import make_fake_bank
+from tests.training.stages.conftest import rows
 
 LOOP = LoopSettings(steps=2, log_steps=1, precision="fp32", warmup_steps=1, learning_rate=1e-3, checkpoint_s=0.0)
 SETTINGS = grpo.GrpoSettings(
@@ -42,18 +42,10 @@ SETTINGS = grpo.GrpoSettings(
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fake_bank(tmp_path_factory.mktemp("bank"))
-
-
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tuned(tmp_path_factory: pytest.TempPathFactory, start: Path) -> Path:
     """A checkpoint as sft leaves it, untrained."""
-    directory = tmp_path_factory.mktemp("sft")
-    model = build_llm(TINY)
-    save_llm(model, directory)
-    save_projector(new_projector(model), directory)
-    save_tokenizer(train_tokenizer(items=300), directory)
+    directory = shutil.copytree(start, tmp_path_factory.mktemp("sft"), dirs_exist_ok=True)
+    save_projector(new_projector(load_llm(directory)), directory)
     return directory
 
 
@@ -68,11 +60,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tuned: Path, bank: Path) -> 
     directory = tmp_path_factory.mktemp("whole")
     list(grpo.run(directory, tuned, bank, SETTINGS))
     return directory
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 def test_virtual_tokens_embed_as_spliced_audio_does(tuned: Path, bank: Path, tokenizer: Tokenizer) -> None:

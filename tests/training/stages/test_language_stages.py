@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import random
@@ -36,6 +35,7 @@ from earshot.training.stages.examples import (
 )
 from earshot.training.stages.loop import LoopSettings, Progress, learning_rate_at
 from earshot.training.stages.text_items import LONGEST, text_examples
+from tests.training.stages.conftest import losses
 from tests.training.stages.fake_bank import make_fake_bank
 
 QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
@@ -51,11 +51,6 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fake_bank(tmp_path_factory.mktemp("bank"))
-
-
-@pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
     """An untrained language stage to begin alignment with."""
     directory = tmp_path_factory.mktemp("language")
@@ -67,11 +62,6 @@ def start(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Pat
 @pytest.fixture(autouse=True)
 def no_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "held_out_items", lambda count: [])
-
-
-def losses(directory: Path) -> list[float]:
-    with (directory / "log.csv").open() as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
 def test_loss_is_on_evidence_steps_and_answer_but_not_on_the_question(tokenizer: Tokenizer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ from earshot.training.stages import pretrained_sft as stage
 from earshot.training.stages.audio_items import AudioMix
 from earshot.training.stages.loop import LoopSettings
 from tests.tiny import make_qwen2, make_tokenizer
-from tests.training.stages.fake_bank import make_fake_bank
+from tests.training.stages.conftest import losses
 
 RECIPES = Path(stage.__file__).parents[1] / "recipes"
 LOOP = LoopSettings(steps=4, log_steps=1, warmup_steps=1, learning_rate=1e-3)
@@ -42,11 +41,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> stage.PretrainedSettin
     return stage.PretrainedSettings(LoraShape(str(directory), 4, 8), LOOP, mix, checkpoint_steps=2)
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fake_bank(tmp_path_factory.mktemp("bank"))
-
-
 def in_two_processes(
     directory: Path, bank: Path, settings: stage.PretrainedSettings, resume: bool, killed_at: int
 ) -> None:
@@ -56,11 +50,6 @@ def in_two_processes(
     for record in stage.run(directory, bank, settings, resume):
         if record["step"] == killed_at and AcceleratorState().process_index == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def losses(directory: Path) -> list[float]:
-    with (directory / "log.csv").open() as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow

@@ -19,10 +19,9 @@ from earshot.export.onnx_export import export_projector
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm
+from earshot.training.models.llm import TINY, load_llm
 from earshot.training.models.projector import load_projector
 from earshot.training.models.projector_parts import Kind
-from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.stages import alignment, sft
 from earshot.training.stages.audio_items import AudioMix
 from earshot.training.stages.bank_reader import FeatureBank
@@ -30,24 +29,10 @@ from earshot.training.stages.command import app
 from earshot.training.stages.loop import LoopSettings
 from tests.bundles import FACTS
 from tests.runtime.tiny_bundle import write_tiny_networks
-from tests.training.stages.fake_bank import make_fake_bank
 
 LOOP = LoopSettings(steps=3, log_steps=1, precision="fp32", warmup_steps=1, checkpoint_s=0.0)
 MIX = AudioMix(batch_items=4, chunk_batches=2, replay_share=0.25)
 VARIANTS: tuple[Kind, ...] = ("mlp", "dual")
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fake_bank(tmp_path_factory.mktemp("bank"))
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("language")
-    save_llm(build_llm(TINY), directory)
-    save_tokenizer(train_tokenizer(items=300), directory)
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""A bundle as benchmarks examine it: loaded once, it hears whole clips and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.language.answerer import Answerer
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """Ears and language model, both loaded."""
+
+    encoders: Encoders
+    answerer: Answerer
+
+    def hear(self, audio: NDArray[np.float32]) -> Tokens:
+        """Tokens of the last 10 s of a clip [2, samples]."""
+        hearing = Hearing(self.encoders)
+        hearing.process(AudioChunk(np.ascontiguousarray(audio), 0))
+        return hearing.window().tokens
+
+
+def load_bundle(bundle: Path | None) -> LoadedBundle:
+    """Load a bundle; None for the built-in one.
+
+    Raises
+    ------
+    BundleError
+        The bundle is missing or refused.
+    """
+    directory, encoders = open_encoders(bundle)
+    answerer = Answerer(directory)
+    answerer.load()
+    return LoadedBundle(encoders, answerer)
