@@ -97,9 +97,10 @@ def true_snapshots(scenario: Scenario) -> Iterator[SceneSnapshot]:
 
 
 def heard_snapshots(scenario: Scenario, encoders: Encoders) -> Iterator[SceneSnapshot]:
-    """The scene as it is heard through the simulated device."""
+    """The scene as it is heard through the simulated device, which also tells the yaw of the head if it can."""
     hearing = Hearing(encoders)
     with SimulatedSource(scenario, pace="fast") as source:
+        hearing.yaw_at = source.yaw_at  # as in use: what the device says of the head
         for chunk in source:
             yield from hearing.process(chunk)
 

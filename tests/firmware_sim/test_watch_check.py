@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from earshot.firmware_sim.scenario import load_scenario
-from earshot.firmware_sim.watch_check import WATCHES, Score, alert_times, check, score, true_snapshots
+from earshot.firmware_sim.watch_check import (
+    WATCHES,
+    Score,
+    alert_times,
+    check,
+    heard_snapshots,
+    score,
+    true_snapshots,
+)
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.scene.watch_language import compile_watch
 from tests.runtime.whole_bundle import write_whole_bundle
@@ -59,3 +67,5 @@ def test_a_scenario_goes_through_the_device_and_the_networks(tmp_path: Path) -> 
     scores = check(scenario, encoders, [compile_watch("when anything is heard")[0]])
     assert scores[0].true == 1
     assert scores[0].told >= 1
+    told = [snapshot.yaw_deg for snapshot in heard_snapshots(scenario, encoders)]
+    assert told[-1] == pytest.approx(scenario.yaw_deg(6.0), abs=6.0), "the device says where the head looks"
