@@ -54,8 +54,11 @@ def test_what_is_heard_does_not_depend_on_the_chunking(encoders: Encoders) -> No
 
 def test_exchanged_ears_mirror_the_directions(encoders: Encoders) -> None:
     audio = render_demo()
-    straight, swapped = (hear(encoders, np.ascontiguousarray(a)) for a in (audio, audio[::-1]))
+    both = (hear(encoders, np.ascontiguousarray(a)) for a in (audio, audio[::-1]))
+    # What sounds is heard from both ears, so a doubtful second name may be told of with one exchange only.
+    straight, swapped = ([s for s in heard if s.confidence >= 0.35] for heard in both)
     assert [s.label for s in straight] == [s.label for s in swapped]
+    assert len(straight) >= len(DEMO_SOURCES)
     for a, b in zip(straight, swapped, strict=True):
         side_a, side_b = (np.sin(np.deg2rad(s.azimuth_deg)) for s in (a, b))
         assert side_a == pytest.approx(-side_b, abs=0.35)
