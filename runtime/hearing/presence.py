@@ -24,14 +24,17 @@ class PresenceSettings:
         A class sounds in frames in which its activity is over this, 0 to 1.
     minimum_s : float
         A scout must have sounded for so long without a pause, seconds.
+    hold_s : float
+        A scout that has not sounded for so long is no longer told of, seconds.
     """
 
     activity: float = 0.5
     minimum_s: float = 0.16
+    hold_s: float = 1.5
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.activity <= 1.0 or self.minimum_s < 0.0:
-            raise ValueError("activity must be 0 to 1, minimum_s not negative")
+        if not 0.0 <= self.activity <= 1.0 or self.minimum_s < 0.0 or self.hold_s < 0.0:
+            raise ValueError("activity must be 0 to 1, minimum_s and hold_s not negative")
 
 
 class Presence:
@@ -42,12 +45,14 @@ class Presence:
     def __init__(self, settings: PresenceSettings | None = None) -> None:
         self.settings = settings or PresenceSettings()
         self._minimum = max(1, round(self.settings.minimum_s / FRAME_S))
+        self._hold = max(1, round(self.settings.hold_s / FRAME_S))
         self.reset()
 
     def reset(self) -> None:
         """Nothing has sounded yet."""
         self._promoted: Bool = np.zeros(SLOTS, bool)
         self._frames: Int64 = np.zeros(SLOTS, np.int64)
+        self._quiet_frames: Int64 = np.zeros(SLOTS, np.int64)
 
     def process(self, allocation: Allocation, activity: Float32) -> Int64:
         """Classes that are told of, int64 [T, 4], -1 for none.
@@ -72,9 +77,10 @@ class Presence:
         """Nothing is held back."""
 
     def _follow(self, sounding: Bool, kept: Bool) -> None:
-        """Count for how many frames the slots have sounded; one that is asked for another class starts anew."""
-        self._promoted &= kept
+        """Count for how many frames the slots have sounded or not; one that is asked for another class starts anew."""
         self._frames = np.where(sounding, np.where(kept, self._frames, 0) + 1, 0)
+        self._quiet_frames = np.where(sounding, 0, self._quiet_frames + 1)
+        self._promoted &= kept & (self._quiet_frames < self._hold)
 
     def _promote(self, told: Bool, likelihood: Float64) -> None:
         """Tell of the likeliest slot that has sounded for long enough, if there is any."""

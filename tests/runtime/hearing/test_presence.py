@@ -40,6 +40,16 @@ def test_a_scout_that_sounds_is_told_of_after_a_moment_and_from_then_on() -> Non
     assert (np.sort(told[23:], axis=1)[:, -2:] == [EMPTY, 2]).all()
 
 
+def test_a_scout_that_has_been_silent_for_the_hold_time_is_given_up_until_it_sounds_again() -> None:
+    allocation = doubtful_scene(200)
+    activity = activity_of(allocation, 2, slice(10, 20)) + activity_of(allocation, 2, slice(150, 160))
+    told = (present(allocation, activity, PresenceSettings(hold_s=1.0)) == 2).any(axis=1)
+    assert told[13:44].all()
+    assert not told[45:153].any()
+    assert told[153:178].all()
+    assert not told[185:].any()
+
+
 def test_of_several_the_likeliest_is_told_of_and_no_second_one() -> None:
     allocation = doubtful_scene()
     told = present(allocation, np.full(allocation.asked.shape, 0.9, np.float32))

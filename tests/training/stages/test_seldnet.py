@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from dataclasses import replace
@@ -33,6 +32,7 @@ from earshot.training.stages.seldnet_score import choose_threshold, score_batche
 from earshot.training.synthesis.dataset import DataFolders, write_shards
 from earshot.training.synthesis.scenes import SceneSettings
 from tests.training.benchmark.conftest import write_manifest
+from tests.training.stages.conftest import rows
 
 SCENES = SceneSettings(duration_s=5.0, sources=4, free_share=1.0)
 REMIX = RemixSettings(frames=50)
@@ -53,11 +53,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def batch(data: Path) -> Batch:
     return next(Remixer(data / "train", replace(REMIX, source_counts=(0.3, 0.4, 0.3))).batches(6, 3))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 def test_targets_are_those_of_the_remix_at_ten_a_second(batch: Batch) -> None:

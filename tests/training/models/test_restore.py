@@ -1,0 +1,118 @@
+"""A bundle turned back into checkpoints: the same networks as before, ready to be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from earshot.export.gguf_llm import write_gguf
+from earshot.export.gguf_reader import read_gguf
+from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
+from earshot.export.quantize import quantize_products
+from earshot.export.targets import RECIPES
+from earshot.runtime.bundle.builtin import builtin_bundle_dir
+from earshot.runtime.errors import InputError
+from earshot.training.models.causal import CausalConv2d
+from earshot.training.models.load import TrainedNetworks, load_networks
+from earshot.training.models.restore import procedural_audio, restore_hearing, restore_projector
+from earshot.training.stages.command import app
+
+BUNDLE = builtin_bundle_dir()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of the built-in bundle, made by the command."""
+    folder = tmp_path_factory.mktemp("restored") / "run"
+    result = CliRunner().invoke(app, ["restore", "--run", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def networks(run: Path) -> TrainedNetworks:
+    """The restored networks, as the exporter loads them."""
+    return load_networks(run)
+
+
+def frames_of(name: str, path: Path, frames: int = 12) -> list[np.ndarray]:
+    """All outputs of an encoder's graph over some frames of noise, its state carried on."""
+    graph = onnxruntime.InferenceSession(path)
+    rng = np.random.default_rng(3)
+    state: dict[str, np.ndarray] = {}
+    heard = []
+    for _ in range(frames):
+        feed = {}
+        for value in graph.get_inputs():
+            if value.name.startswith("state."):
+                feed[value.name] = state.get(value.name, np.zeros(value.shape, np.float32))
+            elif value.name == "slot_class":
+                feed[value.name] = np.array([[1, 5, 7, 9]])
+            else:
+                feed[value.name] = rng.standard_normal(value.shape, np.float32)
+        outputs = dict(zip((v.name for v in graph.get_outputs()), graph.run(None, feed), strict=True))
+        state = {f"state.{key[5:]}": value for key, value in outputs.items() if key.startswith("next.")}
+        heard += outputs.values()
+    return heard
+
+
+def test_language_model_and_projector_come_back_byte_for_byte(networks: TrainedNetworks, tmp_path: Path) -> None:
+    write_gguf(networks.llm, networks.tokenizer_path, tmp_path / "llm.gguf", "Q8_0", "nano")
+    assert (tmp_path / "llm.gguf").read_bytes() == (BUNDLE / "llm.gguf").read_bytes()
+    export_projector(networks.projector, tmp_path / "projector.onnx")
+    assert (tmp_path / "projector.onnx").read_bytes() == (BUNDLE / "projector.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "export"), [("semantic", export_semantic), ("spatial", export_spatial)])
+def test_the_encoders_hear_as_before(name: str, export: object, networks: TrainedNetworks, tmp_path: Path) -> None:
+    assert callable(export)
+    export(getattr(networks, name), tmp_path / f"{name}.onnx")
+    for before, after in zip(
+        frames_of(name, BUNDLE / f"{name}.onnx"), frames_of(name, tmp_path / f"{name}.onnx"), strict=True
+    ):
+        np.testing.assert_allclose(after, before, atol=2e-3, rtol=1e-3)
+
+
+def test_batch_norms_meet_in_training_what_they_have_settled_on() -> None:
+    audio = procedural_audio(2)
+    hearing = restore_hearing(BUNDLE, audio)
+    for layer in (m for m in hearing.modules() if isinstance(m, CausalConv2d)):
+        assert float((layer.norm.running_var - 1.0).abs().max()) > 0.01  # else it would only add a bias
+    features = hearing.features(audio)
+    settled = hearing.spatial.trunk.eval()(features)
+    in_training = hearing.spatial.trunk.train()
+    in_training.norm.eval()  # that of the features keeps what it learned
+    torch.testing.assert_close(in_training(features), settled, atol=1e-3, rtol=1e-3)
+
+
+def test_both_weights_of_the_checkpoint_are_the_same_and_training_starts_from_them(run: Path) -> None:
+    shipped, raw = (load_file(run / "encoders" / f"{name}.safetensors") for name in ("model", "raw"))
+    for name, value in raw.items():
+        torch.testing.assert_close(shipped[name].float(), value.float())
+
+
+def test_a_run_that_has_a_stage_is_not_touched(run: Path) -> None:
+    result = CliRunner().invoke(app, ["restore", "--run", str(run)])
+    assert result.exit_code == InputError.exit_code
+    assert "restore into another run directory" in result.output
+
+
+def test_quantized_encoders_are_refused(tmp_path: Path) -> None:
+    for name in ("semantic", "spatial"):
+        quantize_products(BUNDLE / f"{name}.onnx", tmp_path / f"{name}.onnx", RECIPES["x86"])
+    with pytest.raises(InputError, match="not float32 weights of the network that is trained here"):
+        restore_hearing(tmp_path, torch.zeros(1, 2, 16_000))
+
+
+def test_what_is_no_projector_or_language_model_of_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no hybrid projector"):
+        restore_projector(BUNDLE / "semantic.onnx")
+    (tmp_path / "llm.gguf").write_bytes(b"no language model")
+    with pytest.raises(InputError, match="not a readable GGUF file"):
+        read_gguf(tmp_path / "llm.gguf")
