@@ -1,7 +1,8 @@
 """Question benchmark: four-option questions about unseen scenes, answered by a bundle as in use, with controls.
 
 Controls: question only (no audio tokens), spatial tokens zeroed, ears exchanged with mirrored answers (right on both =
-"all-correct"). What a model that cannot hear would score stands beside what the bundle scores.
+"all-correct"). What a model that cannot hear would score stands beside what the bundle scores. So does what its language
+model would score with ideal ears, told the truth as those would hear it: the rest of the way to 100 % is reasoning.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from earshot.training.benchmark.controls import mirrored_question, mirrored_text
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.stages.bank import BankSettings, mix_scene
+from earshot.training.stages.ideal_hearing import ideal_inputs
 from earshot.training.synthesis.dataset import iterate_scenes, open_shards
-from earshot.training.synthesis.scenes import fully_known
+from earshot.training.synthesis.scenes import Scene, fully_known
 
 LEVELS = ("L1", "L2", "L3")
 BENCH_MIX = BankSettings(mixtures=1, source_counts=(0.02, 0.23, 0.40, 0.35), swap_probability=0.0, seed=23)
@@ -37,10 +39,11 @@ BENCH_MIX = BankSettings(mixtures=1, source_counts=(0.02, 0.23, 0.40, 0.35), swa
 
 @dataclass(frozen=True)
 class Question:
-    """One benchmark item with the audio it is about."""
+    """One benchmark item with the audio it is about, and the scene, which only the control with ideal ears is told."""
 
     item: Item
     audio: NDArray[np.float32]
+    scene: Scene
 
 
 def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int = 23) -> list[Question]:
@@ -64,7 +67,7 @@ def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int 
             scene, audio = mix_scene(shard, row, BENCH_MIX, rng)
             items = generate_items(scene, draw, 8, balancer, split)  # type: ignore[arg-type]
             chosen = [item for item in items if item.form == "choice"][:3]
-            out += [Question(item, audio) for item in chosen]
+            out += [Question(item, audio, scene) for item in chosen]
             if len(out) >= count:
                 break
     return out[:count]
@@ -102,6 +105,10 @@ class Examiner:
             audio = np.ascontiguousarray(question.audio[::-1]) if swapped else question.audio
             self._cache[key] = audio_tokens(self._encoders, audio)
         return self._cache[key]
+
+    def ideal(self, question: Question, seed: int) -> NDArray[np.float32]:
+        """Embeddings of what ideal ears would hear."""
+        return self._encoders.project_inputs(ideal_inputs(question.scene, np.random.default_rng(seed)))
 
     def project(self, tokens: Tokens) -> NDArray[np.float32]:
         """Embeddings for the language model."""
@@ -152,12 +159,17 @@ def run_questions(
         examiner.right(q, examiner.project(examiner.tokens(q, swapped=True)), mirrored=True)
         for q in track(questions, description="ears exchanged", console=Console(stderr=True))
     ]
+    ideal = [
+        examiner.right(q, examiner.ideal(q, number))
+        for number, q in enumerate(track(questions, description="ideal hearing", console=Console(stderr=True)))
+    ]
     both = [a and b for a, b in zip(straight, swapped, strict=True)]
     report["controls"] = {
         "question_only": _scores(questions, blind),
         "spatial_zeroed": _scores(questions, zeroed),
         "ears_swapped": _scores(questions, swapped),
         "ear_swap_all_correct": _scores(questions, both),
+        "ideal_hearing": _scores(questions, ideal),
     }
     return report
 

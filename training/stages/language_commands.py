@@ -38,6 +38,9 @@ ReplayShare = Annotated[float, typer.Option(min=0.0, max=1.0, help="Text without
 IdealShare = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Items about described scenes, as good ears would hear them.")
 ]
+WeakShare = Annotated[
+    float, typer.Option(min=0.0, max=0.8, help="Scenes that are only asked one of the questions that are learned last.")
+]
 BatchItems = Annotated[int, typer.Option(min=1, help="Items per batch.")]
 ProjectorKind = Annotated[
     str | None, typer.Option("--projector", help="hybrid, mlp or dual; by default what is begun with, else hybrid.")
@@ -97,6 +100,7 @@ def sft(
     evidence_weight: EvidenceWeight = 0.5,
     replay_share: ReplayShare = 0.6,
     ideal_share: IdealShare = 0.4,
+    weak_share: WeakShare = 0.0,
     batch_items: BatchItems = 32,
     start: Annotated[Path | None, typer.Option(help="The sft of another run, to begin with instead of alignment.")] = None,
     projector: ProjectorKind = None,
@@ -108,7 +112,7 @@ def sft(
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed, projector,
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
-        ideal_share=ideal_share, batch_items=batch_items,
+        ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
     )  # fmt: skip
     aligned = None if fresh else start or run / "alignment"
     follow("sft", readable(stage.run(run / "sft", aligned, bank, settings, resume)))
@@ -126,6 +130,7 @@ def cascade(
     evidence_weight: EvidenceWeight = 0.5,
     replay_share: ReplayShare = 0.6,
     ideal_share: IdealShare = 0.4,
+    weak_share: WeakShare = 0.0,
     batch_items: BatchItems = 32,
     probe_items: Annotated[int, typer.Option(min=1, help="Kept questions, answered at the end (probe.csv).")] = 300,
 ) -> None:  # fmt: skip
@@ -136,7 +141,7 @@ def cascade(
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed,
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
-        ideal_share=ideal_share, batch_items=batch_items,
+        ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
     )  # fmt: skip
     begin = start or run / "alignment"
     records = stage.run(run / "cascade", begin, bank, settings, resume, held_out, probe_items)

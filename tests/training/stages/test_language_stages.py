@@ -22,7 +22,7 @@ from earshot.training.questions.drills import drill
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages import alignment, language, sft
-from earshot.training.stages.audio_items import AudioBatches, AudioMix
+from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioMix
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
 from earshot.training.stages.examples import (
@@ -223,3 +223,13 @@ def test_questions_are_written_as_json_lines(tmp_path: Path, bank: Path) -> None
     assert result.exit_code == 0, result.output
     items = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(items) == 30 and all(item["scene"].startswith("fake-") for item in items)
+
+
+def test_a_share_of_the_scenes_is_only_asked_what_is_learned_last(bank: Path, tokenizer: Tokenizer) -> None:
+    batches = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, where_share=0.0, weak_share=0.6))
+    tasks = [item.task for _, item in itertools.islice(batches._audio_items(random.Random(3)), 300)]
+    weak = sum(name in WEAK_TASKS for name in tasks) / len(tasks)
+    rest = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, where_share=0.0))
+    usual = [item.task for _, item in itertools.islice(rest._audio_items(random.Random(3)), 300)]
+    assert weak > sum(name in WEAK_TASKS for name in usual) / len(usual) + 0.1
+    assert set(tasks) - set(WEAK_TASKS)
