@@ -45,4 +45,4 @@ def test_ideal_ears_are_told_of_the_scene_and_nothing_else(stems: Path) -> None:
     assert heard.shape[1] == examiner.nothing().shape[1]
     assert len(heard) > 0
     np.testing.assert_array_equal(heard, examiner.ideal(question, 1))
-    assert not np.array_equal(heard[-1], examiner.project(examiner.tokens(question))[-1])
+    assert not np.array_equal(heard, examiner.project(examiner.tokens(question)))
