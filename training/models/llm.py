@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import BOS, EOS, PAD, SPECIAL_TOKENS
 from earshot.training.models.tokenizer import VOCAB_SIZE
 
@@ -39,6 +40,8 @@ class LlmShape:
 
 
 NANO = LlmShape()
+SIZES = {"nano": NANO, "small": LlmShape(layers=8, ffn=2048), "medium": LlmShape(layers=16, ffn=2048)}
+"""About 4.5, 15 and 30 M parameters. All of one width, so that a projector and a smaller model fit into a larger one."""
 TINY = LlmShape(hidden=64, layers=2, heads=2, ffn=128)
 """For tests."""
 
@@ -91,6 +94,43 @@ def _initialise(model: Any, shape: LlmShape) -> None:
         writes_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
         depth = (2 * shape.layers) ** -0.5 if writes_residual else 1.0
         torch.nn.init.normal_(parameter, std=depth * parameter.shape[1] ** -0.5)
+
+
+def shape_of(model: Any) -> LlmShape:
+    """Size of a model."""
+    config = model.config
+    return LlmShape(
+        config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size,
+        config.max_position_embeddings, config.vocab_size,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def grow_llm(model: Any, shape: LlmShape) -> LlamaForCausalLM:
+    """A larger model that computes what a smaller one does, to train on from there.
+
+    New units of the feed-forward layers and new layers, which come last, write nothing at first: their output weights are
+    zero (as in Net2Net, arXiv 1511.05641).
+
+    Raises
+    ------
+    InputError
+        A size shrinks, or width, heads, context or vocabulary differ.
+    """
+    old = shape_of(model)
+    if replace(shape, layers=old.layers, ffn=old.ffn) != old or shape.layers < old.layers or shape.ffn < old.ffn:
+        raise InputError(
+            f"a language model can gain layers and feed-forward units only: {old} does not grow into {shape}"
+        )
+    grown = build_llm(shape)
+    for layer in grown.model.layers:
+        layer.mlp.down_proj.weight.zero_()
+        layer.self_attn.o_proj.weight.zero_()
+    before = model.state_dict()
+    for name, value in grown.state_dict().items():
+        if name in before:
+            value[tuple(slice(size) for size in before[name].shape)] = before[name]
+    return grown
 
 
 def save_llm(model: Any, directory: Path) -> None:

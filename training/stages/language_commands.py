@@ -27,6 +27,7 @@ from earshot.training.stages.options import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from earshot.training.models.llm import LlmShape
     from earshot.training.models.projector_parts import Kind
     from earshot.training.stages.sft import SftSettings
 
@@ -104,8 +105,13 @@ def sft(
     batch_items: BatchItems = 32,
     start: Annotated[Path | None, typer.Option(help="The sft of another run, to begin with instead of alignment.")] = None,
     projector: ProjectorKind = None,
+    size: Annotated[
+        str | None, typer.Option(help="nano, small or medium: grow the language model to this size first.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
+    from dataclasses import replace
+
     from earshot.training.stages import sft as stage
 
     prepare(threads)
@@ -114,6 +120,7 @@ def sft(
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
         ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
     )  # fmt: skip
+    settings = replace(settings, shape=_known_size(size))
     aligned = None if fresh else start or run / "alignment"
     follow("sft", readable(stage.run(run / "sft", aligned, bank, settings, resume)))
 
@@ -241,3 +248,11 @@ def known_projector(projector: str | None) -> Kind | None:
     if projector is not None and projector not in KINDS:
         fail(UsageError(f"--projector {projector}: choose {', '.join(KINDS)}"))
     return cast("Kind | None", projector)
+
+
+def _known_size(size: str | None) -> LlmShape | None:
+    from earshot.training.models.llm import SIZES
+
+    if size is not None and size not in SIZES:
+        fail(UsageError(f"--size {size}: choose {', '.join(SIZES)}"))
+    return None if size is None else SIZES[size]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from earshot.training.models.llm import build_llm, load_llm, save_llm
+from earshot.training.models.llm import LlmShape, build_llm, grow_llm, load_llm, save_llm, shape_of
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
@@ -32,6 +32,8 @@ class SftSettings:
         Batches; most of them text, from which reasoning is learned, the rest audio.
     seed : int
         Seed of questions (replaces that of `mix`).
+    shape : LlmShape, optional
+        Size that the language model is grown to before it is trained (see `grow_llm`); its own when not given.
     projector : {"hybrid", "mlp", "dual"}, optional
         Kind of the projector; a checkpoint that is begun with must hold this kind. None is that of the checkpoint, `hybrid`
         without one.
@@ -41,6 +43,7 @@ class SftSettings:
     mix: AudioMix = AudioMix()  # noqa: RUF009 - frozen
     seed: int = 0
     projector: Kind | None = None
+    shape: LlmShape | None = None
 
 
 def run(
@@ -64,6 +67,8 @@ def run(
     torch.manual_seed(settings.seed)
     resume = resume and (directory / "state" / "state.json").is_file()
     model, projector, tokenizer = _begin(directory if resume else aligned, settings)
+    if settings.shape is not None and settings.shape != shape_of(model):
+        model = grow_llm(model, settings.shape)
     model.train()
     if not resume:
         (directory / "log.csv").unlink(missing_ok=True)

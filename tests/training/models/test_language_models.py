@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.prompt import SPECIAL_TOKENS
-from earshot.training.models.llm import NANO, TINY, build_llm, load_llm, save_llm
+from earshot.training.models.llm import NANO, TINY, LlmShape, build_llm, grow_llm, load_llm, save_llm, shape_of
 from earshot.training.models.projector import (
     OBJECT_WIDTH,
     DenseHybridProjector,
@@ -157,3 +159,25 @@ def test_loss_weights_stay_on_the_tokens_they_belong_to() -> None:
         chosen = batch.weights[0] > 0
         assert batch.ids[0][chosen].tolist() == example.suffix[example.weights > 0].tolist()
         assert batch.weights[0].sum() == example.weights.sum()
+
+
+def test_a_grown_model_writes_what_the_small_one_does_and_all_of_it_learns() -> None:
+    small = build_llm(TINY, seed=3).eval()
+    grown = grow_llm(small, replace(TINY, layers=3, ffn=192))
+    assert shape_of(grown) == replace(TINY, layers=3, ffn=192)
+    ids = torch.arange(24).reshape(2, 12)
+    torch.testing.assert_close(grown.eval()(ids).logits, small(ids).logits, atol=1e-5, rtol=1e-5)
+    optimizer = torch.optim.SGD(grown.parameters(), lr=1.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        grown(ids, labels=ids).loss.backward()
+        optimizer.step()
+    for name, parameter in grown.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.abs().sum() > 0), name
+
+
+@pytest.mark.parametrize("shape", [replace(TINY, layers=1), replace(TINY, ffn=64), replace(TINY, hidden=128, layers=3)])
+def test_a_model_does_not_shrink_or_change_its_width(shape: LlmShape) -> None:
+    with pytest.raises(InputError, match="can gain layers and feed-forward units only"):
+        grow_llm(build_llm(TINY), shape)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import THINK_END
-from earshot.training.models.llm import TINY, build_llm, save_llm
+from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm, shape_of
 from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.questions.drills import drill
 from earshot.training.questions.generate import generate_items, item_stream
@@ -233,3 +233,22 @@ def test_a_share_of_the_scenes_is_only_asked_what_is_learned_last(bank: Path, to
     usual = [item.task for _, item in itertools.islice(rest._audio_items(random.Random(3)), 300)]
     assert weak > sum(name in WEAK_TASKS for name in usual) / len(usual) + 0.1
     assert set(tasks) - set(WEAK_TASKS)
+
+
+def test_sft_grows_the_language_model_it_begins_with_and_resumes_with_the_larger_one(
+    bank: Path, start: Path, tmp_path: Path
+) -> None:
+    larger = replace(TINY, layers=3, ffn=192)
+    settings = sft.SftSettings(QUICK, MIX, shape=larger)
+    aligned = tmp_path / "alignment"
+    list(alignment.run(aligned, start, bank, alignment.AlignmentSettings(replace(QUICK, steps=1), ALIGNING)))
+    list(sft.run(tmp_path / "sft", aligned, bank, replace(settings, loop=replace(QUICK, steps=3))))
+    list(sft.run(tmp_path / "sft", aligned, bank, settings, resume=True))
+    assert shape_of(load_llm(tmp_path / "sft")) == larger
+    assert len(losses(tmp_path / "sft")) == QUICK.steps
+
+
+def test_an_unknown_size_is_refused(bank: Path) -> None:
+    result = CliRunner().invoke(app, ["sft", "--bank", str(bank), "--size", "huge"])
+    assert result.exit_code == 2
+    assert "choose nano, small, medium" in result.output
