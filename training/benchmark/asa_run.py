@@ -134,7 +134,7 @@ def _identity(bench: AsaBench, verdict: Verdict) -> dict[str, Any]:
     return {
         "benchmark": NAME,
         "size": bench.size,
-        "hash": bench.contents.hash,
+        "hash": verdict.hash,
         "stems": bench.contents.stems,
         "stems_hash": bench.contents.data,
         "items_hash": bench.contents.items,

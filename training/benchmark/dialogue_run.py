@@ -84,7 +84,7 @@ def run_dialogue(request: DialogueRequest) -> dict[str, Any]:
     return {
         "benchmark": NAME,
         "size": bench.size,
-        "hash": bench.contents.hash,
+        "hash": verdict.hash,
         "frozen": verdict.frozen,
         "verdict": verdict.line,
         "conversations": len(bench.conversations),

@@ -128,7 +128,7 @@ def _identity(bench: SeldBench, verdict: Verdict) -> dict[str, Any]:
     return {
         "benchmark": NAME,
         "size": bench.size,
-        "hash": bench.contents.hash,
+        "hash": verdict.hash,
         "stems": bench.contents.stems,
         "stems_hash": bench.contents.data,
         "items_hash": bench.contents.items,

@@ -11,7 +11,15 @@ import pytest
 
 from earshot.runtime.errors import InputError
 from earshot.training.benchmark.asa_run import AsaBench, build_asa, freeze_asa
-from earshot.training.benchmark.frozen import MANIFEST, check, contents_of, freeze, load_manifest
+from earshot.training.benchmark.frozen import (
+    LEVEL_TOLERANCE_DB,
+    MANIFEST,
+    BandLevels,
+    check,
+    contents_of,
+    freeze,
+    load_manifest,
+)
 from earshot.training.benchmark.seld_run import SeldBench, build_seld, freeze_seld
 from earshot.training.synthesis.dataset import open_shards
 from tests.training.benchmark.conftest import write_manifest
@@ -44,14 +52,44 @@ def test_freezing_twice_keeps_one_entry_that_matches(asa: AsaBench, stems: Path,
     assert document["asa"]["frozen"][0]["stems"] == "procedural"
 
 
-@pytest.mark.parametrize("part", ["items", "audio"])
-def test_a_difference_is_one_line_that_says_what_differs(asa: AsaBench, tmp_path: Path, part: str) -> None:
+def test_other_questions_are_one_line_that_says_so(asa: AsaBench, tmp_path: Path) -> None:
     own = write_manifest(tmp_path / "frozen.json")
     freeze(asa.contents, "asa", "quick", own)
-    verdict = check(replace(asa.contents, **{part: "0" * 16}), "asa", "quick", own)
+    verdict = check(replace(asa.contents, items="0" * 16), "asa", "quick", own)
     assert verdict.frozen is False
-    assert f"{part} differ" in verdict.line
+    assert "items differ" in verdict.line
     assert "\n" not in verdict.line
+
+
+def test_audio_that_differs_in_rounding_is_frozen_and_other_audio_is_not(asa: AsaBench, tmp_path: Path) -> None:
+    own = write_manifest(tmp_path / "frozen.json")
+    freeze(asa.contents, "asa", "quick", own)
+    # Descriptions hold rounded levels, so those of all scenes may differ where no question does.
+    rounded = replace(asa.contents, audio="0" * 16, data="1" * 16)
+    verdict = check(rounded, "asa", "quick", own)
+    assert (verdict.frozen, verdict.hash) == (True, asa.contents.hash)
+    assert "equal but for rounding" in verdict.line
+    levels_db = (*asa.contents.levels_db[:-1], asa.contents.levels_db[-1] + 0.1)
+    other = check(replace(rounded, levels_db=levels_db), "asa", "quick", own)
+    assert (other.frozen, other.hash) == (False, rounded.hash)
+    assert "audio differs by up to 0.1 dB" in other.line
+
+
+def test_band_levels_tell_of_rounding_little_and_of_exchanged_ears_much() -> None:
+    rng = np.random.default_rng(2)
+    quieter = np.array([[1.0], [0.5]])
+    clips = [np.rint(quieter * rng.normal(0.0, 300.0, (2, 16_000))).astype(np.int16) for _ in range(40)]
+    as_rendered, rounded, exchanged = BandLevels(), BandLevels(), BandLevels()
+    for number, clip in enumerate(clips):
+        as_rendered.add(clip)
+        rounded.add(clip + (rng.random(clip.shape) < 0.001))
+        exchanged.add(clip[:: 1 if number % 2 else -1])
+
+    def apart_db(other: BandLevels) -> float:
+        return float(np.abs(np.subtract(as_rendered.rounded_db(), other.rounded_db())).max())
+
+    assert apart_db(rounded) < LEVEL_TOLERANCE_DB / 5
+    assert apart_db(exchanged) > 10 * LEVEL_TOLERANCE_DB
 
 
 def test_every_item_and_every_sample_counts(stems: Path) -> None:
