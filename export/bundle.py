@@ -40,6 +40,10 @@ class BundleFacts:
         What is licensed -> licence and note.
     accuracy, speed : mapping
         Measured figures, the unit in the name.
+    commands : mapping
+        Beginning of the names of figures -> command that measured them.
+    failures : sequence of str
+        Examples of what the model gets wrong, for the model card.
     targets : sequence of mapping
         Rows of the table of all boards for the model card, texts by heading.
     tools : mapping, optional
@@ -51,6 +55,8 @@ class BundleFacts:
     licences: Mapping[str, str]
     accuracy: Mapping[str, float] = field(default_factory=dict)
     speed: Mapping[str, float] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
+    failures: Sequence[str] = ()
     targets: Sequence[Mapping[str, str]] = ()
     tools: Mapping[str, str] | None = None
 

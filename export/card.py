@@ -11,10 +11,17 @@ from earshot.export.gguf_llm import GgufReport
 
 _WHAT = """An Earshot bundle: hears two ears at 16 kHz, says what sounds where, and answers questions
 about the last 10 seconds."""
+_USE = """Telling a person, or a program that a person oversees, what sounds around them and where: hearing aids and headphones,
+assistance, monitoring of a room, research. It hears on the device and keeps no sound. Not for recognising who speaks, and not where
+a missed or misplaced sound can do harm."""
 _LIMITS = """Sounds outside the 61 classes are missed or misnamed. Four sources at once at most. Trained on
 rendered scenes: expect larger errors in large reverberant halls and with heads unlike those it was trained
 with. Not for safety-critical use."""
 _NOT_MEASURED = "Not measured at export."
+_MADE_OF = {
+    "int8": "matrix products, activations scaled anew in every step",
+    "int8-static": "matrix products and convolutions, activations scaled as calibration scenes made them",
+}
 
 
 def model_card(
@@ -54,15 +61,18 @@ def model_card(
         "## Parts",
         table(("part", "format", "note"), [*map(_encoder_row, encoders), _llm_row(llm)]),
         "## Accuracy",
-        _figures(facts.accuracy),
+        _figures(facts.accuracy, facts.commands),
         "## Speed",
-        _figures(facts.speed),
+        _figures(facts.speed, facts.commands),
         "## Targets",
         _targets(facts.targets),
         "## Gate",
         _gate(reference or {}, figures or {}, scenes, limits),
+        "## Intended use",
+        _USE,
         "## Limits",
         _LIMITS,
+        *_failures(facts.failures),
         "## Licences",
         table(("what", "licence"), sorted(facts.licences.items())),
     ]
@@ -71,8 +81,8 @@ def model_card(
 
 def _encoder_row(report: QuantReport) -> tuple[str, str, str]:
     note = report.reason
-    if report.quantized_nodes:
-        note = f"{report.quantized_nodes} matrix products, {report.snr_db:.1f} dB against float32"
+    if report.kept in _MADE_OF:
+        note = f"{report.quantized_nodes} {_MADE_OF[report.kept]}; {report.snr_db:.1f} dB against float32"
     return f"{report.graph}.onnx", report.kept, note
 
 
@@ -102,10 +112,21 @@ def _llm_row(llm: GgufReport) -> tuple[str, str, str]:
     return "llm.gguf", llm.quantization, note
 
 
-def _figures(figures: Mapping[str, float]) -> str:
+def _figures(figures: Mapping[str, float], commands: Mapping[str, str]) -> str:
     if not figures:
         return _NOT_MEASURED
-    return table(("figure", "value"), [(name, f"{value:.4g}") for name, value in sorted(figures.items())])
+    rows = [(name, f"{value:.4g}", _command(name, commands)) for name, value in sorted(figures.items())]
+    return table(("figure", "value", "measured by"), rows)
+
+
+def _command(figure: str, commands: Mapping[str, str]) -> str:
+    """The command whose figures begin like this one; the longest beginning decides."""
+    beginnings = [name for name in commands if figure.startswith(name)]
+    return f"`{commands[max(beginnings, key=len)]}`" if beginnings else ""
+
+
+def _failures(examples: Sequence[str]) -> list[str]:
+    return ["## Failure cases", "\n".join(f"- {example}" for example in examples)] if examples else []
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,13 +1,13 @@
-"""Which number format each encoder gets: the faster one of those that pass the gate."""
+"""Which number format each encoder gets: the fastest one of those that pass the gate."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
+from earshot.export.calibration import Calibration
 from earshot.export.gate import (
     METRICS,
     Figures,
@@ -22,9 +22,11 @@ from earshot.export.gate import (
 )
 from earshot.export.gate_scenes import GateScene
 from earshot.export.quantize import Steps, quantize_products, stream, worst_snr_db
-from earshot.export.targets import Encoding, Recipe
+from earshot.export.quantize_static import quantize_calibrated
+from earshot.export.targets import Encoding, Format, Recipe
 
 ENCODERS = ("semantic", "spatial")
+QUANTIZED: tuple[Format, ...] = ("int8", "int8-static")
 WORTHWHILE = 0.05
 """int8 must save this part of the cost: less is within the noise of timing, and two exports must agree."""
 SEARCH_SCENES = 30
@@ -39,26 +41,26 @@ class QuantReport:
     ----------
     graph : str
         File stem.
-    kept : "float32" or "int8"
+    kept : Format
     reason : str
         Why.
     quantized_nodes : int
-        Matrix products in int8 (0 when float was kept).
+        Products (and convolutions) in int8; 0 when float was kept.
     snr_db : float
-        Worst output of int8 against float, streamed with its own state; infinite when not tried.
-    float_cost, int8_cost : float
-        Of one step, in `unit`; NaN when not known.
+        Worst output of the int8 graph that was tried last, against float, streamed with its own state; infinite when
+        none was tried.
+    costs : mapping of float
+        Of one step, by format, in `unit`; empty when not known.
     unit : str
         "ms" on this machine's processor, or "instructions" of the board's.
     """
 
     graph: str
-    kept: Literal["float32", "int8"]
+    kept: Format
     reason: str
     quantized_nodes: int = 0
     snr_db: float = float("inf")
-    float_cost: float = float("nan")
-    int8_cost: float = float("nan")
+    costs: Mapping[Format, float] = field(default_factory=dict)
     unit: str = ""
 
 
@@ -68,18 +70,21 @@ class Costs:
 
     Attributes
     ----------
-    float32, int8 : mapping of float
-        By graph.
+    steps : mapping
+        By format, then by graph.
     unit : str
     """
 
-    float32: Mapping[str, float]
-    int8: Mapping[str, float]
+    steps: Mapping[Format, Mapping[str, float]]
     unit: str
 
+    def of(self, graph: str) -> dict[Format, float]:
+        """What the formats of a graph cost."""
+        return {encoding: by_graph[graph] for encoding, by_graph in self.steps.items()}
 
-Meter = Callable[[Path, Path], "Costs | None"]
-"""Costs of the graphs in two folders, float and int8; None when they cannot be found out here."""
+
+Meter = Callable[[Mapping[Format, Path]], "Costs | None"]
+"""Costs of the graphs in a folder of each format; None when they cannot be found out here."""
 
 
 class Gate:
@@ -130,16 +135,22 @@ class Chooser:
     scratch : Path
         Folder to work in.
     recipe : Recipe
-    encoding : "auto", "float32" or "int8"
+    encoding : Encoding
+    calibration : Calibration
+        For static int8.
     """
 
-    def __init__(self, floats: Path, scratch: Path, recipe: Recipe, encoding: Encoding) -> None:
-        self._floats, self._recipe, self._encoding = floats, recipe, encoding
-        self._int8, self._trial = scratch / "int8", scratch / "trial"
-        self.chosen = scratch / "chosen"
-        for folder in (self._int8, self._trial, self.chosen):
+    def __init__(
+        self, floats: Path, scratch: Path, recipe: Recipe, encoding: Encoding, calibration: Calibration
+    ) -> None:
+        self._recipe, self._encoding, self._calibration = recipe, encoding, calibration
+        self._folders: dict[Format, Path] = {"float32": floats}
+        self._trial, self.chosen = scratch / "trial", scratch / "chosen"
+        for quantized in self._quantized():
+            self._folders[quantized] = scratch / quantized
+        for folder in (*(self._folders[name] for name in self._quantized()), self._trial, self.chosen):
             shutil.copytree(floats, folder)
-        self._nodes: dict[str, list[str]] = {}
+        self._nodes: dict[tuple[Format, str], list[str]] = {}
 
     def choose(self, steps: Mapping[str, Steps], gate: Gate, meter: Meter) -> Choice:
         """Fill the folder `chosen`.
@@ -154,14 +165,14 @@ class Chooser:
         Raises
         ------
         ValueError
-            When fewer nodes became int8 than planned; when int8 was asked for and does not pass the gate.
+            When fewer nodes became int8 than planned; when an int8 format was asked for and does not pass the gate.
         """
         if self._encoding == "float32":
             return Choice(tuple(QuantReport(name, "float32", "as asked") for name in ENCODERS), gate.reference)
-        for name in ENCODERS:
-            graph = f"{name}.onnx"
-            self._nodes[name] = quantize_products(self._floats / graph, self._int8 / graph, self._recipe)
-        costs = meter(self._floats, self._int8)
+        for quantized in self._quantized():
+            for name in ENCODERS:
+                self._nodes[quantized, name] = self._quantize(quantized, name, self._folders[quantized])
+        costs = meter(self._folders)
         figures = gate.reference
         reports = []
         for name in ENCODERS:
@@ -169,43 +180,81 @@ class Chooser:
             reports.append(report)
         return Choice(tuple(reports), figures)
 
+    def _quantized(self) -> tuple[Format, ...]:
+        """The formats that are tried."""
+        if self._encoding == "auto":
+            return QUANTIZED
+        return tuple(name for name in QUANTIZED if name == self._encoding)
+
+    def _quantize(self, encoding: Format, name: str, folder: Path, but: Collection[str] = ()) -> list[str]:
+        graph = f"{name}.onnx"
+        source, target = self._folders["float32"] / graph, folder / graph
+        if encoding == "int8-static":
+            return quantize_calibrated(source, target, self._recipe, self._calibration, but)
+        return quantize_products(source, target, self._recipe, but)
+
     def _decide(
         self, name: str, steps: Steps, costs: Costs | None, gate: Gate, figures: Figures
     ) -> tuple[QuantReport, Figures]:
-        priced = _priced(name, costs)
-        if self._encoding == "auto" and (reason := self._not_worth_it(name, costs)):
-            return replace(priced, reason=reason), figures
+        """The cheapest format that passes; float32 when none does."""
+        report = _priced(name, costs)
+        candidates, reasons = self._candidates(name, costs)
+        for candidate in candidates:
+            report = replace(report, snr_db=self._noise_db(candidate, name, steps))
+            heard, why_not = self._judge(candidate, name, gate)
+            if why_not is None:
+                why = "faster, passes the gate" if self._encoding == "auto" and costs else "passes the gate"
+                nodes = len(self._nodes[candidate, name])
+                why = "; ".join([why, *reasons])
+                return replace(report, kept=candidate, reason=why, quantized_nodes=nodes), heard
+            if self._encoding != "auto":
+                raise ValueError(f"{name}.onnx in {candidate}: {why_not}")
+            reasons.append(f"{candidate}: {why_not}")
+        return replace(report, reason="; ".join(reasons)), figures
+
+    def _candidates(self, name: str, costs: Costs | None) -> tuple[list[Format], list[str]]:
+        """Formats to try, the cheapest first, and why others are not tried.
+
+        Without a figure, for the card must not differ between two exports.
+        """
+        if self._encoding != "auto":
+            return list(self._quantized()), []
+        if costs is None:
+            if self._recipe.uncounted != "float32":
+                return [self._recipe.uncounted], []
+            return [], ["its speed on the board is not known here"]
+        cost = costs.of(name)
+        most = (1 - WORTHWHILE) * cost["float32"]
+        slow = [quantized for quantized in self._quantized() if cost[quantized] > most]
+        tried = sorted((q for q in self._quantized() if q not in slow), key=lambda q: cost[q])
+        return tried, [f"{quantized} is not faster" for quantized in slow]
+
+    def _noise_db(self, candidate: Format, name: str, steps: Steps) -> float:
         graph = f"{name}.onnx"
-        expected, found = (stream(folder / graph, steps)[0] for folder in (self._floats, self._int8))
-        priced = replace(priced, snr_db=worst_snr_db(expected, found))
-        shutil.copyfile(self._int8 / graph, self._trial / graph)
+        expected, found = (stream(self._folders[f] / graph, steps)[0] for f in ("float32", candidate))
+        return worst_snr_db(expected, found)
+
+    def _judge(self, candidate: Format, name: str, gate: Gate) -> tuple[Figures, str | None]:
+        """How a candidate hears, and why it may not be kept; what may be is copied to `chosen`."""
+        graph = f"{name}.onnx"
+        shutil.copyfile(self._folders[candidate] / graph, self._trial / graph)
         heard = score_hearing(hear(load_encoders(self._trial), gate.scenes))
         loss = losses(gate.reference, heard)
-        if not (over := failed(loss, gate.limits)):
-            shutil.copyfile(self._int8 / graph, self.chosen / graph)
-            why = "passes the gate" if costs is None or self._encoding == "int8" else "faster, passes the gate"
-            return replace(priced, kept="int8", reason=why, quantized_nodes=len(self._nodes[name])), heard
-        reason = self._blame(name, over[0], loss[over[0]], gate)
-        if self._encoding == "int8":
-            raise ValueError(f"{graph} in int8: {reason}")
-        shutil.copyfile(self._floats / graph, self._trial / graph)
-        return replace(priced, reason=reason), figures
+        if over := failed(loss, gate.limits):
+            reason = self._blame(candidate, name, over[0], loss[over[0]], gate)
+            shutil.copyfile(self._folders["float32"] / graph, self._trial / graph)
+            return heard, reason
+        shutil.copyfile(self._folders[candidate] / graph, self.chosen / graph)
+        return heard, None
 
-    def _not_worth_it(self, name: str, costs: Costs | None) -> str | None:
-        """Why float stays, without a figure: the card must not differ between two exports."""
-        if costs is None:
-            return "its speed on the board is not known here" if self._recipe.uncounted == "float32" else None
-        return None if costs.int8[name] <= (1 - WORTHWHILE) * costs.float32[name] else "int8 is not faster"
-
-    def _blame(self, name: str, metric: str, loss: float, gate: Gate) -> str:
+    def _blame(self, candidate: Format, name: str, metric: str, loss: float, gate: Gate) -> str:
         """What was lost, and the layer that costs most of it."""
-        graph = f"{name}.onnx"
 
         def loss_without(layer: str) -> float:
-            quantize_products(self._floats / graph, self._trial / graph, self._recipe, (layer,))
+            self._quantize(candidate, name, self._trial, (layer,))
             return gate.loss(self._trial, SEARCH_SCENES).get(metric, 0.0)
 
-        layer, rest = costliest_layer(self._nodes[name], loss_without)
+        layer, rest = costliest_layer(self._nodes[candidate, name], loss_without)
         return (
             f"{describe_loss(metric, loss, gate.limits)}; the layer that costs most is {layer} "
             f"(without it {rest:.3f} on {min(SEARCH_SCENES, len(gate.scenes))} scenes)"
@@ -213,8 +262,6 @@ class Chooser:
 
 
 def _priced(name: str, costs: Costs | None) -> QuantReport:
-    """A float graph with what both formats would cost."""
+    """A float graph with what every format would cost."""
     report = QuantReport(name, "float32", "")
-    if costs is None:
-        return report
-    return replace(report, float_cost=costs.float32[name], int8_cost=costs.int8[name], unit=costs.unit)
+    return report if costs is None else replace(report, costs=costs.of(name), unit=costs.unit)

@@ -18,7 +18,15 @@ from earshot.export.gate_scenes import GateScene
 from earshot.export.gate_scenes import gate_scenes as gate_scenes_of
 from earshot.export.gguf_llm import QUANTIZATIONS
 from earshot.export.networks import load_networks
-from earshot.export.pipeline import MADE_PAIRS, MADE_SINGLES, ExportReport, ExportSettings, export_bundle
+from earshot.export.pipeline import (
+    CALIBRATION_PAIRS,
+    CALIBRATION_SINGLES,
+    MADE_PAIRS,
+    MADE_SINGLES,
+    ExportReport,
+    ExportSettings,
+    export_bundle,
+)
 from earshot.export.probe import probe_audio
 from earshot.export.targets import RECIPES, Encoding
 from earshot.runtime.errors import InputError, UsageError
@@ -35,13 +43,15 @@ UNKNOWN_LICENCE = {"weights": "not stated; ask whoever trained them"}
 
 
 class FactsFile(BaseModel):
-    """`--facts`: figures (the unit in each name) and licences for the manifest and the model card."""
+    """`--facts`: figures (the unit in each name), what measured them, failures, licences for manifest and model card."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     accuracy: dict[str, float] = Field(default_factory=dict)
     speed: dict[str, float] = Field(default_factory=dict)
     licences: dict[str, str] = Field(default_factory=dict)
+    commands: dict[str, str] = Field(default_factory=dict)
+    failures: list[str] = Field(default_factory=list)
     targets: list[dict[str, str]] = Field(default_factory=list)
 
 
@@ -54,7 +64,7 @@ def export(
     llm_quant: Annotated[Quantization, typer.Option(help="Format of the language model.")] = Quantization("Q8_0"),
     target: Annotated[Target, typer.Option(help="Board: decides what the encoders become.")] = Target("x86"),
     encoders: Annotated[
-        EncoderFormat, typer.Option(help="Format of the encoders; auto: the faster one that passes the gate.")
+        EncoderFormat, typer.Option(help="Format of the encoders; auto: the fastest one that passes the gate.")
     ] = EncoderFormat("auto"),
     all_boards: Annotated[
         bool, typer.Option("--all-targets", help="Every board; prints a table (the bundles are kept with --out).")
@@ -74,17 +84,23 @@ def export(
         Path | None, typer.Option(help="Rendered stems (shard-*) for the accuracy gate; made sounds without.")
     ] = None,
     gate_scenes: Annotated[int, typer.Option(help="Scenes of the gate from --gate-data.", min=3)] = GATE_SCENES,
+    calibration_data: Annotated[
+        Path | None,
+        typer.Option(help="Rendered training stems (shard-*) for the scales of int8-static; made sounds without."),
+    ] = None,
     loader: Annotated[str, typer.Option(help="Who reads the checkpoint (group earshot.networks).")] = "default",
 ) -> None:
     """Turn a trained model into a bundle: ONNX encoders, GGUF language model, manifest, model card."""
     _check_use(out, all_boards, table)
     stated = read_facts(facts)
     scenes = read_scenes(gate_data, gate_scenes)
+    calibration = gate_scenes_of(calibration_data, CALIBRATION_SINGLES, CALIBRATION_PAIRS)
     networks = load_networks(checkpoint, loader)
     described = BundleFacts(
-        name, version, stated.licences or UNKNOWN_LICENCE, stated.accuracy, stated.speed, stated.targets
-    )
-    settings = ExportSettings(llm_quant.value, target.value, encoders.value, scenes)
+        name, version, stated.licences or UNKNOWN_LICENCE, stated.accuracy, stated.speed, stated.commands, stated.failures,
+        stated.targets,
+    )  # fmt: skip
+    settings = ExportSettings(llm_quant.value, target.value, encoders.value, scenes, calibration)
     try:
         if all_boards:
             rows = all_targets(networks, probe_audio(probe or ()), described, settings, out, _say)
@@ -146,8 +162,8 @@ def _say(text: str) -> None:
 def _tell(report: ExportReport, out: Path) -> None:
     """A table for people, then one JSON document as the last line."""
     for encoder in report.encoders:
-        typer.echo(f"{encoder.graph:10} {encoder.kept:8} {encoder.reason}{_costs(encoder)}")
-    typer.echo(f"{'llm':10} {report.llm.quantization:8} logits follow the network by {report.llm_correlation:.5f}")
+        typer.echo(f"{encoder.graph:10} {encoder.kept:12} {encoder.reason}{_costs(encoder)}")
+    typer.echo(f"{'llm':10} {report.llm.quantization:12} logits follow the network by {report.llm_correlation:.5f}")
     for name, value in report.figures.items():
         typer.echo(f"{name:20} {value:8.3f}   float {report.reference[name]:8.3f}")
     size_bytes = sum(entry.size for entry in report.manifest.files.values())
@@ -165,12 +181,11 @@ def _tell(report: ExportReport, out: Path) -> None:
 
 
 def _costs(encoder: QuantReport) -> str:
-    if not encoder.unit:
+    if not encoder.costs:
         return ""
-    costs = (
-        f"{cost:.3f}" if encoder.unit == "ms" else f"{cost:.0f}" for cost in (encoder.float_cost, encoder.int8_cost)
-    )
-    return " ({} {unit} float, {} {unit} int8)".format(*costs, unit=encoder.unit)
+    digits = 3 if encoder.unit == "ms" else 0
+    costs = (f"{cost:.{digits}f} {encoding}" for encoding, cost in encoder.costs.items())
+    return f" ({encoder.unit}: {', '.join(costs)})"
 
 
 def _tell_all(rows: list[Row], table: Path | None) -> None:

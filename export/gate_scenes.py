@@ -81,7 +81,8 @@ def gate_scenes(folder: Path | None, singles: int, pairs: int) -> list[GateScene
     """
     if folder is None:
         return [*_made(singles, 1), *_made(pairs, 2)]
-    shards = [_open_shard(path) for path in sorted(folder.glob("shard-*"))]
+    # `shard-0007.partial` is one that is being written, or whose writing was stopped.
+    shards = [_open_shard(path) for path in sorted(folder.glob("shard-*")) if not path.suffix]
     if not shards:
         raise InputError(f"{folder}: holds no shard-*; give a folder that 'earshot synth' wrote")
     single = [(shard, row, (row % len(s["sources"]),)) for shard, row, s in _scenes(shards) if s["sources"]]

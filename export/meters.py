@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earshot.export.choose import ENCODERS, Costs, Meter
 from earshot.export.quantize import Steps, stream
-from earshot.export.targets import HOST_BOARDS
+from earshot.export.targets import HOST_BOARDS, Format
 from earshot.runtime.interfaces import profile_added
 
 ROUNDS = 5
@@ -30,31 +30,31 @@ def meter_for(board: str, steps: Mapping[str, Steps], samples: NDArray[np.float3
         At 16 kHz; what the emulated board hears.
     """
     if board in HOST_BOARDS:
-        return lambda floats, int8: time_here(floats, int8, steps)
-    return lambda floats, int8: count_there(board, floats, int8, samples)
+        return lambda folders: time_here(folders, steps)
+    return lambda folders: count_there(board, folders, samples)
 
 
-def time_here(floats: Path, int8: Path, steps: Mapping[str, Steps]) -> Costs:
-    """Milliseconds of processor time of a step, both by turns, the best of a few rounds.
+def time_here(folders: Mapping[Format, Path], steps: Mapping[str, Steps]) -> Costs:
+    """Milliseconds of processor time of a step, all formats by turns, the best of a few rounds.
 
     Other programs can only make a time longer.
     """
-    best: dict[tuple[Path, str], float] = {}
+    best: dict[Format, dict[str, float]] = {encoding: {} for encoding in folders}
     for _ in range(ROUNDS):
-        for folder in (floats, int8):
+        for encoding, folder in folders.items():
             for name in ENCODERS:
                 _, ms = stream(folder / f"{name}.onnx", steps[name][:TIMED_STEPS])
-                best[folder, name] = min(ms, best.get((folder, name), np.inf))
-    return Costs({n: best[floats, n] for n in ENCODERS}, {n: best[int8, n] for n in ENCODERS}, "ms")
+                best[encoding][name] = min(ms, best[encoding].get(name, np.inf))
+    return Costs(best, "ms")
 
 
-def count_there(board: str, floats: Path, int8: Path, samples: NDArray[np.float32]) -> Costs | None:
+def count_there(board: str, folders: Mapping[Format, Path], samples: NDArray[np.float32]) -> Costs | None:
     """Instructions of a step on the board's core; None where no emulator is set up."""
     try:
-        counted = [_instructions(profile_added.estimate(board, folder, samples)) for folder in (floats, int8)]
+        counted = {e: _instructions(profile_added.estimate(board, folder, samples)) for e, folder in folders.items()}
     except profile_added.NotSetUpError:
         return None
-    return Costs(counted[0], counted[1], "instructions")
+    return Costs(counted, "instructions")
 
 
 def _instructions(document: Mapping[str, Any]) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.export.bundle import BundleFacts, write_bundle
+from earshot.export.calibration import Calibration
 from earshot.export.card import model_card
 from earshot.export.choose import SEARCH_SCENES, Choice, Chooser, Gate, QuantReport
 from earshot.export.gate import (
@@ -45,12 +46,17 @@ Say = Callable[[str], None]
 EXACT = ("F32", "F16")
 """Formats of the language model that are compared with nothing: they are the yardstick."""
 MADE_SINGLES, MADE_PAIRS = 12, 6
+CALIBRATION_SINGLES, CALIBRATION_PAIRS = 32, 16
 _PROBE_VECTORS = 10
 _PARITY_STEPS = 60
 
 
 def _made_scenes() -> tuple[GateScene, ...]:
     return tuple(gate_scenes(None, MADE_SINGLES, MADE_PAIRS))
+
+
+def _made_calibration() -> tuple[GateScene, ...]:
+    return tuple(gate_scenes(None, CALIBRATION_SINGLES, CALIBRATION_PAIRS))
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,12 @@ class ExportSettings:
         One of `gguf_llm.QUANTIZATIONS`.
     target : str
         Key of `RECIPES`.
-    encoding : "auto", "float32" or "int8"
+    encoding : Encoding
         Of the encoders.
     scenes : sequence of GateScene
         What the gates hear.
+    calibration : sequence of GateScene
+        What static int8 takes its scales from: other scenes than the gate's.
     limits : mapping of Metric, optional
         How much worse than float a bundle may be; `limits_for` these scenes when not given.
     """
@@ -75,6 +83,7 @@ class ExportSettings:
     target: str = "x86"
     encoding: Encoding = "auto"
     scenes: Sequence[GateScene] = field(default_factory=_made_scenes)
+    calibration: Sequence[GateScene] = field(default_factory=_made_calibration)
     limits: Limits | None = None
 
     @property
@@ -151,6 +160,7 @@ class Exporter:
         export_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
         self._say(f"language model ({self._settings.llm_quantization})")
         self._llm, self._correlation = self._language(name)
+        self._calibration = Calibration(self._floats / SEMANTIC_NAME, self._settings.calibration)
         self._say(f"gate ({len(self._settings.scenes)} scenes)")
         self._gate = Gate(self._floats, self._settings.scenes, self._settings.allowed)
         answers = score_answers(self._yardstick, self._gate.float_encoders, self._gate.float_heard)
@@ -174,7 +184,8 @@ class Exporter:
         """
         self._say(f"{board}: encoders")
         with tempfile.TemporaryDirectory(dir=self._scratch) as name:
-            chooser = Chooser(self._floats, Path(name), RECIPES[board], self._settings.encoding)
+            encoding, calibration = self._settings.encoding, self._calibration
+            chooser = Chooser(self._floats, Path(name), RECIPES[board], encoding, calibration)
             choice = chooser.choose(self._steps, self._gate, meter_for(board, self._steps, self._audio))
             self._say(f"{board}: answers")
             figures = {**choice.figures, **self._answers(chooser.chosen, choice)}

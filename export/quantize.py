@@ -1,14 +1,15 @@
 """Dynamic int8 for the matrix products of an encoder: which nodes are planned, and whether they became int8.
 
-Convolutions stay float: ConvInteger is slower everywhere, and static quantization of recurrent parts lost 25 dB although
-each layer alone was fine. Whether a graph is fast and good enough is for `choose.py` and `gate.py` to say.
+Convolutions stay float: ConvInteger is slower everywhere; with scales fixed beforehand they need not (`quantize_static.py`).
+Whether a graph is fast and good enough is for `choose.py` and `gate.py` to say.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ _QUANTIZED = ("_MatMul_quant", "_quant")
 """What the quantizer appends to the name of a Gemm and of a MatMul."""
 
 
-def planned_nodes(path: Path, recipe: Recipe) -> list[str]:
-    """Names of the nodes of a float graph that a recipe turns into int8: products with constant weights."""
+def planned_nodes(path: Path, recipe: Recipe, static: bool = False) -> list[str]:
+    """Names of the nodes of a float graph that a recipe turns into int8: those with constant weights."""
     graph = onnx.load(path, load_external_data=False).graph
     weights = {value.name for value in graph.initializer}
     return [
         node.name
         for node in graph.node
-        if recipe.is_planned(node.op_type, node.name) and len(node.input) > 1 and node.input[1] in weights
+        if recipe.is_planned(node.op_type, node.name, static) and len(node.input) > 1 and node.input[1] in weights
     ]
 
 
@@ -81,10 +82,19 @@ def int8_nodes(path: Path) -> list[str]:
     return [node.name for node in graph.node if node.op_type == "MatMulInteger"]
 
 
-def _run_quantizer(source: Path, target: Path, recipe: Recipe, others: list[str]) -> None:
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the quantizer's advice to pre-process, which changes nothing here."""
     root = logging.getLogger()
-    before, root.level = root.level, logging.ERROR  # it advises a pre-processing that changes nothing here
+    before, root.level = root.level, logging.ERROR
     try:
+        yield
+    finally:
+        root.level = before
+
+
+def _run_quantizer(source: Path, target: Path, recipe: Recipe, others: list[str]) -> None:
+    with quiet():
         quantize_dynamic(
             source,
             target,
@@ -94,8 +104,6 @@ def _run_quantizer(source: Path, target: Path, recipe: Recipe, others: list[str]
             reduce_range=recipe.reduce_range,
             weight_type=QuantType.QInt8,
         )
-    finally:
-        root.level = before
     graph = cleaned(onnx.load(target, load_external_data=False))
     target.write_bytes(graph.SerializeToString(deterministic=True))
 

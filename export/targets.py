@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Encoding = Literal["auto", "float32", "int8"]
-"""The faster one that passes the gates; float32 whatever it costs; int8 or nothing."""
+Format = Literal["float32", "int8", "int8-static"]
+"""Number formats of an encoder. int8: matrix products, activations scaled anew in every step. int8-static: convolutions as
+well, activations scaled as calibration scenes made them."""
+
+Encoding = Literal["auto", "float32", "int8", "int8-static"]
+"""The fastest format that passes the gates; float32 whatever it costs; one of the others or nothing."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +22,30 @@ class Recipe:
     ----------
     board : str
     operators : tuple of str
-        Kinds of node whose weights become int8, one scale per output channel; activations are scaled anew in every
-        step, so nothing needs calibration. Convolutions never: their dynamic form is slower everywhere.
+        Kinds of node whose weights become int8 when activations are scaled anew in every step. Convolutions never: their
+        dynamic form is slower everywhere.
+    calibrated : tuple of str
+        Kinds of node that become int8 when scales are fixed beforehand. Both ways a weight has a scale for each output
+        channel.
     keep_float : tuple of str
         Patterns of node names that stay float all the same.
     reduce_range : bool
         Weights in 7 bits: x86 without VNNI adds products in 16 bits, and full ones overflow.
-    uncounted : "float32" or "int8"
-        What is kept when the board's speed cannot be found out here.
+    uncounted : Format
+        What is kept, if it passes the gate, when the board's speed cannot be found out here.
     """
 
     board: str
     operators: tuple[str, ...] = ("MatMul", "Gemm")
+    calibrated: tuple[str, ...] = ("MatMul", "Gemm", "Conv")
     keep_float: tuple[str, ...] = ("*heads/Gemm", "*classify/Gemm")
     reduce_range: bool = False
-    uncounted: Literal["float32", "int8"] = "float32"
+    uncounted: Format = "float32"
 
-    def is_planned(self, operator: str, name: str) -> bool:
-        """Whether a node with constant weights is to become int8."""
-        return operator in self.operators and not any(fnmatchcase(name, pattern) for pattern in self.keep_float)
+    def is_planned(self, operator: str, name: str, static: bool = False) -> bool:
+        """Whether a node with constant weights is to become int8, by scales of each step or by fixed ones."""
+        operators = self.calibrated if static else self.operators
+        return operator in operators and not any(fnmatchcase(name, pattern) for pattern in self.keep_float)
 
 
 RECIPES: dict[str, Recipe] = {

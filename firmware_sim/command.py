@@ -54,12 +54,21 @@ def simulate(
         bool,
         typer.Option("--fault-table", help="Instead: each fault by itself, what is told and what directions suffer."),
     ] = False,
+    codecs: Annotated[
+        bool,
+        typer.Option("--codec-table", help="Instead: what Bluetooth codecs do to directions; needs --data."),
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="With --codec-table: rendered stems (earshot synth stems --split validation).")
+    ] = None,
+    clips: Annotated[int, typer.Option(help="With --codec-table: clips to hear.", min=2)] = 80,
     endurance: Annotated[
         bool,
         typer.Option("--endurance", help="Instead: hear the scenario as fast as it goes, judge memory and faults."),
     ] = False,
     bundle: Annotated[
-        Path | None, typer.Option(help="With --fault-table or --endurance: model bundle; the built-in one by default.")
+        Path | None,
+        typer.Option(help="Model bundle of --fault-table, --codec-table and --endurance; the built-in one by default."),
     ] = None,
 ) -> None:
     """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
@@ -79,6 +88,11 @@ def simulate(
         from earshot.firmware_sim import fault_table  # the encoders, which a hearable does not need
 
         fault_table.show_fault_table(bundle)
+        return
+    if codecs:
+        from earshot.firmware_sim import codec_table
+
+        codec_table.show_codec_table(data, clips, bundle)
         return
     if scenario is None:
         raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")

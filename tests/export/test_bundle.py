@@ -53,7 +53,8 @@ def test_the_card_holds_every_figure_and_licence() -> None:
     llm = GgufReport(Path("llm.gguf"), "llama", 256, 512, "Q8_0", {"Q8_0": 43}, 5_000_000)
     facts = BundleFacts("nano", "1.0", {"weights": "CC BY-NC 4.0"}, {"azimuth_error_deg": 12.345}, {"hop_ms": 0.31})
     facts = replace(facts, targets=[{"board": "pi4", "MB": "14.6"}])
-    encoder = QuantReport("spatial", "int8", "faster, passes the gate", 9, 38.2, 0.21, 0.2, "ms")
+    costs = {"float32": 0.21, "int8": 0.2, "int8-static": 0.22}
+    encoder = QuantReport("spatial", "int8", "faster, passes the gate", 9, 38.2, costs, "ms")
     card = model_card(facts, llm, [encoder], {"top1": 0.5, "answers": 0.4}, {"top1": 0.49, "answers": 0.4}, 120)
     for text in (
         "nano 1.0",
@@ -67,6 +68,27 @@ def test_the_card_holds_every_figure_and_licence() -> None:
         "| pi4 | 14.6 |",
     ):
         assert text in card
+    assert "Failure cases" not in card
     few = model_card(facts, llm, [encoder], {"top1": 0.5}, {"top1": 0.45}, 18, limits_for(18))
     assert "| top1 | 0.500 | 0.450 | 0.111 |" in few, "of few scenes two may be unlucky, and the card says so"
+    static = model_card(facts, llm, [replace(encoder, kept="int8-static")])
+    assert "| spatial.onnx | int8-static | 9 matrix products and convolutions" in static
     assert "Not measured" in model_card(replace(facts, accuracy={}), llm, [encoder])
+
+
+def test_the_card_says_what_measured_a_figure_and_what_the_model_gets_wrong() -> None:
+    llm = GgufReport(Path("llm.gguf"), "llama", 256, 512, "Q8_0", {"Q8_0": 43}, 5_000_000)
+    facts = BundleFacts(
+        "nano", "1.0", {}, {"single_top1": 0.6, "single_far": 0.3, "other": 1.0},
+        commands={"single_": "earshot bench hearing", "single_far": "earshot bench far"},
+        failures=("A fly is called a saw.", "Two dogs are one."),
+    )  # fmt: skip
+    card = model_card(facts, llm, [])
+    for line in (
+        "| single_top1 | 0.6 | `earshot bench hearing` |",
+        "| single_far | 0.3 | `earshot bench far` |",
+        "| other | 1 |  |",
+        "## Failure cases\n\n- A fly is called a saw.\n- Two dogs are one.",
+        "## Intended use",
+    ):
+        assert line in card

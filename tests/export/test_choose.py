@@ -1,24 +1,35 @@
-"""The faster format that passes the gate is kept; what fails it names the layer that costs most."""
+"""The fastest format that passes the gate is kept; what fails it names the layer that costs most."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
-from earshot.export.choose import Choice, Chooser, Costs, Gate
+from earshot.export.calibration import Calibration
+from earshot.export.choose import ENCODERS, QUANTIZED, Choice, Chooser, Costs, Gate
 from earshot.export.gate import METRICS, Metric
 from earshot.export.gate_scenes import gate_scenes
 from earshot.export.meters import count_there, time_here
 from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
 from earshot.export.probe import encoder_steps, probe_audio
 from earshot.export.quantize import int8_nodes, quantize_products, stream, worst_snr_db
+from earshot.export.quantize_static import quantized_nodes
 from earshot.export.targets import RECIPES, Encoding
 from tests.tiny import make_encoders, make_projector
 
-FASTER_SEMANTIC = Costs({"semantic": 1.0, "spatial": 1.0}, {"semantic": 0.8, "spatial": 1.1}, "ms")
-MIXED = Costs({"semantic": 1.0, "spatial": 1.0}, {"semantic": 0.99, "spatial": 0.5}, "ms")
+
+def costs_of(dynamic: tuple[float, float], static: tuple[float, float]) -> Costs:
+    """Of semantic and spatial; float costs 1."""
+    steps = {"float32": (1.0, 1.0), "int8": dynamic, "int8-static": static}
+    return Costs({name: dict(zip(ENCODERS, values, strict=True)) for name, values in steps.items()}, "ms")
+
+
+FASTER_SEMANTIC = costs_of((0.8, 1.1), (1.2, 1.1))
+MIXED = costs_of((0.99, 0.5), (0.99, 0.6))
+STATIC_FIRST = costs_of((0.8, 0.9), (0.7, 0.97))
 LOOSE = {name: Metric(180.0, metric.rising) for name, metric in METRICS.items()}
 IMPOSSIBLE = {**LOOSE, "top1": Metric(-2.0)}
 """Wants the smaller model to be right more than twice as often as always."""
@@ -40,21 +51,55 @@ def steps(floats: Path) -> dict:
     return {"semantic": semantic, "spatial": spatial}
 
 
+def calibration_of(floats: Path) -> Calibration:
+    return Calibration(floats / "semantic.onnx", gate_scenes(None, 1, 1))
+
+
 def choose(
     floats: Path, steps: dict, scratch: Path, costs: Costs | None, limits: dict, encoding: Encoding = "auto"
 ) -> tuple[Choice, Path]:
-    chooser = Chooser(floats, scratch, RECIPES["pi5"], encoding)
+    chooser = Chooser(floats, scratch, RECIPES["pi5"], encoding, calibration_of(floats))
     gate = Gate(floats, gate_scenes(None, 2, 1), limits)
-    return chooser.choose(steps, gate, lambda a, b: costs), chooser.chosen
+    return chooser.choose(steps, gate, lambda folders: costs), chooser.chosen
 
 
 def test_the_faster_one_that_passes_is_kept(floats: Path, steps: dict, tmp_path: Path) -> None:
     choice, chosen = choose(floats, steps, tmp_path, MIXED, LOOSE)
     assert [report.kept for report in choice.reports] == ["float32", "int8"]
-    assert choice.reports[0].reason == "int8 is not faster"
+    assert choice.reports[0].reason == "int8 is not faster; int8-static is not faster"
     assert choice.reports[1].quantized_nodes == len(int8_nodes(chosen / "spatial.onnx")) >= 8
     assert (chosen / "semantic.onnx").read_bytes() == (floats / "semantic.onnx").read_bytes()
     assert choice.figures.keys() == {"top1", "azimuth_error_deg", "azimuth_over_20deg", "f1_20deg"}
+
+
+def test_of_three_formats_the_fastest_is_kept_and_what_is_too_slow_not_tried(
+    floats: Path, steps: dict, tmp_path: Path
+) -> None:
+    choice, chosen = choose(floats, steps, tmp_path, STATIC_FIRST, LOOSE)
+    semantic, spatial = choice.reports
+    assert (semantic.kept, spatial.kept) == ("int8-static", "int8")
+    made = quantized_nodes(onnx.load(chosen / "semantic.onnx").graph)
+    assert semantic.quantized_nodes == len(made) and {"/reduce/Gemm", "/layers.0/conv/Conv"} <= made
+    assert spatial.quantized_nodes == len(int8_nodes(chosen / "spatial.onnx"))
+    assert spatial.reason == "faster, passes the gate; int8-static is not faster"
+    assert semantic.costs == {"float32": 1.0, "int8": 0.8, "int8-static": 0.7}
+
+
+def test_when_the_fastest_fails_the_next_one_is_tried(
+    floats: Path, steps: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chooser = Chooser(floats, tmp_path, RECIPES["pi5"], "auto", calibration_of(floats))
+    judge = chooser._judge
+
+    def judge_statics_bad(candidate: str, name: str, gate: Gate) -> tuple[dict, str | None]:
+        return (gate.reference, "top1 loses") if candidate == "int8-static" else judge(candidate, name, gate)
+
+    monkeypatch.setattr(chooser, "_judge", judge_statics_bad)
+    gate = Gate(floats, gate_scenes(None, 2, 1), LOOSE)
+    (semantic, _) = chooser.choose(steps, gate, lambda folders: STATIC_FIRST).reports
+    assert semantic.kept == "int8"
+    assert semantic.reason == "faster, passes the gate; int8-static: top1 loses"
+    assert int8_nodes(chooser.chosen / "semantic.onnx")
 
 
 def test_what_fails_the_gate_stays_float_and_names_a_layer(floats: Path, steps: dict, tmp_path: Path) -> None:
@@ -68,6 +113,13 @@ def test_what_fails_the_gate_stays_float_and_names_a_layer(floats: Path, steps: 
 def test_int8_or_nothing_is_refused_when_it_fails(floats: Path, steps: dict, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"semantic.onnx in int8: top1 loses .* the layer that costs most is /"):
         choose(floats, steps, tmp_path, None, IMPOSSIBLE, "int8")
+
+
+def test_the_format_asked_for_is_kept_when_it_passes(floats: Path, steps: dict, tmp_path: Path) -> None:
+    choice, chosen = choose(floats, steps, tmp_path, None, LOOSE, "int8-static")
+    assert [report.kept for report in choice.reports] == ["int8-static"] * 2
+    for report in choice.reports:
+        assert len(quantized_nodes(onnx.load(chosen / f"{report.graph}.onnx").graph)) == report.quantized_nodes
 
 
 def test_a_board_that_cannot_be_counted_keeps_what_its_recipe_says(floats: Path, steps: dict, tmp_path: Path) -> None:
@@ -97,10 +149,13 @@ def test_the_spoilt_layer_is_the_one_that_is_named(tmp_path: Path, floats: Path,
     assert costliest_layer(layers, noise_without)[0] == "/reduce/Gemm"
 
 
-def test_time_is_measured_for_both_and_without_an_emulator_nothing_is_counted(
+def test_time_is_measured_for_all_and_without_an_emulator_nothing_is_counted(
     floats: Path, steps: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    costs = time_here(floats, floats, steps)
-    assert costs.unit == "ms" and min(*costs.float32.values(), *costs.int8.values()) > 0
+    folders = {"float32": floats, **dict.fromkeys(QUANTIZED, floats)}
+    costs = time_here(folders, steps)
+    assert costs.unit == "ms"
+    for name in ENCODERS:
+        assert costs.of(name).keys() == folders.keys() and min(costs.of(name).values()) > 0
     monkeypatch.setenv("EARSHOT_AARCH64", str(tmp_path))
-    assert count_there("pi4", floats, floats, probe_audio()[:, :16000]) is None
+    assert count_there("pi4", folders, probe_audio()[:, :16000]) is None

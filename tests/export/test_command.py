@@ -51,6 +51,8 @@ def export(monkeypatch: pytest.MonkeyPatch, trained: TinyNetworks, tmp_path: Pat
     monkeypatch.setattr(networks_module, "_loaders", lambda: {"tiny": Loader()})
     monkeypatch.setattr(command, "MADE_SINGLES", 2)
     monkeypatch.setattr(command, "MADE_PAIRS", 1)
+    monkeypatch.setattr(command, "CALIBRATION_SINGLES", 1)
+    monkeypatch.setattr(command, "CALIBRATION_PAIRS", 1)
     monkeypatch.setenv("EARSHOT_AARCH64", str(tmp_path / "no-emulator"))
     monkeypatch.setattr(cli, "load_command", lambda name: registry._as_command(name, app))
     base = ["export", str(tmp_path / "checkpoint"), "--loader", "tiny"]
@@ -137,6 +139,7 @@ def test_a_wrong_gguf_does_not_pass_the_gate(trained: TinyNetworks, tmp_path: Pa
         (["--facts", "missing.json"], 3, "missing.json"),
         (["--probe", "missing.wav"], 3, "missing.wav"),
         (["--gate-data", "missing"], 3, "holds no shard"),
+        (["--calibration-data", "missing"], 3, "holds no shard"),
         (["--table", "t.md"], 2, "only with --all-targets"),
     ],
 )

@@ -132,6 +132,11 @@ def test_stems_are_mixed_cut_and_scaled(stems: Path) -> None:
     assert scenes[0].sources[0].azimuth_deg == 90.0
 
 
+def test_a_shard_that_is_being_written_is_left_out(stems: Path) -> None:
+    (stems / "shard-0001.partial").mkdir()
+    assert len(gate_scenes(stems, 10, 10)) == 4
+
+
 def test_what_is_no_stem_folder_is_refused(tmp_path: Path, stems: Path) -> None:
     with pytest.raises(InputError, match="holds no shard"):
         gate_scenes(tmp_path / "nothing", 1, 1)
