@@ -153,7 +153,7 @@ def _life(snapshots: Sequence[TrackSnapshot], yaw_known: bool) -> _Life:
         confidence=float(weights @ weights / weights.sum()),
         elevation_deg=float(weights @ [s.elevation_deg for s in sounding]),
         log_distance=float(weights @ np.log([s.distance_m for s in sounding])),
-        onset_s=last.onset_s,
+        onset_s=min(s.onset_s for s in snapshots),  # a source that falls silent for long begins anew
         offset_s=last.last_heard_s,
     )
 

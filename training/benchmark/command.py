@@ -109,6 +109,23 @@ def turning(
 
 
 @app.command()
+def alike(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder; the built-in one by default.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with events/, hrtf/, ambient/; without it sounds and heads are made by rule."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Scenes of each kind.")] = 30,
+) -> None:
+    """Several sources of one class: kept apart or taken for one, and one taken for two."""
+    from earshot.training.benchmark.alike import run_alike
+
+    report = run_alike(bundle, data, count)
+    _print_rows(f"{count} scenes of each kind", report["figures"])
+    typer.echo(json.dumps(report))
+
+
+@app.command()
 def published(
     layout: Annotated[str, typer.Argument(help="twnm (TWNM-FOA) or bat (SpatialSoundQA)")],
     source: Annotated[Path, typer.Argument(help="Metadata file of the set, or (twnm) the folder that holds it.")],
