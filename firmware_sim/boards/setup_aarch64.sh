@@ -13,7 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 language=
 if [ "${1:-}" = --language ]; then language=yes; shift; fi
 dir=${1:-${EARSHOT_AARCH64:-$HOME/.cache/earshot/aarch64}}
-python=${PYTHON:-python3}
+own=$here/../../.venv/bin/python  # what `make` sets up
+python=${PYTHON:-$([ -x "$own" ] && realpath -s "$own" || echo python3)}
 jobs=${JOBS:-1}
 
 need() {  # program, Debian package
@@ -29,6 +30,11 @@ fi
 if [ "${missing:-}" ]; then
   echo "first install:${missing}" >&2
   echo "for example: apt-get install --no-install-recommends${missing}" >&2
+  exit 2
+fi
+
+if ! "$python" -c "import onnxruntime" 2>/dev/null; then
+  echo "$python has no Earshot, whose versions are to be set up: run 'make setup', or name another one with PYTHON=" >&2
   exit 2
 fi
 
