@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from earshot.runtime.scene.sources import SourceEstimate
+from earshot.training.benchmark.clips import Clip
 from earshot.training.benchmark.controls import mirrored_text
-from earshot.training.benchmark.hearing import Clip, count_matches, judge_single, lateral_deg, summarize_single
+from earshot.training.benchmark.hearing import count_matches, judge_single, lateral_deg, summarize_single
+from earshot.training.benchmark.named import named_errors_deg, sector, summarize_named
 
 
 def source(key: str, azimuth_deg: float, distance_m: float | None = 1.0) -> dict:  # type: ignore[type-arg]
@@ -82,3 +84,21 @@ def test_pairs_match_by_class_and_direction(heard: list[tuple[str, float]], hits
 def test_mirroring_a_text_exchanges_sides(text: str, mirror: str) -> None:
     assert mirrored_text(text) == mirror
     assert mirrored_text(mirrored_text(text)) == text
+
+
+def test_a_named_one_of_several_is_judged_by_the_surest_of_its_name() -> None:
+    truth = clip(source("dog", 60.0), source("cat", -30.0), source("hen", 170.0))
+    heard = [estimate("Dog", -60.0, 0.3), estimate("Dog", 50.0, 0.8), estimate("Cat", 150.0)]
+    pairs = named_errors_deg(truth, heard)
+    assert pairs == [(60.0, 50.0), (-30.0, 150.0), (170.0, None)]
+    figures = summarize_named(pairs)
+    assert figures["told"] == pytest.approx(2 / 3)
+    assert figures["eight_way"] == pytest.approx(1 / 3)
+    assert (figures["azimuth_median_deg"], figures["azimuth_median_told_deg"]) == (90.0, 95.0)
+
+
+@pytest.mark.parametrize(
+    ("azimuth_deg", "number"), [(0.0, 0), (-22.0, 0), (44.0, 1), (180.0, 4), (-179.0, 4), (-45.0, 7)]
+)
+def test_eight_directions_are_centred_on_the_front(azimuth_deg: float, number: int) -> None:
+    assert sector(azimuth_deg) == number

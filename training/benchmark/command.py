@@ -32,6 +32,7 @@ def hearing(
     ] = None,
     singles: Annotated[int, typer.Option(min=10)] = 1000,
     pairs: Annotated[int, typer.Option(min=5)] = 300,
+    triples: Annotated[int, typer.Option(min=5, help="Clips of three overlapping sources.")] = 150,
     baseline: Annotated[
         str | None, typer.Option(help="Score gcc, random or majority on the same clips, instead of a bundle.")
     ] = None,
@@ -44,8 +45,9 @@ def hearing(
     """Class, direction and distance of single sources, F1 of overlapping pairs."""
     from earshot.training.benchmark.hearing import run_hearing
 
-    report = run_hearing(bundle, data, singles, pairs, baseline, recordings, plots, seldnet)
+    report = run_hearing(bundle, data, singles, pairs, triples, baseline, recordings, plots, seldnet)
     _print_rows("hearing", {name: report[name] for name in ("single", "single_measured", "single_dry", "pairs")})
+    _print_rows("a named one of several", {name: report[name] for name in ("named_of_two", "named_of_three")})
     typer.echo(json.dumps(report))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,72 +19,13 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.labels import by_key
 from earshot.runtime.scene.sources import SourceEstimate, summarize
 from earshot.training.benchmark.baselines import Listen, baseline_listener
+from earshot.training.benchmark.clips import CHANCE_AZIMUTH_ERROR_DEG, Clip, single_source_clips, two_source_clips
+from earshot.training.benchmark.named import named_errors_deg, summarize_named, three_source_clips
 from earshot.training.benchmark.records import record_of
 from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, factor_table, interval, lateral_deg, plain
-from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
+from earshot.training.synthesis.dataset import open_shards
 
-SAMPLE_RATE_HZ = 16_000
-TAIL_S = 0.5
-LEAD_S = 0.5
-# What a silent answer is worth: the mean error of a guess over the whole circle.
-CHANCE_AZIMUTH_ERROR_DEG = 90.0
 LEVEL_DEG = 45.0
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A mixture of some stems of a scene, cut around them, with the sources' truth."""
-
-    audio: NDArray[np.float32]
-    sources: list[dict[str, Any]]
-    room: dict[str, Any]
-    head: str
-    scene: str = ""
-    snr_db: float | None = None
-
-
-def single_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
-    """Every stem alone over its background, from half a second before its onset."""
-    made = 0
-    for number in range(4):
-        for shard, row in iterate_scenes(shards):
-            if made >= limit:
-                return
-            yield cut(shard, row, [number])
-            made += 1
-
-
-def two_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
-    """Pairs of stems that overlap for at least half a second."""
-    made = 0
-    for shard, row in iterate_scenes(shards):
-        for first, second in ((0, 1), (2, 3), (0, 2), (1, 3)):
-            a, b = (shard.scenes[row]["sources"][i] for i in (first, second))
-            overlap = min(a["offset_s"], b["offset_s"]) - max(a["onset_s"], b["onset_s"])
-            if overlap < 0.5:
-                continue
-            if made >= limit:
-                return
-            yield cut(shard, row, [first, second])
-            made += 1
-
-
-def cut(shard: Shard, row: int, keep: list[int]) -> Clip:
-    """Mix stems ``keep`` of a scene with its background and cut from before the first onset to after the last end."""
-    scene = shard.scenes[row]
-    sources = [dict(scene["sources"][i]) for i in keep]
-    begin = max(0.0, min(s["onset_s"] for s in sources) - LEAD_S)
-    end = min(scene["duration_s"], max(s["offset_s"] for s in sources) + TAIL_S)
-    samples = slice(int(begin * SAMPLE_RATE_HZ), int(end * SAMPLE_RATE_HZ))
-    audio = shard.stems[row, -1, :, samples].astype(np.float32)
-    for index in keep:
-        audio += shard.stems[row, index, :, samples]
-    for source in sources:
-        source["onset_s"] -= begin
-        source["offset_s"] -= begin
-    return Clip(
-        audio * shard.scale[row], sources, scene["room"], scene["head"]["id"], scene["id"], scene["ambience"]["snr_db"]
-    )
 
 
 def hear(encoders: Encoders, audio: NDArray[np.float32]) -> list[SourceEstimate]:
@@ -142,6 +82,7 @@ def summarize_single(judged: list[Judged]) -> dict[str, float]:
         for j in judged
     ]
     lateral = [abs(lateral_deg(j.azimuth_deg or 0) - lateral_deg(j.truth_azimuth_deg)) for j in found]
+    frontal = [error for error, j in zip(lateral, found, strict=True) if abs(j.truth_azimuth_deg) <= 90.0]
     clear = [j for j in found if abs(lateral_deg(j.truth_azimuth_deg)) < 75]
     flipped = [np.cos(np.deg2rad(j.azimuth_deg or 0)) * np.cos(np.deg2rad(j.truth_azimuth_deg)) < 0 for j in clear]
     distances = [j.distance_error_m for j in found if j.distance_error_m is not None]
@@ -154,6 +95,7 @@ def summarize_single(judged: list[Judged]) -> dict[str, float]:
         "direction_mean_deg": float(np.mean([j.direction_error_deg for j in judged])),
         "azimuth_over_20deg": float(np.mean(np.array(errors) > 20)),
         "lateral_mean_deg": float(np.mean(lateral)) if lateral else 90.0,
+        "lateral_rms_frontal_deg": float(np.sqrt(np.mean(np.square(frontal)))) if frontal else 90.0,
         "front_back_confusions": float(np.mean(flipped)) if flipped else 0.5,
         "distance_over_half_m": float(np.mean(np.array(distances) > 0.5)) if distances else 1.0,
     }
@@ -178,6 +120,7 @@ def run_hearing(
     data: Path,
     singles: int = 1000,
     pairs: int = 300,
+    triples: int = 150,
     baseline: str | None = None,
     recordings: Path | None = None,
     plots: Path | None = None,
@@ -191,8 +134,8 @@ def run_hearing(
         Bundle folder; not needed for another system.
     data : Path
         Folder of validation stem shards.
-    singles, pairs : int
-        Number of single-source clips and of overlapping pairs.
+    singles, pairs, triples : int
+        Number of single-source clips and of two and three overlapping sources.
     baseline : {"gcc", "random", "majority"}, optional
         Score this instead of the bundle.
     recordings : Path, optional
@@ -207,7 +150,7 @@ def run_hearing(
     dict
         ``system``, ``single`` (all), ``single_level`` (sources within 45 degrees of ear height: near the zenith an azimuth
         means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
-        ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
+        ``named_of_two`` and ``named_of_three`` (see `named`), ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
     shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
@@ -222,8 +165,13 @@ def run_hearing(
         if clip.room["kind"] == "brir":
             measured.append(judged[-1])
     counts = np.array([0, 0, 0])
+    of_two, of_three = [], []
     for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
-        counts += count_matches(clip, listen(clip.audio))
+        heard = listen(clip.audio)
+        counts += count_matches(clip, heard)
+        of_two += named_errors_deg(clip, heard)
+    for clip in track(list(three_source_clips(shards, triples)), description="three", console=Console(stderr=True)):
+        of_three += named_errors_deg(clip, listen(clip.audio))
     hits, estimates, truths = (int(c) for c in counts)
     level = [j for j in judged if abs(j.truth_elevation_deg) <= LEVEL_DEG]
     dry = [j for j in judged if j.t60_s < 0.3]
@@ -241,6 +189,8 @@ def run_hearing(
             "precision": hits / max(1, estimates),
             "recall": hits / max(1, truths),
         },
+        "named_of_two": summarize_named(of_two),
+        "named_of_three": summarize_named(of_three) if of_three else None,
         "intervals": {name: interval(records, figure).to_json() for name, figure in CLIP_STATISTICS.items()},
         "by_factor": {factor: plain(factor_table(records, factor)) for factor in FACTORS if factor != "sources"},
     }

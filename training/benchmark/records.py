@@ -10,7 +10,7 @@ from earshot.runtime.scene.sources import SourceEstimate
 from earshot.training.benchmark.statistics import clip_record
 
 if TYPE_CHECKING:
-    from earshot.training.benchmark.hearing import Clip
+    from earshot.training.benchmark.clips import Clip
 
 
 def record_of(clip: Clip, heard: Sequence[SourceEstimate]) -> dict[str, Any]:
