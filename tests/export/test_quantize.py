@@ -10,22 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from earshot.export.onnx_export import export_semantic, export_spatial
 from earshot.export.probe import encoder_steps, probe_audio
 from earshot.export.quantize import int8_nodes, planned_nodes, quantize_products, stream, worst_snr_db
 from earshot.export.targets import RECIPES
-from tests.tiny import make_encoders
 
 PI5 = RECIPES["pi5"]
-
-
-@pytest.fixture(scope="module")
-def float_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("float")
-    semantic, spatial = make_encoders()
-    export_semantic(semantic, folder / "semantic.onnx")
-    export_spatial(spatial, folder / "spatial.onnx")
-    return folder
 
 
 @pytest.fixture(scope="module")

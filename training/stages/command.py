@@ -40,7 +40,7 @@ def restore(
 ) -> None:
     """Make checkpoints of a bundle, for training to go on from: `encoders` and `sft` of the run directory."""
     from earshot.runtime.bundle.builtin import builtin_bundle_dir
-    from earshot.training.models.restore import restore as write
+    from earshot.training.stages.restore import restore as write
 
     try:
         write(bundle or builtin_bundle_dir(), run)

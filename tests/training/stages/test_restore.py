@@ -20,8 +20,8 @@ from earshot.runtime.bundle.builtin import builtin_bundle_dir
 from earshot.runtime.errors import InputError
 from earshot.training.models.causal import CausalConv2d
 from earshot.training.models.load import TrainedNetworks, load_networks
-from earshot.training.models.restore import procedural_audio, restore_hearing, restore_projector
 from earshot.training.stages.command import app
+from earshot.training.stages.restore import procedural_audio, restore_hearing, restore_projector
 
 BUNDLE = builtin_bundle_dir()
 
