@@ -16,10 +16,10 @@ from earshot.export.gate_scenes import GateScene, Truth
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.labels import by_key, load_labels
 from earshot.runtime.language.answerer import Answerer
+from earshot.runtime.language.heard import embed
 from earshot.runtime.scene.sources import SourceEstimate, summarize
 from earshot.runtime.scene.words import SECTORS, sector8
 
@@ -63,11 +63,11 @@ Limits = Mapping[str, Metric]
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """A scene as some encoders heard it: its sources, and its tokens for the language model."""
+    """A scene as some encoders heard it: its sources, and the window for the language model."""
 
     scene: GateScene
     sources: list[SourceEstimate]
-    tokens: Tokens
+    window: HearingWindow
 
 
 def load_encoders(folder: Path) -> Encoders:
@@ -87,7 +87,7 @@ def _hear(encoders: Encoders, scene: GateScene) -> Heard:
     snapshots = []
     for start in range(0, scene.audio.shape[1], _CHUNK):
         snapshots += hearing.process(AudioChunk(scene.audio[:, start : start + _CHUNK], start))
-    return Heard(scene, summarize(snapshots), hearing.window().tokens)
+    return Heard(scene, summarize(snapshots), hearing.window())
 
 
 def score_hearing(heard: Sequence[Heard]) -> Figures:
@@ -156,9 +156,11 @@ def score_answers(folder: Path, encoders: Encoders, heard: Sequence[Heard]) -> F
 
 
 def _answers(answerer: Answerer, encoders: Encoders, heard: Heard, number: int) -> list[bool]:
-    embeddings = encoders.project(heard.tokens)
     asked = questions_about(heard.scene.sources[0], number, len(heard.scene.sources) > 1)
-    return [answerer.answer(text, embeddings, options).choice == right for text, options, right in asked]
+    return [
+        answerer.answer(text, embed(encoders, heard.window, text, options), options).choice == right
+        for text, options, right in asked
+    ]
 
 
 def questions_about(truth: Truth, number: int, other: bool = False) -> list[tuple[str, list[str], int]]:

@@ -11,18 +11,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
-from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.interfaces.commands.profile import make_noise
 from earshot.runtime.interfaces.measure import QUESTIONS, hops
-from earshot.runtime.language.answerer import Answerer
-
-PROBE_S = 0.002
-"""How often the probe wakes while an answer is made."""
+from earshot.runtime.language.answerer import Answer, Answerer
+from earshot.runtime.language.heard import embed
 
 
 @dataclass
@@ -33,8 +29,6 @@ class Times:
     ----------
     wakes_s : list of float
         From the coming of a hop to the thread's running, where it waited for the hop.
-    answering_wakes_s : list of float
-        The same of a thread that does nothing else, while an answer is made: it must wait for the interpreter too.
     services_s, cpu_s : list of float
         Each hop by the wall, from when the thread was free for it, and by the processor time of the thread.
     latencies_s : list of float
@@ -46,7 +40,6 @@ class Times:
     """
 
     wakes_s: list[float] = field(default_factory=list)
-    answering_wakes_s: list[float] = field(default_factory=list)
     services_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
@@ -55,20 +48,6 @@ class Times:
     first_token_s: list[float] = field(default_factory=list)
     answer_s: list[float] = field(default_factory=list)
     answer_cpu_s: list[float] = field(default_factory=list)
-
-    def lock_waits_s(self) -> list[float]:
-        """How long a thread waits for the interpreter while an answer is made: its wakes, less what waking always takes."""
-        usual_s = float(np.median(self.wakes_s)) if self.wakes_s else 0.0
-        return [max(0.0, wake_s - usual_s) for wake_s in self.answering_wakes_s]
-
-
-@dataclass
-class Round:
-    """Times of one turn of each kind."""
-
-    parts: Times = field(default_factory=Times)
-    hearing: Times = field(default_factory=Times)
-    together: Times = field(default_factory=Times)
 
 
 class RealListener:
@@ -118,13 +97,28 @@ class RealListener:
     def answer(self, times: Times, question: str, asked_s: float) -> tuple[float, float]:
         """One question about the last 10 s, asked at a time of the clock; gives when it was under way."""
         cpu_s = time.thread_time()
-        embeddings = self._encoders.project(self._hearing.window().tokens)
-        began_s = time.perf_counter()
-        answer = self._answerer.answer(question, embeddings)
+        _, began_s, answer = self._ask(question)
         times.first_token_s.append(began_s - asked_s + answer.first_token_s)
         times.answer_s.append(began_s - asked_s + answer.answer_s)
         times.answer_cpu_s.append(time.thread_time() - cpu_s)
         return asked_s, time.perf_counter()
+
+    def answer_about(self, window: HearingWindow, question: str) -> tuple[float, float]:
+        """The same about a window of another time, from when the ears are free; gives when it was under way."""
+        free_s, _, _ = self._ask(question, window)
+        return free_s, time.perf_counter()
+
+    def window(self) -> HearingWindow:
+        """The last 10 s; waits for the hop under way."""
+        return self._hearing.window()
+
+    def _ask(self, question: str, about: HearingWindow | None = None) -> tuple[float, float, Answer]:
+        """When the ears were free for the question, when the language model began, and what it said."""
+        now = self.window()
+        free_s = time.perf_counter()
+        embeddings = embed(self._encoders, about or now, question)
+        began_s = time.perf_counter()
+        return free_s, began_s, self._answerer.answer(question, embeddings)
 
     def one_at_a_time(self, times: Times, questions_s: Sequence[float]) -> None:
         """One turn of sound that stands still while a question is answered, at the times from its start as in the others.
@@ -136,8 +130,7 @@ class RealListener:
         for question, (begin, end) in itertools.zip_longest(_turn_of(questions_s), itertools.pairwise(edges)):
             self.hear(times, end - begin)
             if question is not None:
-                with LockProbe(times.answering_wakes_s):
-                    self.answer(times, question, time.perf_counter())
+                self.answer(times, question, time.perf_counter())
 
     def hear_and_answer(self, times: Times, questions_s: Sequence[float]) -> None:
         """One turn of sound, and answers in another thread at times from its start."""
@@ -169,57 +162,3 @@ class RealListener:
 def _turn_of(questions_s: Sequence[float]) -> list[str]:
     """What is asked in every turn: the same, for one question has three times as much to tell as another."""
     return [QUESTIONS[number % len(QUESTIONS)] for number in range(len(questions_s))]
-
-
-class LockProbe:
-    """Within a `with` block, a thread that wakes again and again and notes how late it runs.
-
-    Parameters
-    ----------
-    lates_s : list of float
-        Where it notes them, seconds.
-
-    Notes
-    -----
-    A thread of Python runs only while it holds the interpreter, and the language model's thread holds it between its steps.
-    Between two wakes that is given up, so the probe itself takes no noticeable time.
-    """
-
-    def __init__(self, lates_s: list[float]) -> None:
-        self._lates_s = lates_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="probe")
-
-    def __enter__(self) -> LockProbe:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            due_s = time.perf_counter() + PROBE_S
-            time.sleep(PROBE_S)
-            self._lates_s.append(time.perf_counter() - due_s)
-
-
-def listen_by_turns(listener: RealListener, questions_s: Sequence[float], rounds: int) -> list[Round]:
-    """Measure parts, hearing, and both together, round after round.
-
-    Parameters
-    ----------
-    listener : RealListener
-    questions_s : sequence of float
-        Within a turn, seconds from its start.
-    rounds : int
-    """
-    done = []
-    for _ in range(rounds):
-        times = Round()
-        listener.one_at_a_time(times.parts, questions_s)
-        listener.hear(times.hearing)
-        listener.hear_and_answer(times.together, questions_s)
-        done.append(times)
-    return done

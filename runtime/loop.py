@@ -9,6 +9,7 @@ import time
 
 import psutil
 
+from earshot.runtime.audio.capture import Patient
 from earshot.runtime.audio.device_source import DeviceSource
 from earshot.runtime.audio.head_yaw import HeadYaw
 from earshot.runtime.audio.health import ChannelHealth
@@ -109,8 +110,11 @@ class HearingLoop:
                 self._encoders.use_threads(self._threads)
             if self._live:
                 self._begin_with(self._test())
+            patient = source if isinstance(source, Patient) else None
             for chunk in source:
                 self._take(chunk)
+                if patient is not None:
+                    patient.rest(self.hearing.resting)
             for finding in self._health.flush():
                 self._tell(Note(finding.text, self.heard_s))
         finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import InputError
@@ -13,6 +12,7 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot
 from earshot.runtime.interfaces.past import Past
 from earshot.runtime.language.answerer import Answerer, OnText
+from earshot.runtime.language.heard import embed
 from earshot.runtime.language.questions import Answering, Matter, Question, Reply
 from earshot.runtime.scene.sources import summarize
 
@@ -29,7 +29,7 @@ class QuestionNow(Question):
         think: bool = True,
         on_text: OnText | None = None,
     ) -> None:
-        super().__init__(text, lambda _: matter_now(encoders, hearing), choices, think, on_text)
+        super().__init__(text, lambda asked: matter_now(encoders, hearing, asked), choices, think, on_text)
 
 
 class QuestionOf(Question):
@@ -45,9 +45,7 @@ class QuestionOf(Question):
         think: bool = True,
         on_text: OnText | None = None,
     ) -> None:
-        super().__init__(
-            text, lambda asked: matter_of(encoders, source, asked.check, longest_s), choices, think, on_text
-        )
+        super().__init__(text, lambda asked: matter_of(encoders, source, asked, longest_s), choices, think, on_text)
 
 
 class Answers(Answering):
@@ -73,14 +71,14 @@ class Answers(Answering):
         return super()._reply(question)
 
 
-def matter_now(encoders: Encoders, hearing: Hearing) -> Matter:
+def matter_now(encoders: Encoders, hearing: Hearing, question: Question) -> Matter:
     """The last 10 seconds."""
     window = hearing.window()
-    embeddings = encoders.project(window.tokens)
+    embeddings = embed(encoders, window, question.text, question.choices)
     return Matter(embeddings, summarize(window.snapshots), len(window.snapshots) * SNAPSHOT_S, 0.0, window.end_s)
 
 
-def matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any], longest_s: float | None) -> Matter:
+def matter_of(encoders: Encoders, source: AudioSource, question: Question, longest_s: float | None) -> Matter:
     """Hear a whole recording.
 
     Parameters
@@ -89,8 +87,8 @@ def matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any],
         Loaded.
     source : AudioSource
         Not open.
-    check : callable
-        Called between chunks; may raise to stop.
+    question : Question
+        Looked at between chunks: once it was cancelled, hearing stops.
     longest_s : float or None
         A longer one is refused.
 
@@ -105,10 +103,10 @@ def matter_of(encoders: Encoders, source: AudioSource, check: Callable[[], Any],
     audio_s = 0.0
     with source:
         for chunk in source:
-            check()
+            question.check()
             audio_s = chunk.end_s
             if longest_s is not None and audio_s > longest_s:
                 raise InputError(f"{source.name}: longer than {longest_s:g} s; send a shorter recording")
             snapshots += hearing.process(chunk)
-    embeddings = encoders.project(hearing.window().tokens)
+    embeddings = embed(encoders, hearing.window(), question.text, question.choices)
     return Matter(embeddings, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)

@@ -55,14 +55,24 @@ class Reporting(Protocol):
         """The state at this moment."""
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """A source that can do with waking seldom while nothing happens; a processor that is woken costs more than what it does then."""
+
+    def rest(self, resting: bool) -> None:
+        """Give sound in longer pieces from now on, or again as soon as it comes; may be called for every chunk."""
+
+
 @dataclass(frozen=True)
 class CaptureSettings:
     """How live capture works.
 
     Attributes
     ----------
-    block_s : float
-        Sound per callback, seconds.
+    fetch_s, resting_fetch_s : float
+        Between two looks for sound, and the same while the listener rests, seconds.
+    buffer_s : float
+        What the sound system keeps for us until we look, seconds; it delays nothing.
     ring_s : float
         Most sound that waits for the listener, seconds; older sound is dropped and counted.
     start_limit_s, deaf_after_s : float
@@ -71,25 +81,31 @@ class CaptureSettings:
         Digital zeros for this long mean deaf; a working microphone always hears its own noise. Seconds.
     lag_on_s, lag_off_s : float
         Behind by more than the first is lagging, by less than the second no longer. Seconds.
+    lost_after_s : float
+        Sound that is still late after this long was lost, seconds; a gap is left for it.
     lag_limit_s : float
         The sound system is opened again when it is this far behind, seconds.
     first_wait_s, longest_wait_s : float
         Between attempts to open a lost device; doubled from the first up to the second. Seconds.
-    watch_s : float
-        Between two looks at the stream, seconds.
+    watch_s, calm_watch_s : float
+        Between two looks at the stream, and the same while all is well, seconds.
     """
 
-    block_s: float = 0.02
+    fetch_s: float = 0.04
+    resting_fetch_s: float = 0.2
+    buffer_s: float = 0.4
     ring_s: float = 4.0
     start_limit_s: float = 4.0
     deaf_after_s: float = 1.0
     muted_after_s: float = 2.0
     lag_on_s: float = 0.5
     lag_off_s: float = 0.2
+    lost_after_s: float = 3.0
     lag_limit_s: float = 3.0
     first_wait_s: float = 0.1
     longest_wait_s: float = 2.0
     watch_s: float = 0.1
+    calm_watch_s: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class MicrophoneSource:
         self._heard_from: PulseSource | None = None
         self._state, self._state_text = CaptureState.STARTING, ""
         self._began_at_s: float | None = None
+        self._resting = False
         self._next_sample = 0
         self._dropped_s = 0.0
         self._failure: BaseException | None = None
@@ -99,7 +100,7 @@ class MicrophoneSource:
 
     @property
     def dropped_s(self) -> float:
-        """Seconds of sound lost so far because the listener was too slow."""
+        """Seconds of sound lost so far, because the listener was too slow or on the way to it."""
         stream = self._stream
         return self._dropped_s + (stream.ring.dropped_samples / stream.rate_hz if stream and stream.rate_hz else 0.0)
 
@@ -124,6 +125,13 @@ class MicrophoneSource:
         if failure is not None or not answered:
             self.close()
             raise failure or DeviceError(f"{self.name}: the audio system does not answer; check that it is running")
+
+    def rest(self, resting: bool) -> None:
+        """As in `Patient`; holds for a device that is opened again, too."""
+        self._resting = resting
+        stream = self._stream
+        if stream is not None:
+            stream.rest(resting)
 
     def close(self) -> None:
         """Give the device back and end the iteration; may be called twice and from any thread."""
@@ -241,6 +249,7 @@ class MicrophoneSource:
             stream.close()
             raise
         pulse.changed()  # our own coming
+        stream.rest(self._resting)
         self._stream = stream
         self._streams.put(stream)
         return stream
@@ -276,7 +285,7 @@ class MicrophoneSource:
 
     def _watch(self, stream: InputStream, pulse: PulseWatch, stop: threading.Event) -> str:
         """Follow the state of a stream; returns why it must be opened again, or "" when closed."""
-        while not stop.wait(self._settings.watch_s):
+        while not stop.wait(self._watch_wait_s):
             found = judge(stream.vitals(), self._state, self._settings)
             if found.state is not self._state:
                 hearing = found.state is CaptureState.LISTENING
@@ -286,6 +295,11 @@ class MicrophoneSource:
             if pulse.changed() and (elsewhere := self._moved()):
                 return elsewhere
         return ""
+
+    @property
+    def _watch_wait_s(self) -> float:
+        calm = self._state is CaptureState.LISTENING
+        return self._settings.calm_watch_s if calm else self._settings.watch_s
 
     def _moved(self) -> str:
         """Where the sound server has moved the stream; "" when it has not."""

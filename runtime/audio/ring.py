@@ -1,4 +1,4 @@
-"""The bounded queue of samples between a capture callback and the thread that hears.
+"""The bounded queue of samples between the thread that fetches sound and the one that hears.
 
 The writer must never wait, so a full ring loses its OLDEST sound and counts it: late answers about what is
 happening beat punctual ones about what was.
@@ -27,7 +27,6 @@ class RingBuffer:
         self._store = np.zeros((2, max(1, capacity_samples)), dtype=np.float32)
         self._lock = threading.Lock()
         self._grown = threading.Condition(self._lock)
-        self._wanted = 1  # what the reader waits for
         self._written = 0  # samples since reset, dropped ones included
         self._held = 0
         self._dropped = 0
@@ -86,20 +85,24 @@ class RingBuffer:
             lost = max(0, self._held + count - capacity)
             self._held += count - lost
             self._dropped += lost
-            if self._held >= self._wanted:  # a reader that wants a block is not woken for its parts
-                self._grown.notify()
+            self._grown.notify()
         return lost
 
-    def read(self, max_samples: int, timeout_s: float | None = 0.0, at_least: int = 1) -> tuple[int, Samples]:
+    def skip(self, count: int) -> None:
+        """Leave room in the count for samples that never came; they are lost, and what is still held with them."""
+        with self._lock:
+            self._written += count
+            self._dropped += self._held + count
+            self._held = 0
+
+    def read(self, max_samples: int, timeout_s: float | None = 0.0) -> tuple[int, Samples]:
         """Take the oldest samples.
 
         Parameters
         ----------
         max_samples : int
         timeout_s : float or None
-            How long to wait while too little is held: 0 not at all, None until it comes or `close()`.
-        at_least : int
-            How many samples to wait for, up to the capacity; after the time-out or `close()` it may be fewer.
+            How long to wait while nothing is held: 0 not at all, None until something comes or `close()`.
 
         Returns
         -------
@@ -109,8 +112,7 @@ class RingBuffer:
             A copy; n is 0 when nothing came.
         """
         with self._lock:
-            self._wanted = max(1, min(at_least, max_samples, self.capacity_samples))
-            self._grown.wait_for(lambda: self._held >= self._wanted or self._closed, timeout_s)
+            self._grown.wait_for(lambda: self._held or self._closed, timeout_s)
             start_sample = self._written - self._held
             count = min(max_samples, self._held)
             self._held -= count

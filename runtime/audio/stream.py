@@ -1,7 +1,8 @@
-"""One opened input of PortAudio: its callback, the ring it fills, and the figures of its health."""
+"""One opened input of PortAudio: the thread that fetches its sound, the ring it fills, and the figures of its health."""
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -10,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.audio.capture import CaptureSettings, Vitals
+from earshot.runtime.audio.flow import FlowClock
 from earshot.runtime.audio.portaudio import InputDevice, choose_rate, quiet_stderr
 from earshot.runtime.audio.ring import RingBuffer
 from earshot.runtime.errors import DeviceError
 
 Samples = NDArray[np.float32]
 
-_BLOCKS_AT_ONCE = 2
-"""40 ms, an encoder frame: to wake for less would be to wake in vain."""
-
 
 class InputStream:
     """Two channels of a device, from `open()` to `close()`; not to be opened twice.
 
-    The callback copies a block into the ring and notes two clocks, nothing else. One other thread reads.
+    A thread of its own fetches what has come since it last did, copies it into the ring and notes the clock, nothing
+    else. How often it does so can change at any time, which no callback of PortAudio allows. It never waits inside
+    PortAudio, so that it can always be ended. One other thread reads.
 
     Parameters
     ----------
@@ -38,11 +39,19 @@ class InputStream:
         self._settings = settings
         self.rate_hz = 0
         self.ring = RingBuffer(1)
-        self.first_at_s: float | None = None  # time.monotonic() of the first sample
-        self._opened_at_s = self._last_at_s = 0.0
-        self._delay_s, self._usual_delay_s = 0.0, float("inf")
+        self._flow = FlowClock(1, 0.0, 0.0)
+        self._opened_at_s = 0.0
         self._zeros_since_s: float | None = None
         self._stream: Any = None
+        self._thread: threading.Thread | None = None
+        self._every_s = settings.fetch_s
+        self._ended = False
+        self._hurry = threading.Event()
+
+    @property
+    def first_at_s(self) -> float | None:
+        """`time.monotonic()` of the first sample."""
+        return self._flow.first_at_s
 
     def open(self) -> None:
         """Open and start the device.
@@ -52,37 +61,51 @@ class InputStream:
         DeviceError
             When it cannot be had at any rate.
         """
+        settings = self._settings
         self.rate_hz = choose_rate(self._sounddevice, self.device)
-        self.ring = RingBuffer(round(self._settings.ring_s * self.rate_hz))
+        self.ring = RingBuffer(round(settings.ring_s * self.rate_hz))
+        self._flow = FlowClock(self.rate_hz, settings.lag_off_s, settings.lost_after_s)
         self._opened_at_s = time.monotonic()
         try:
             with quiet_stderr():
                 self._stream = self._sounddevice.InputStream(
                     samplerate=self.rate_hz,
-                    blocksize=round(self._settings.block_s * self.rate_hz),
                     device=self.device.index,
                     channels=2,
                     dtype="float32",
-                    latency="high",  # the buffer of the sound system; callbacks come per block all the same
-                    callback=self._take,
+                    latency=settings.buffer_s,
                 )
                 self._stream.start()
         except (self._sounddevice.PortAudioError, ValueError) as error:
             self.close()
             raise DeviceError(f"{self.device.name}: cannot be opened ({error}); check that it is free") from error
+        self._thread = threading.Thread(target=self._fetch, name="microphone", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Give the device back; the ring keeps what it holds, and its reader learns that no more comes."""
+        self._ended = True
+        self._hurry.set()
+        if self._thread is not None:
+            self._thread.join()  # PortAudio must not be closed under it
         stream, self._stream = self._stream, None
         if stream is not None:
             with quiet_stderr(), suppress(self._sounddevice.PortAudioError):
                 stream.close()
         self.ring.close()
 
+    def rest(self, resting: bool) -> None:
+        """Fetch sound seldom from now on, or often and the first at once."""
+        every_s = self._settings.resting_fetch_s if resting else self._settings.fetch_s
+        if every_s == self._every_s:
+            return
+        self._every_s = every_s
+        if not resting:
+            self._hurry.set()
+
     def read(self, timeout_s: float) -> tuple[int, Samples]:
-        """Take a tenth of a second at most, once there are two blocks of the device; see `RingBuffer.read`."""
-        two_blocks = round(_BLOCKS_AT_ONCE * self._settings.block_s * self.rate_hz)
-        start, samples = self.ring.read(self.rate_hz // 10, timeout_s, two_blocks)
+        """Take what was fetched, half a second at most; see `RingBuffer.read`."""
+        start, samples = self.ring.read(self.rate_hz // 2, timeout_s)
         if samples.shape[1]:
             if samples.any():
                 self._zeros_since_s = None
@@ -95,26 +118,30 @@ class InputStream:
         now_s, zeros_since_s = time.monotonic(), self._zeros_since_s
         has_frames = self.first_at_s is not None
         return Vitals(
-            alive=self._stream is not None and bool(self._stream.active),
+            alive=self._fetching and self._stream is not None and bool(self._stream.active),
             has_frames=has_frames,
-            silence_s=now_s - (self._last_at_s if has_frames else self._opened_at_s),
+            silence_s=now_s - (self._flow.last_at_s if has_frames else self._opened_at_s),
             zeros_s=0.0 if zeros_since_s is None else now_s - zeros_since_s,
-            system_lag_s=max(0.0, self._delay_s - self._usual_delay_s) if has_frames else 0.0,
+            system_lag_s=self._flow.lag_s,
             waiting_s=len(self.ring) / self.rate_hz,
         )
 
-    def _take(self, block: Samples, frames: int, clocks: Any, _status: object) -> None:
-        """PortAudio's callback.
+    @property
+    def _fetching(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
-        Sound servers never raise the overflow flag; being late shows only as a growing distance between the
-        clock and the time at which the block was recorded.
-        """
+    def _fetch(self) -> None:
+        """The thread that fetches; ends by itself when the device is gone."""
+        with suppress(self._sounddevice.PortAudioError):
+            while not self._ended:
+                self._hurry.wait(self._every_s)
+                self._hurry.clear()
+                if not self._ended and (count := self._stream.read_available):
+                    self._take(*self._stream.read(count))
+
+    def _take(self, block: Samples, overflowed: bool) -> None:
+        """Copy a block, float32 [n, 2], behind what was lost before it."""
+        lost = self._flow.process(len(block), time.monotonic(), overflowed)
+        if lost:
+            self.ring.skip(lost)
         self.ring.write(block.T)
-        now_s = time.monotonic()
-        if self.first_at_s is None:
-            self.first_at_s = now_s - frames / self.rate_hz
-        self._last_at_s = now_s
-        recorded_s = clocks.inputBufferAdcTime
-        if recorded_s > 0.0:  # some host systems do not know
-            self._delay_s = clocks.currentTime - recorded_s
-            self._usual_delay_s = min(self._usual_delay_s, self._delay_s)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BANDS
-from earshot.runtime.hearing.frame import HearingFrame
+from earshot.runtime.hearing.frame import Evidence, HearingFrame
 from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
 from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
 from earshot.runtime.hearing.presence import Presence
@@ -90,13 +90,15 @@ class Encoders:
         """Width of the audio token embeddings, the hidden size of the language model."""
         return self.network("projector").width_of("embeddings")
 
-    def project(self, tokens: Tokens) -> Float32:
+    def project(self, tokens: Tokens, asked: Float32 | None = None) -> Float32:
         """Embeddings of a window for the language model.
 
         Parameters
         ----------
         tokens : Tokens
             At most 25 in use (10 s).
+        asked : ndarray, float32 [K, 299], optional
+            Objects asked for by name (`asked.ask_by_name`).
 
         Returns
         -------
@@ -105,7 +107,7 @@ class Encoders:
         """
         if len(tokens) == 0:
             return np.zeros((0, self.embedding_width), np.float32)
-        return self.project_inputs(projector_inputs(tokens))
+        return self.project_inputs(projector_inputs(tokens, asked))
 
     def project_inputs(self, inputs: ProjectorInputs) -> Float32:
         """Embeddings of moments and objects, float32 [N + M, hidden]."""
@@ -176,7 +178,9 @@ class EncoderStream:
         activity = sigmoid(where["slot_activity"])
         classes = self._presence.process(allocation, activity)[0]
         semantic = what["embedding"][0]
-        return _frame(self._frames * FRAME_S, probability, semantic, classes, allocation.keep[0], activity[0], where)
+        evidence = Evidence(block, what["keys"])
+        keep = allocation.keep[0]
+        return _frame(self._frames * FRAME_S, probability, semantic, classes, keep, activity[0], where, evidence)
 
 
 def sigmoid(logits: Float32) -> Float32:
@@ -200,6 +204,7 @@ def _frame(
     keep: Float32,
     activity: Float32,
     where: Tensors,
+    evidence: Evidence,
 ) -> HearingFrame:
     """Collect the outputs; what the network says about a slot that is not told of is kept back: it becomes zero."""
     held = (classes != EMPTY).astype(np.float32)
@@ -217,4 +222,5 @@ def _frame(
         scene_embedding=where["scene_embedding"][0],
         log_t60=float(where["room_log_t60"].reshape(-1)[0]),
         count_probability=softmax(where["count_logits"][0]),
+        evidence=evidence,
     )

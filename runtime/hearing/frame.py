@@ -10,6 +10,20 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the spatial network heard a frame in, so that it can be asked again.
+
+    Attributes
+    ----------
+    features : ndarray, float32 [1, 8, 1, 64]
+    semantic_keys : ndarray, float32 [1, 96, 8]
+    """
+
+    features: Float32
+    semantic_keys: Float32
+
+
 @dataclass(frozen=True)
 class HearingFrame:
     """What the encoders heard in one encoder frame of 40 ms.
@@ -40,6 +54,8 @@ class HearingFrame:
         Natural logarithm of the reverberation time in seconds.
     count_probability : ndarray, float32 [5]
         Probability of 0 to 4 sources sounding.
+    evidence : Evidence or None
+        To ask again by name; None where that is not wanted. The same object in the next frame says that the encoders rested.
     """
 
     time_s: float
@@ -55,3 +71,4 @@ class HearingFrame:
     scene_embedding: Float32
     log_t60: float
     count_probability: Float32
+    evidence: Evidence | None = None

@@ -47,12 +47,15 @@ class HearingWindow:
         Projector inputs, at most 25 tokens of 400 ms.
     snapshots : tuple of SceneSnapshot
         At 10 Hz; `earshot.runtime.scene.sources.summarize` makes sources of them.
+    frames : tuple of HearingFrame
+        Of the tokens, ten for each; what a question names is looked for in them (`asked.py`).
     end_s : float
         Seconds of audio heard since stream start.
     """
 
     tokens: Tokens
     snapshots: tuple[SceneSnapshot, ...]
+    frames: tuple[HearingFrame, ...]
     end_s: float
 
 
@@ -162,7 +165,7 @@ class Hearing:
         """The last 10 seconds."""
         with self._lock:
             end_s = self._heard_samples / SAMPLE_RATE_HZ
-            return HearingWindow(self._ring.tokens(), tuple(self._snapshots), end_s)
+            return HearingWindow(self._ring.tokens(), tuple(self._snapshots), self._ring.frames(), end_s)
 
     def _restart(self, base_samples: int) -> None:
         """Reset every stage; the stream clock starts at `base_samples`."""
@@ -197,7 +200,7 @@ class Hearing:
             self._found += self.exchange.process(frame, yaw_deg, time_s)
             token = self._pooler.process(frame)
             if token is not None:
-                self._ring.push(token)
+                self._ring.push(token, self._pooler.frames)
         if self._base_samples:
             due = [snapshot.later_by(self._base_samples / SAMPLE_RATE_HZ) for snapshot in due]
         self._snapshots.extend(due)

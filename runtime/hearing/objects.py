@@ -2,7 +2,8 @@
 
 A slot of the spatial network holds one class; all that was heard of a class within the window makes one object, with its
 times, directions and distances side by side. What belongs together is then in one embedding, and the language model need
-not find out which parts of which moments belong to the same sound.
+not find out which parts of which moments belong to the same sound. A class that a question names may be an object too
+though hearing had not told of it (see `asked.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ TIMELINE = MAX_TOKENS * ACTIVITY_VALUES
 """Activity values of 80 ms over the longest window."""
 _WHERE = 36 + 3 + 1 + 1
 OBJECT_WIDTH = 2 * CLASSES + TIMELINE + _WHERE + 2 * (3 + 1) + 3
+WHERE = slice(2 * CLASSES + TIMELINE, OBJECT_WIDTH - 3)
+"""What a row says of places: posterior, direction, distance and level on average, then of both halves."""
+POSTERIOR = slice(WHERE.start, WHERE.start + 36)
+PEAK_LEVEL = OBJECT_WIDTH - 2
 _SOUNDING = 0.5
 
 
@@ -55,22 +60,40 @@ class ProjectorInputs:
         return len(self.semantic) + len(self.objects)
 
 
-def projector_inputs(tokens: Tokens) -> ProjectorInputs:
-    """Gather the tokens of a window (at most 25) into moments and objects."""
-    return ProjectorInputs(_moments(tokens.semantic), _moments(tokens.scene), gather_objects(tokens))
+def projector_inputs(tokens: Tokens, asked: Float32 | None = None) -> ProjectorInputs:
+    """Gather the tokens of a window (at most 25) into moments and objects.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    asked : ndarray, float32 [K, 299], optional
+        Objects that were asked for by name; those of classes that were told of anyway change nothing.
+    """
+    return ProjectorInputs(_moments(tokens.semantic), _moments(tokens.scene), gather_objects(tokens, asked))
 
 
-def gather_objects(tokens: Tokens) -> Float32:
+def gather_objects(tokens: Tokens, asked: Float32 | None = None) -> Float32:
     """Rows of the sound objects in a window, in order of onset, and a last row of zeros: float32 [M, 299].
 
-    Of more than 8 classes those that sounded least are left out.
+    Of more than 8 classes those that sounded least are left out, but none that was asked for.
     """
+    told = object_rows(tokens)
+    named = [] if asked is None else [row for row in asked if class_of(row) not in told]
+    rows = sorted(told.values(), key=_total_activity, reverse=True)[: MAX_OBJECTS - min(len(named), MAX_OBJECTS)]
+    rows = sorted([*rows, *named[:MAX_OBJECTS]], key=_onset)
+    return np.stack([*rows, np.zeros(OBJECT_WIDTH, np.float32)]).astype(np.float32)
+
+
+def object_rows(tokens: Tokens) -> dict[int, Float32]:
+    """Row float32 [299] of each class that a slot holds somewhere in the window, by class id, in order of ids."""
     held = tokens.slots[..., SLOT_LAYOUT["label"]]
     classes = np.flatnonzero(held.any(axis=(0, 1)))
-    rows = [_object(tokens, int(label), held[..., label] > 0) for label in classes]
-    rows = sorted(rows, key=_total_activity, reverse=True)[:MAX_OBJECTS]
-    rows.sort(key=_onset)
-    return np.stack([*rows, np.zeros(OBJECT_WIDTH, np.float32)]).astype(np.float32)
+    return {int(label): _object(tokens, int(label), held[..., label] > 0) for label in classes}
+
+
+def class_of(row: Float32) -> int:
+    """Class id of an object's row."""
+    return int(row[:CLASSES].argmax())
 
 
 def _object(tokens: Tokens, label: int, held: NDArray[np.bool_]) -> Float32:

@@ -110,7 +110,7 @@ class SlotAllocator:
 
     def __init__(self, settings: SlotSettings | None = None) -> None:
         self.settings = settings or SlotSettings()
-        self._gain = 1.0 - math.exp(-FRAME_S / self.settings.average_s)
+        self._gain = gain_per_frame(self.settings.average_s)
         self._hold_frames = max(1, round(self.settings.hold_s / FRAME_S))
         self.reset()
 
@@ -160,12 +160,9 @@ class SlotAllocator:
         """Running exponential averages, float64 [frames, 61]."""
         if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
             raise ValueError(f"probabilities of shape {probabilities.shape} given, [frames, {CLASSES}] needed")
-        averages = np.empty_like(probabilities)
-        average = self._average
-        for frame, row in enumerate(probabilities):
-            average = average + self._gain * (row - average)
-            averages[frame] = average
-        self._average = average
+        averages = running_average(probabilities, self._gain, self._average)
+        if len(averages):
+            self._average = averages[-1]
         return averages
 
     def _release(self, average: Float64, doubtful: int) -> None:
@@ -215,6 +212,21 @@ class SlotAllocator:
     def _strength(self, average: Float64, slot: int) -> float:
         """Averaged probability of the class a slot is asked for, 0 when it is asked for none."""
         return 0.0 if self._asked[slot] == EMPTY else float(average[self._asked[slot]])
+
+
+def gain_per_frame(average_s: float) -> float:
+    """Share of a new frame in an exponential average of this time constant, seconds."""
+    return 1.0 - math.exp(-FRAME_S / average_s)
+
+
+def running_average(probabilities: Float64, gain: float, start: Float64) -> Float64:
+    """Exponential averages of class probabilities [frames, 61] after each frame, from a start [61] on: float64 [frames, 61]."""
+    averages = np.empty_like(probabilities)
+    average = start
+    for frame, row in enumerate(probabilities):
+        average = average + gain * (row - average)
+        averages[frame] = average
+    return averages
 
 
 def allocate(probabilities: ArrayLike, settings: SlotSettings | None = None) -> Allocation:

@@ -46,6 +46,7 @@ class Tokens:
     semantic : ndarray, float32 [N, 317]
     scene : ndarray, float32 [N, 134]
     slots : ndarray, float32 [N, 4, 107]
+        As many slots as classes where they were asked for by name (`asked.py`).
     """
 
     semantic: Float32
@@ -98,7 +99,7 @@ def pool_tokens(
     class_probability : array [T, 61]
         After the sigmoid.
     slot_class : integer array [T, 4]
-        -1 when empty, as `allocate` returns it.
+        -1 when empty, as `allocate` returns it. Any other number of slots will do as well.
     activity : array [T, 4]
         After the sigmoid.
     azimuth_posterior : array [T, 4, 36]
@@ -138,7 +139,13 @@ def pool_tokens(
 
 
 class TokenPooler:
-    """Stage that turns ten `HearingFrame`s into one token."""
+    """Stage that turns ten `HearingFrame`s into one token.
+
+    Attributes
+    ----------
+    frames : list of HearingFrame
+        Those of the token under way; after its last one was taken, until the next comes, the ten of the token completed.
+    """
 
     latency_s = TOKEN_S
 
@@ -147,38 +154,44 @@ class TokenPooler:
 
     def reset(self) -> None:
         """Drop the frames of the token under way."""
-        self._frames: list[HearingFrame] = []
+        self.frames: list[HearingFrame] = []
 
     def process(self, frame: HearingFrame) -> Tokens | None:
         """Take one frame; returns the token (N = 1) it completes, else None."""
-        self._frames.append(frame)
-        if len(self._frames) < FRAMES_PER_TOKEN:
-            return None
-        frames, self._frames = self._frames, []
-        return pool_frames(frames)
+        if len(self.frames) == FRAMES_PER_TOKEN:
+            self.frames = []
+        self.frames.append(frame)
+        return pool_frames(self.frames) if len(self.frames) == FRAMES_PER_TOKEN else None
 
     def flush(self) -> None:
         """An incomplete token is dropped, as in training."""
-        self._frames = []
+        self.frames = []
 
 
 class TokenRing:
-    """The tokens of the last 10 s, at most 25: what the language model hears."""
+    """The tokens of the last 10 s, at most 25, with their frames: what the language model hears, and what it may ask again."""
 
     def __init__(self) -> None:
         self._tokens: deque[Tokens] = deque(maxlen=MAX_TOKENS)
+        self._frames: deque[HearingFrame] = deque(maxlen=MAX_TOKENS * FRAMES_PER_TOKEN)
 
     def reset(self) -> None:
         """Forget all tokens."""
         self._tokens.clear()
+        self._frames.clear()
 
-    def push(self, token: Tokens) -> None:
-        """Add one token; the oldest one falls out when the ring is full."""
+    def push(self, token: Tokens, frames: Sequence[HearingFrame]) -> None:
+        """Add one token and its ten frames; the oldest one falls out when the ring is full."""
         self._tokens.append(token)
+        self._frames.extend(frames)
 
     def tokens(self) -> Tokens:
         """All tokens held, oldest first."""
         return Tokens.join(list(self._tokens))
+
+    def frames(self) -> tuple[HearingFrame, ...]:
+        """Their frames, ten for each token."""
+        return tuple(self._frames)
 
 
 def pool_frames(frames: Sequence[HearingFrame]) -> Tokens:
@@ -215,13 +228,14 @@ def _joined_means(*parts: ArrayLike) -> Float32:
 
 
 def _pool_slots(classes: NDArray[np.int64], activity: Float32, where: Float32) -> Float32:
-    """Slot parts from classes [N, 10, 4], activity [N, 10, 4] and where [N, 10, 4, 41]: [N, 4, 107]."""
+    """Slot parts from classes [N, 10, Q], activity [N, 10, Q] and where [N, 10, Q, 41]: [N, Q, 107]."""
+    count = classes.shape[-1]
     label = _last_held(classes)
     held = ((classes == label[:, None]) & (classes != EMPTY)).astype(np.float32)
-    pooled = _zeros(len(classes), SLOTS, SLOT_WIDTH)
+    pooled = _zeros(len(classes), count, SLOT_WIDTH)
     one_hot = np.arange(CLASSES) == label[..., None]
     pooled[..., :CLASSES] = one_hot
-    pairs = (activity * held).reshape(len(classes), ACTIVITY_VALUES, 2, SLOTS).mean(axis=2)
+    pairs = (activity * held).reshape(len(classes), ACTIVITY_VALUES, 2, count).mean(axis=2)
     pooled[..., CLASSES : CLASSES + ACTIVITY_VALUES] = pairs.transpose(0, 2, 1)
     frames_held = np.maximum(held.sum(axis=1), 1.0)
     pooled[..., CLASSES + ACTIVITY_VALUES :] = (where * held[..., None]).sum(axis=1) / frames_held[..., None]
@@ -229,7 +243,7 @@ def _pool_slots(classes: NDArray[np.int64], activity: Float32, where: Float32) -
 
 
 def _last_held(classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Class each slot held last within its token, -1 if none: [N, 10, 4] -> int64 [N, 4]."""
+    """Class each slot held last within its token, -1 if none: [N, 10, Q] -> int64 [N, Q]."""
     from_the_end = classes[:, ::-1]
     last = (from_the_end != EMPTY).argmax(axis=1)
     label: NDArray[np.int64] = np.take_along_axis(from_the_end, last[:, None], axis=1)[:, 0]

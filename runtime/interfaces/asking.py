@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ
-from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer, OnText
+from earshot.runtime.language.heard import embed
 from earshot.runtime.scene.sources import SourceEstimate, summarize
 
 HEARING_CHUNK_SAMPLES = 16 * 640
@@ -57,15 +56,15 @@ class Heard:
 
     Attributes
     ----------
-    embeddings : ndarray, float32 [N, hidden]
-        Audio tokens of its last 10 s, N up to 25.
+    window : HearingWindow
+        Its last 10 s.
     sources : list of SourceEstimate
         Of the whole recording, in order of onset.
     audio_s, hearing_s : float
         Its length; the time it took to hear it.
     """
 
-    embeddings: NDArray[np.float32]
+    window: HearingWindow
     sources: list[SourceEstimate]
     audio_s: float
     hearing_s: float
@@ -144,12 +143,15 @@ class Asker:
             When the question or the choices cannot.
         """
         heard = self.hear(audio)
-        answer = self._answerer.answer(question, heard.embeddings, choices, self._think, on_text)
+        began_s = time.perf_counter()
+        embeddings = embed(self._encoders, heard.window, question, choices)
+        embed_s = time.perf_counter() - began_s
+        answer = self._answerer.answer(question, embeddings, choices, self._think, on_text)
         timing = {
             "audio_s": heard.audio_s,
             "hearing_s": heard.hearing_s,
-            "first_token_s": answer.first_token_s,
-            "answer_s": answer.answer_s,
+            "first_token_s": embed_s + answer.first_token_s,
+            "answer_s": embed_s + answer.answer_s,
         }
         return AskResult(
             id=item_id,
@@ -170,6 +172,5 @@ class Asker:
                 snapshots += hearing.process(chunk)
                 samples += chunk.samples.shape[1]
         snapshots += hearing.flush()
-        embeddings = self._encoders.project(hearing.window().tokens)
         sources = summarize(snapshots)
-        return Heard(embeddings, sources, samples / SAMPLE_RATE_HZ, time.perf_counter() - start_s)
+        return Heard(hearing.window(), sources, samples / SAMPLE_RATE_HZ, time.perf_counter() - start_s)

@@ -16,6 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.hearing.asked import ask_by_name
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
 from earshot.runtime.hearing.listener import Hearing
@@ -23,6 +24,7 @@ from earshot.runtime.hearing.networks import Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
 
+ASKINGS = 5
 QUESTIONS = ("What can you hear?", "Where is the dog?", "Which sound is closest to me?")
 
 Samples = NDArray[np.float32]
@@ -63,6 +65,8 @@ class Profile:
     llm_load_s, first_token_s, answer_s : float
         Loading the language model; medians over the questions, each from the question on and about sound that the model
         has not seen, as it always is when listening live. The first token is that of the answer, after the reasoning.
+    asked_s : float
+        What a question takes longer that names a sound which may have been there but was not told of (`asked.ask_by_name`).
     peak_memory_mb : float
         Resident memory, high-water mark of the process.
     """
@@ -78,6 +82,7 @@ class Profile:
     llm_load_s: float
     first_token_s: float
     answer_s: float
+    asked_s: float
     peak_memory_mb: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -207,7 +212,12 @@ def _time_answers(
     hearing = Hearing(encoders)
     for chunk in hops(samples):
         hearing.process(chunk)
-    tokens = hearing.window().tokens
+    window = hearing.window()
+    tokens = window.tokens
+    asked = Stopwatch()
+    for label in range(ASKINGS):
+        with asked.time("asked"):
+            ask_by_name(encoders, window.frames, [label])
     timed = TimedEncoders(encoders, watch)
     answerer = Answerer(directory, n_threads)
     start_s = time.perf_counter()
@@ -222,4 +232,5 @@ def _time_answers(
         "llm_load_s": round(llm_load_s, 4),
         "first_token_s": round(float(np.median([a.first_token_s for a in answers])), 4),
         "answer_s": round(float(np.median([a.answer_s for a in answers])), 4),
+        "asked_s": round(float(np.median(asked.times_s["asked"])), 4),
     }

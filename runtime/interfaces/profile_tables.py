@@ -67,6 +67,7 @@ def _figures(document: Document) -> list[tuple[str, str]]:
         ("load language model", f"{document['llm_load_s']:.2f} s"),
         ("question to first token of the answer", f"{1000 * document['first_token_s']:.0f} ms"),
         ("question to full answer", f"{1000 * document['answer_s']:.0f} ms"),
+        ("... more for a sound asked for by name", f"{1000 * document['asked_s']:.0f} ms"),
         ("memory, high-water", f"{memory['high_water_mb']:.0f} MB"),
         (f"memory, slope ({memory['watched_audio_s']:.0f} s)", slope),
     ]

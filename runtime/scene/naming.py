@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from earshot.runtime.labels import load_labels
+from earshot.runtime.labels import class_id, load_labels
 
 _MOST_WORDS = 6
 
@@ -154,6 +155,16 @@ def name_sounds(text: str, either: bool = False) -> NamedSounds | None:
     spoken = [" ".join(words[hit.start : hit.end]) for hit in told]
     joint = " or " if any(w == "or" for w in words) else " "
     return NamedSounds(joint.join(spoken), keys, note, rest, all(hit.vague for hit in told))
+
+
+def named_classes(texts: Iterable[str]) -> tuple[int, ...]:
+    """Class ids that questions and options name, in order; those of a group ("an animal") too, none of "someone" or "a sound".
+
+    Words that only sound like one ("three steps forward") name it as well: whoever looks for it will not hear it.
+    """
+    hits = (hit for text in texts for hit in _hits(re.findall(r"[a-z0-9']+", text.lower())))
+    keys = dict.fromkeys(key for hit in hits if not hit.agent for key in hit.keys)
+    return tuple(class_id(key) for key in keys)
 
 
 def nearest_sounds(words: tuple[str, ...]) -> list[str]:

@@ -119,7 +119,7 @@ def test_encoders_that_heard_with_one_ear_hear_as_before(hearing: Hearing, tmp_p
 
 
 def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:
-    first, second = encode_clips(hearing, [noise(80_000), noise(64_000)])
+    first, second = (heard.tokens for heard in encode_clips(hearing, [noise(80_000), noise(64_000)]))
     assert first.semantic.shape == (12, 317)
     assert first.slots.shape == (12, 4, 107)
     assert second.scene.shape == (10, 134)

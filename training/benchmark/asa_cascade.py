@@ -16,8 +16,8 @@ from earshot.export.gguf_llm import write_gguf
 from earshot.runtime.bundle.manifest import LLM_NAME
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import ProjectorInputs
-from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer
 from earshot.runtime.language.llm import LanguageModel
@@ -25,6 +25,7 @@ from earshot.training.benchmark.asa_examinee import Examinee, Job, Line
 from earshot.training.benchmark.asa_probes import Treatment
 from earshot.training.benchmark.loaded_bundle import LoadedBundle
 from earshot.training.models.llm import load_llm
+from earshot.training.questions.items import Item
 from earshot.training.stages.cascade_text import tracks_text
 from earshot.training.synthesis.dataset import open_shards
 
@@ -81,9 +82,9 @@ class CascadeExaminee(Examinee):
         self._shards = open_shards(data)
         self._think = think
 
-    def _embed(self, tokens: Tokens | None, treatment: Treatment) -> Float32:
+    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> Float32:
         self._reader.heard = ""
-        return super()._embed(tokens, treatment)
+        return super()._embed(window, treatment, item)
 
 
 class Reader(LanguageModel):

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import projector_inputs
-from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.language.heard import asked_rows
 from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
 from earshot.training.benchmark.asa_probes import ROTATIONS, STRAIGHT, Probe, Treatment
 from earshot.training.benchmark.controls import without_semantic, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
+from earshot.training.questions.items import Item
 from earshot.training.synthesis.dataset import open_shards
 
 Line = dict[str, Any]
@@ -60,30 +62,31 @@ class Examinee:
 
         A rotation is asked only as long as the option was the right one before: all rotations must be right to count.
         """
-        tokens: dict[bool, Tokens] = {}
+        windows: dict[bool, HearingWindow] = {}
         audio = to_float(mix(self._shards, job.clip))
         failed: set[str] = set()
         lines: list[Line] = []
         for probe in sorted(job.probes, key=_order):
             if probe.condition in ROTATIONS and probe.base in failed:
                 continue
-            if probe.treatment != "nothing" and probe.swapped not in tokens:
-                tokens[probe.swapped] = self._bundle.hear(audio[::-1] if probe.swapped else audio)
-            line = self._ask(probe, self._embed(tokens.get(probe.swapped), probe.treatment))
+            if probe.treatment != "nothing" and probe.swapped not in windows:
+                windows[probe.swapped] = self._bundle.hear(audio[::-1] if probe.swapped else audio)
+            line = self._ask(probe, self._embed(windows.get(probe.swapped), probe.treatment, probe.item))
             if probe.condition in (STRAIGHT, *ROTATIONS) and line["choice"] != probe.item.choice:
                 failed.add(probe.base)
             lines.append(line)
         return lines
 
-    def _embed(self, tokens: Tokens | None, treatment: Treatment) -> NDArray[np.float32]:
+    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> NDArray[np.float32]:
+        if window is None or treatment == "nothing" or not len(window.tokens):
+            return self._bundle.embed(None, item.question)
+        if treatment == "plain":
+            return self._bundle.embed(window, item.question, item.choices)
         encoders = self._bundle.encoders
-        if tokens is None or treatment == "nothing":
-            return np.zeros((0, encoders.embedding_width), np.float32)
-        if treatment == "no_where":
-            return encoders.project(without_spatial(tokens))
-        if treatment == "no_what" and len(tokens):
-            return encoders.project_inputs(without_semantic(projector_inputs(tokens)))
-        return encoders.project(tokens)
+        if treatment == "no_what":  # what has no name cannot be asked for by name
+            return encoders.project_inputs(without_semantic(projector_inputs(window.tokens)))
+        asked = asked_rows(encoders, window, item.question, item.choices)
+        return encoders.project_inputs(without_spatial(projector_inputs(window.tokens, asked)))
 
     def _ask(self, probe: Probe, embeddings: NDArray[np.float32]) -> Line:
         choices = None if probe.item.choices is None else list(probe.item.choices)

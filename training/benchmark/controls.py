@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from earshot.runtime.hearing.objects import ProjectorInputs
+from earshot.runtime.hearing.objects import PEAK_LEVEL, WHERE, ProjectorInputs
 from earshot.runtime.hearing.slots import CLASSES
-from earshot.runtime.hearing.tokens import SLOT_LAYOUT, Tokens
 from earshot.runtime.language.prompt import choice_text
 from earshot.training.questions.items import Item
 
@@ -79,11 +78,12 @@ def rotated_item(item: Item, steps: int) -> Item:
     return replace(item, choices=choices, choice=index, answer=choice_text(index, choices[index]))
 
 
-def without_spatial(tokens: Tokens) -> Tokens:
-    """Tokens whose directions, distances and scene part are zeroed; classes and activity stay."""
-    slots = tokens.slots.copy()
-    slots[..., SLOT_LAYOUT["where"]] = 0
-    return Tokens(tokens.semantic, np.zeros_like(tokens.scene), slots)
+def without_spatial(inputs: ProjectorInputs) -> ProjectorInputs:
+    """Projector inputs without directions, distances, levels and scene part; classes and times stay."""
+    objects = inputs.objects.copy()
+    objects[:, WHERE] = 0
+    objects[:, PEAK_LEVEL] = 0
+    return ProjectorInputs(inputs.semantic, np.zeros_like(inputs.scene), objects)
 
 
 def without_semantic(inputs: ProjectorInputs) -> ProjectorInputs:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.language.dialogue import Dialogue
 from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
 from earshot.training.benchmark.loaded_bundle import load_bundle
@@ -47,15 +45,15 @@ class Partner:
 
     def talk(self, conversation: Conversation, clip: AsaClip) -> Iterator[Line]:
         """Answer lines (``id``, ``question`` as it was completed, ``answer``) of all turns and controls."""
-        heard = self._bundle.encoders.project(self._bundle.hear(to_float(mix(self._shards, clip))))
+        heard = self._bundle.hear(to_float(mix(self._shards, clip)))
         yield from self._turns(conversation, heard, "")
         if self._controls:
             for turn in conversation.turns:
                 if turn.follows_up:
                     yield self._line(f"{turn.item.id}@{IN_FULL}", turn.in_full, heard)
-            yield from self._turns(conversation, heard[:0], f"@{BLIND}")
+            yield from self._turns(conversation, None, f"@{BLIND}")
 
-    def _turns(self, conversation: Conversation, heard: NDArray[np.float32], condition: str) -> Iterator[Line]:
+    def _turns(self, conversation: Conversation, heard: HearingWindow | None, condition: str) -> Iterator[Line]:
         dialogue = Dialogue()
         for turn in conversation.turns:
             question = dialogue.complete(turn.item.question)
@@ -63,9 +61,10 @@ class Partner:
             dialogue.answered(question, line["answer"])
             yield line
 
-    def _line(self, name: str, question: str, heard: NDArray[np.float32]) -> Line:
+    def _line(self, name: str, question: str, heard: HearingWindow | None) -> Line:
+        embeddings = self._bundle.embed(heard, question)
         return {
             "id": name,
             "question": question,
-            "answer": self._bundle.answerer.answer(question, heard, None, self._think).text,
+            "answer": self._bundle.answerer.answer(question, embeddings, None, self._think).text,
         }

@@ -20,7 +20,7 @@ from earshot.runtime.labels import by_key
 from earshot.runtime.scene.sources import SourceEstimate, summarize
 from earshot.training.benchmark.baselines import Listen, baseline_listener
 from earshot.training.benchmark.clips import CHANCE_AZIMUTH_ERROR_DEG, Clip, single_source_clips, two_source_clips
-from earshot.training.benchmark.named import named_errors_deg, summarize_named, three_source_clips
+from earshot.training.benchmark.named import asked_errors_deg, named_errors_deg, summarize_named, three_source_clips
 from earshot.training.benchmark.records import record_of
 from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, factor_table, interval, lateral_deg, plain
 from earshot.training.synthesis.dataset import open_shards
@@ -150,11 +150,11 @@ def run_hearing(
     dict
         ``system``, ``single`` (all), ``single_level`` (sources within 45 degrees of ear height: near the zenith an azimuth
         means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
-        ``named_of_two`` and ``named_of_three`` (see `named`), ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
+        ``named_of_two`` and ``named_of_three``, for a bundle ``asked_of_two`` and ``asked_of_three`` (see `named`), ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
     shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
-    system, listen = _listener(bundle, baseline, clips, recordings, seldnet)
+    system, listen, encoders = _listener(bundle, baseline, clips, recordings, seldnet)
     judged: list[Judged] = []
     measured: list[Judged] = []
     records: list[dict[str, Any]] = []
@@ -166,12 +166,15 @@ def run_hearing(
             measured.append(judged[-1])
     counts = np.array([0, 0, 0])
     of_two, of_three = [], []
+    asked: dict[str, list[tuple[float, float | None]]] = {"asked_of_two": [], "asked_of_three": []}
     for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
         heard = listen(clip.audio)
         counts += count_matches(clip, heard)
         of_two += named_errors_deg(clip, heard)
+        asked["asked_of_two"] += [] if encoders is None else asked_errors_deg(clip, encoders)
     for clip in track(list(three_source_clips(shards, triples)), description="three", console=Console(stderr=True)):
         of_three += named_errors_deg(clip, listen(clip.audio))
+        asked["asked_of_three"] += [] if encoders is None else asked_errors_deg(clip, encoders)
     hits, estimates, truths = (int(c) for c in counts)
     level = [j for j in judged if abs(j.truth_elevation_deg) <= LEVEL_DEG]
     dry = [j for j in judged if j.t60_s < 0.3]
@@ -191,6 +194,7 @@ def run_hearing(
         },
         "named_of_two": summarize_named(of_two),
         "named_of_three": summarize_named(of_three) if of_three else None,
+        **{name: summarize_named(errors) for name, errors in asked.items() if errors},
         "intervals": {name: interval(records, figure).to_json() for name, figure in CLIP_STATISTICS.items()},
         "by_factor": {factor: plain(factor_table(records, factor)) for factor in FACTORS if factor != "sources"},
     }
@@ -198,23 +202,23 @@ def run_hearing(
 
 def _listener(
     bundle: Path | None, baseline: str | None, clips: list[Clip], recordings: Path | None, seldnet: Path | None
-) -> tuple[str, Listen]:
-    """Name and ears of what is scored."""
+) -> tuple[str, Listen, Encoders | None]:
+    """Name and ears of what is scored; encoders where they can be asked by name."""
     if baseline is not None and seldnet is not None:
         raise UsageError("--baseline and --seldnet: choose one")
     if baseline is not None:
         truths = [source for clip in clips for source in clip.sources]
-        return baseline, baseline_listener(baseline, truths, recordings)
+        return baseline, baseline_listener(baseline, truths, recordings), None
     if seldnet is not None:
         from earshot.training.benchmark.seldnet_system import SeldnetSystem  # torch, which bundles do not need
 
         network = SeldnetSystem(seldnet)
-        return network.name, network.sources
+        return network.name, network.sources, None
     if bundle is None:
         raise UsageError("name a bundle folder, or a baseline with --baseline, or a network with --seldnet")
     encoders = Encoders()
     encoders.load(bundle)
-    return str(bundle), lambda audio: hear(encoders, audio)
+    return str(bundle), lambda audio: hear(encoders, audio), encoders
 
 
 def _draw(records: list[dict[str, Any]], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer
+from earshot.runtime.language.heard import embed
+
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,17 @@ class LoadedBundle:
     encoders: Encoders
     answerer: Answerer
 
-    def hear(self, audio: NDArray[np.float32]) -> Tokens:
-        """Tokens of the last 10 s of a clip [2, samples]."""
+    def hear(self, audio: Float32) -> HearingWindow:
+        """The last 10 s of a clip [2, samples]."""
         hearing = Hearing(self.encoders)
         hearing.process(AudioChunk(np.ascontiguousarray(audio), 0))
-        return hearing.window().tokens
+        return hearing.window()
+
+    def embed(self, window: HearingWindow | None, question: str, choices: Sequence[str] | None = None) -> Float32:
+        """Embeddings for a question about a window; none without a window."""
+        if window is None:
+            return np.zeros((0, self.encoders.embedding_width), np.float32)
+        return embed(self.encoders, window, question, choices)
 
 
 def load_bundle(bundle: Path | None) -> LoadedBundle:

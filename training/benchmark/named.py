@@ -1,7 +1,8 @@
-"""Where a named one of several overlapping sounds is, by what a listener tells of it.
+"""Where a named one of several overlapping sounds is: by what a listener tells of it, and by what it finds when asked by name.
 
 As "AURA" and "BAT" ask of two sounds: eight directions of 45 degrees around the head. What is not told of under its name counts as
-wrong, and as 90 degrees, the mean error of a guess.
+wrong, and as 90 degrees, the mean error of a guess. Asked by name, as a question does, a listener always finds a direction; it is not
+told more than the name.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.geometry import angle_between_azimuths
-from earshot.runtime.labels import by_key
+from earshot.runtime.hearing.asked import ask_by_name
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.objects import POSTERIOR, class_of, object_rows
+from earshot.runtime.hearing.posterior import lobe_azimuth_deg
+from earshot.runtime.labels import by_key, class_id
 from earshot.runtime.scene.sources import SourceEstimate
 from earshot.training.benchmark.clips import CHANCE_AZIMUTH_ERROR_DEG, Clip, cut
 from earshot.training.synthesis.dataset import Shard, iterate_scenes
@@ -44,6 +51,18 @@ def named_errors_deg(clip: Clip, heard: Sequence[SourceEstimate]) -> list[tuple[
         told = max(named, key=lambda e: e.confidence).azimuth_deg if named else None
         pairs.append((float(source["trajectory"][0]["azimuth_deg"]), told))
     return pairs
+
+
+def asked_errors_deg(clip: Clip, encoders: Encoders) -> list[tuple[float, float | None]]:
+    """Azimuth of each source of a clip and of what is found under its name, degrees; None for a clip without a whole token."""
+    hearing = Hearing(encoders)
+    hearing.process(AudioChunk(np.ascontiguousarray(clip.audio), 0))
+    window = hearing.window()
+    found = object_rows(window.tokens)
+    wanted = [label for label in dict.fromkeys(class_id(s["label"]) for s in clip.sources) if label not in found]
+    found |= {class_of(row): row for row in ask_by_name(encoders, window.frames, wanted)}
+    azimuths = {label: lobe_azimuth_deg(row[POSTERIOR]) for label, row in found.items()}
+    return [(float(s["trajectory"][0]["azimuth_deg"]), azimuths.get(class_id(s["label"]))) for s in clip.sources]
 
 
 def summarize_named(pairs: Iterable[tuple[float, float | None]]) -> dict[str, float]:

@@ -8,9 +8,11 @@ model would score with ideal ears, told the truth as those would hear it: the re
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.tokens import Tokens
-from earshot.runtime.language.answerer import Answerer
-from earshot.training.benchmark.controls import mirrored_question, mirrored_text, without_spatial
+from earshot.runtime.hearing.listener import HearingWindow
+from earshot.runtime.hearing.objects import projector_inputs
+from earshot.runtime.language.heard import asked_rows
+from earshot.training.benchmark.controls import mirrored_item, without_spatial
+from earshot.training.benchmark.loaded_bundle import load_bundle
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.stages.bank import BankSettings, mix_scene
@@ -82,49 +83,56 @@ def content_hash(questions: list[Question]) -> str:
     return digest.hexdigest()[:16]
 
 
-def audio_tokens(encoders: Encoders, audio: NDArray[np.float32]) -> Tokens:
-    """What the runtime's hearing hands to the projector for a clip."""
-    hearing = Hearing(encoders)
-    hearing.process(AudioChunk(audio, 0))
-    return hearing.window().tokens
-
-
 class Examiner:
     """Asks a bundle the questions under every condition; hearing of the same audio is shared."""
 
     def __init__(self, bundle: Path, think: bool = True) -> None:
-        self._encoders, self._answerer, self._think = Encoders(), Answerer(bundle), think
-        self._encoders.load(bundle)
-        self._answerer.load()
-        self._cache: dict[tuple[int, bool], Tokens] = {}
+        self._bundle, self._think = load_bundle(bundle), think
+        self._cache: dict[tuple[int, bool], HearingWindow] = {}
 
-    def tokens(self, question: Question, swapped: bool = False) -> Tokens:
-        """Tokens of a question's audio, ears exchanged if asked."""
+    def straight(self, question: Question) -> bool:
+        """Whether the bundle chooses the right option, as in use."""
+        return self._right(question.item, self.heard(question))
+
+    def heard(self, question: Question) -> NDArray[np.float32]:
+        """Embeddings of what the bundle hears, asked this question."""
+        return self._bundle.embed(self._window(question), question.item.question, question.item.choices)
+
+    def blind(self, question: Question) -> bool:
+        """... without any audio token."""
+        return self._right(question.item, self._bundle.embed(None, question.item.question))
+
+    def zeroed(self, question: Question) -> bool:
+        """... without directions, distances, levels and room."""
+        window, item = self._window(question), question.item
+        if not len(window.tokens):
+            return self.blind(question)
+        asked = asked_rows(self._bundle.encoders, window, item.question, item.choices)
+        inputs = without_spatial(projector_inputs(window.tokens, asked))
+        return self._right(item, self._bundle.encoders.project_inputs(inputs))
+
+    def swapped(self, question: Question) -> bool:
+        """... with exchanged ears, asked the mirrored question."""
+        item = mirrored_item(question.item)
+        return self._right(item, self._bundle.embed(self._window(question, swapped=True), item.question, item.choices))
+
+    def ideal(self, question: Question, seed: int) -> bool:
+        """... when it is told what ideal ears would hear."""
+        return self._right(question.item, self.ideally_heard(question, seed))
+
+    def ideally_heard(self, question: Question, seed: int) -> NDArray[np.float32]:
+        """Embeddings of what ideal ears would hear."""
+        return self._bundle.encoders.project_inputs(ideal_inputs(question.scene, np.random.default_rng(seed)))
+
+    def _window(self, question: Question, swapped: bool = False) -> HearingWindow:
         key = (id(question.audio), swapped)
         if key not in self._cache:
-            audio = np.ascontiguousarray(question.audio[::-1]) if swapped else question.audio
-            self._cache[key] = audio_tokens(self._encoders, audio)
+            self._cache[key] = self._bundle.hear(question.audio[::-1] if swapped else question.audio)
         return self._cache[key]
 
-    def ideal(self, question: Question, seed: int) -> NDArray[np.float32]:
-        """Embeddings of what ideal ears would hear."""
-        return self._encoders.project_inputs(ideal_inputs(question.scene, np.random.default_rng(seed)))
-
-    def project(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Embeddings for the language model."""
-        return self._encoders.project(tokens)
-
-    def right(self, question: Question, embeddings: NDArray[np.float32], mirrored: bool = False) -> bool:
-        """Whether the bundle chooses the right option."""
-        text, choices = question.item.question, list(question.item.choices or ())
-        if mirrored:
-            text = mirrored_question(text, question.item.task)
-            choices = [mirrored_text(choice) for choice in choices]
-        return self._answerer.answer(text, embeddings, choices, self._think).choice == question.item.choice
-
-    def nothing(self) -> NDArray[np.float32]:
-        """No audio tokens at all."""
-        return np.zeros((0, self._encoders.embedding_width), np.float32)
+    def _right(self, item: Item, embeddings: NDArray[np.float32]) -> bool:
+        choices = list(item.choices or ())
+        return self._bundle.answerer.answer(item.question, embeddings, choices, self._think).choice == item.choice
 
 
 def run_questions(
@@ -139,30 +147,16 @@ def run_questions(
     """
     questions = make_questions(data, count, split)
     examiner = Examiner(bundle, think)
-    straight = [
-        examiner.right(q, examiner.project(examiner.tokens(q)))
-        for q in track(questions, description="questions", console=Console(stderr=True))
-    ]
+    straight = _each(examiner.straight, questions, "questions")
     report: dict[str, Any] = {"hash": content_hash(questions), "items": len(questions), **_scores(questions, straight)}
     report["by_task"] = _by_task(questions, straight)
     if not controls:
         return report
-    blind = [
-        examiner.right(q, examiner.nothing())
-        for q in track(questions, description="question only", console=Console(stderr=True))
-    ]
-    zeroed = [
-        examiner.right(q, examiner.project(without_spatial(examiner.tokens(q))))
-        for q in track(questions, description="spatial tokens zeroed", console=Console(stderr=True))
-    ]
-    swapped = [
-        examiner.right(q, examiner.project(examiner.tokens(q, swapped=True)), mirrored=True)
-        for q in track(questions, description="ears exchanged", console=Console(stderr=True))
-    ]
-    ideal = [
-        examiner.right(q, examiner.ideal(q, number))
-        for number, q in enumerate(track(questions, description="ideal hearing", console=Console(stderr=True)))
-    ]
+    blind = _each(examiner.blind, questions, "question only")
+    zeroed = _each(examiner.zeroed, questions, "spatial tokens zeroed")
+    swapped = _each(examiner.swapped, questions, "ears exchanged")
+    numbers = itertools.count()
+    ideal = _each(lambda question: examiner.ideal(question, next(numbers)), questions, "ideal hearing")
     both = [a and b for a, b in zip(straight, swapped, strict=True)]
     report["controls"] = {
         "question_only": _scores(questions, blind),
@@ -172,6 +166,10 @@ def run_questions(
         "ideal_hearing": _scores(questions, ideal),
     }
     return report
+
+
+def _each(ask: Callable[[Question], bool], questions: list[Question], description: str) -> list[bool]:
+    return [ask(question) for question in track(questions, description=description, console=Console(stderr=True))]
 
 
 def _scores(questions: list[Question], right: list[bool]) -> dict[str, float]:

@@ -111,7 +111,7 @@ class AudioBatches:
             if rng.random() < mix.ideal_share:
                 item, audio = next(ideal)
             else:
-                audio = self._bank.audio(index)
+                audio = self._bank.audio(index, item)
             said = hedged(item, audio)
             yield replace(encode_item(self._tokenizer, said, mix.evidence_weight, think), audio=audio)
 

@@ -19,8 +19,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from earshot.runtime.hearing.asked import possible_classes
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
 from earshot.runtime.hearing.presence import present
-from earshot.runtime.hearing.slots import EMPTY, SLOTS, allocate
+from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.spatial import masked_level_db
@@ -68,23 +70,26 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
     model : Hearing
         Trained encoders, in evaluation mode.
     out : Path
-        Gets ``scenes.jsonl`` (with ``bank_row`` and ``tokens``), ``semantic.npy``, ``scene.npy``, ``slots.npy``.
+        Gets ``scenes.jsonl`` (with ``bank_row``, ``tokens`` and ``asked_rows``), ``semantic.npy``, ``scene.npy``, ``slots.npy``, and
+        ``asked.npy``: rows of the classes that hearing had not told of but would find when they are named.
     """
     rng = np.random.default_rng(settings.seed)
     known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
     work = [item for item in known for _ in range(settings.mixtures)]
     scenes: list[Scene] = []
     tokens: list[Tokens] = []
-    row = 0
+    asked: list[FloatArray] = []
+    row = asked_row = 0
     for first in track(range(0, len(work), settings.batch), description="encoding", console=Console(stderr=True)):
         drawn = [mix_scene(shard, index, settings, rng) for shard, index in work[first : first + settings.batch]]
-        for (scene, _), pooled in zip(drawn, encode_clips(model, [audio for _, audio in drawn]), strict=True):
-            count = int(scene["duration_s"] / (FRAMES_PER_TOKEN * 0.04))
-            kept = Tokens(pooled.semantic[:count], pooled.scene[:count], pooled.slots[:count])
-            scenes.append({**scene, "bank_row": row, "tokens": len(kept), "id": f"{scene['id']}-{len(scenes)}"})
-            tokens.append(_halved(kept))
-            row += len(kept)
-    _write(out, scenes, Tokens.join(tokens))
+        for (scene, _), heard in zip(drawn, encode_clips(model, [audio for _, audio in drawn]), strict=True):
+            count = len(heard.tokens)
+            place = {"bank_row": row, "tokens": count, "asked_rows": [asked_row, asked_row + len(heard.asked)]}
+            scenes.append({**scene, **place, "id": f"{scene['id']}-{len(scenes)}"})
+            tokens.append(_halved(heard.tokens))
+            asked.append(cast(FloatArray, heard.asked.astype(np.float16)))
+            row, asked_row = row + count, asked_row + len(heard.asked)
+    _write(out, scenes, Tokens.join(tokens), np.concatenate([*asked, np.zeros((0, OBJECT_WIDTH), np.float16)]))
     return len(scenes)
 
 
@@ -93,9 +98,9 @@ def _halved(tokens: Tokens) -> Tokens:
     return Tokens(*(cast(FloatArray, part.astype(np.float16)) for part in tokens.as_dict().values()))
 
 
-def _write(out: Path, scenes: list[Scene], tokens: Tokens) -> None:
+def _write(out: Path, scenes: list[Scene], tokens: Tokens, asked: FloatArray) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name, part in tokens.as_dict().items():
+    for name, part in {**tokens.as_dict(), "asked": asked}.items():
         np.save(out / f"{name}.npy", part.astype(np.float16))
     with (out / "scenes.jsonl").open("w", encoding="utf-8") as file:
         for scene in scenes:
@@ -133,46 +138,81 @@ def mirrored(scene: Scene) -> Scene:
     return {**scene, "sources": sources}
 
 
+@dataclass(frozen=True, eq=False)
+class HeardClip:
+    """A clip as the runtime would hear it.
+
+    Attributes
+    ----------
+    tokens : Tokens
+    asked : ndarray, float32 [K, 299]
+        One object of each class that may have sounded but was not told of.
+    """
+
+    tokens: Tokens
+    asked: FloatArray
+
+
 @torch.no_grad()
-def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[Tokens]:
-    """Audio tokens of clips [2, samples] of any lengths, as the runtime would make them."""
-    frames = [clip.shape[1] // FRAME_SAMPLES for clip in clips]
-    longest = max(frames) * FRAME_SAMPLES
+def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[HeardClip]:
+    """Clips [2, samples] of any lengths as the runtime would hear them; an incomplete last token is left out."""
+    tokens = [clip.shape[1] // (FRAMES_PER_TOKEN * FRAME_SAMPLES) for clip in clips]
+    longest = max(clip.shape[1] for clip in clips) // FRAME_SAMPLES * FRAME_SAMPLES
     audio = torch.from_numpy(np.stack([_padded(clip, longest) for clip in clips]))
     features = model.features(audio)
     semantic = model.semantic(features)
     cells = model.spatial.trunk(features)
     scene, rest = model.spatial.describe(cells)
-    probability = torch.sigmoid(semantic.logits)
-    out = []
-    for row, length in enumerate(frames):
-        allocation = allocate(probability[row, :length].numpy())
-        slots = _ask_slots(
-            model,
-            features[row, :, :length],
-            cells[row, :, :length],
-            semantic.embedding[row, :length],
-            semantic.keys[row, :, :length],
-            scene[row, :length],
-            allocation.asked,
-        )
-        activity = torch.sigmoid(slots[..., 0]).numpy()
-        out.append(
-            pool_tokens(
-                semantic_embedding=semantic.embedding[row, :length].numpy(),
-                class_probability=probability[row, :length].numpy(),
-                slot_class=present(allocation, activity),
-                activity=activity,
-                azimuth_posterior=torch.softmax(slots[..., 1:37], -1).numpy(),
-                direction=slots[..., 37:40].numpy(),
-                log_distance=slots[..., 40].numpy(),
-                level_db=slots[..., 41].numpy(),
-                scene_embedding=scene[row, :length].numpy(),
-                log_t60=rest[row, :length, 0].numpy(),
-                count_probability=torch.softmax(rest[row, :length, 1:], -1).numpy(),
-            )
-        )
-    return out
+    heard = zip(features, cells, semantic.logits, semantic.embedding, semantic.keys, scene, rest, strict=True)
+    return [
+        _heard(model, _ClipCells(*(part[:, :length] if part.ndim == 3 else part[:length] for part in parts)))
+        for parts, length in zip(heard, (count * FRAMES_PER_TOKEN for count in tokens), strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _ClipCells:
+    """What the networks made of one clip of T frames: [8, T, 64], [C, T, 8], [T, 61], [T, 256], [96, T, 8], [T, 128], [T, 6]."""
+
+    features: Tensor
+    cells: Tensor
+    logits: Tensor
+    embedding: Tensor
+    keys: Tensor
+    scene: Tensor
+    rest: Tensor
+
+
+def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:
+    """Allocate the slots and pool; then ask for what may have sounded as well."""
+    probability = torch.sigmoid(clip.logits).numpy()
+    allocation = allocate(probability)
+    slots = _ask_slots(model, clip, allocation.asked)
+    tokens = _pooled(clip, slots, present(allocation, torch.sigmoid(slots[..., 0]).numpy()))
+    told = object_rows(tokens)
+    others = [label for label in possible_classes(probability) if label not in told]
+    if not others:
+        return HeardClip(tokens, np.zeros((0, OBJECT_WIDTH), np.float32))
+    asked = np.tile(np.array(others, np.int64), (len(probability), 1))
+    rows = object_rows(_pooled(clip, _ask_slots(model, clip, asked), asked))
+    return HeardClip(tokens, np.stack([rows[label] for label in others]))
+
+
+def _pooled(clip: _ClipCells, slots: Tensor, classes: NDArray[np.int64]) -> Tokens:
+    """Tokens of a clip whose slots [T, Q, 42] hold classes [T, Q]."""
+    return pool_tokens(
+        semantic_embedding=clip.embedding.numpy(),
+        class_probability=torch.sigmoid(clip.logits).numpy(),
+        slot_class=classes,
+        activity=torch.sigmoid(slots[..., 0]).numpy(),
+        azimuth_posterior=torch.softmax(slots[..., 1:37], -1).numpy(),
+        direction=slots[..., 37:40].numpy(),
+        log_distance=slots[..., 40].numpy(),
+        level_db=slots[..., 41].numpy(),
+        scene_embedding=clip.scene.numpy(),
+        log_t60=clip.rest[..., 0].numpy(),
+        count_probability=torch.softmax(clip.rest[..., 1:], -1).numpy(),
+    )
 
 
 def _padded(clip: FloatArray, length: int) -> FloatArray:
@@ -182,26 +222,18 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
     return out
 
 
-def _ask_slots(
-    model: Hearing,
-    features: Tensor,
-    cells: Tensor,
-    embedding: Tensor,
-    keys: Tensor,
-    scene: Tensor,
-    asked: NDArray[np.int64],
-) -> Tensor:
-    """Head outputs and levels [T, 4, 42] of the slots; each stretch of one class in one slot starts with empty memory."""
-    frames = len(asked)
-    out = torch.zeros(frames, SLOTS, 42)
-    stretches = [s for slot in range(SLOTS) for s in _stretches(asked[:, slot], slot)]
+def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64]) -> Tensor:
+    """Head outputs and levels [T, Q, 42] of slots; each stretch of one class in one slot starts with empty memory."""
+    frames, slots = asked.shape
+    out = torch.zeros(frames, slots, 42)
+    stretches = [s for slot in range(slots) for s in _stretches(asked[:, slot], slot)]
     if not stretches:
         return out
     wanted = sorted({label for _, _, _, label in stretches})
-    pooled, mask = model.spatial.ask(cells[None], embedding[None], keys[None], torch.tensor([wanted]))
-    level = masked_level_db(torch.sigmoid(mask), features[None])[0]
+    pooled, mask = model.spatial.ask(clip.cells[None], clip.embedding[None], clip.keys[None], torch.tensor([wanted]))
+    level = masked_level_db(torch.sigmoid(mask), clip.features[None])[0]
     pieces = [pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]
-    rooms = [scene[begin:end] for _, begin, end, _ in stretches]
+    rooms = [clip.scene[begin:end] for _, begin, end, _ in stretches]
     packed, around = (torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (pieces, rooms))
     heads = model.spatial.locate(packed, around)
     for (slot, begin, end, label), values in zip(stretches, heads, strict=True):

@@ -1,7 +1,8 @@
 """Reads a feature bank: pooled encoder features of rendered scenes, one row per audio token, next to the scenes' truth.
 
-Layout of the directory: `scenes.jsonl` (scene JSON with `bank_row`, the first row, and `tokens`, the number of rows),
-`semantic.npy [R, 317]`, `scene.npy [R, 134]`, `slots.npy [R, 4, 107]`, float16.
+Layout of the directory: `scenes.jsonl` (scene JSON with `bank_row`, the first row, `tokens`, the number of rows, and `asked_rows`,
+first and end in `asked.npy`), `semantic.npy [R, 317]`, `scene.npy [R, 134]`, `slots.npy [R, 4, 107]`, and `asked.npy [A, 299]`, the
+objects that a question finds by naming them; float16.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from earshot.runtime.errors import InputError
-from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, ProjectorInputs, class_of, projector_inputs
 from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.scene.naming import named_classes
+from earshot.training.questions.items import Item
 
 WIDTHS = {"semantic": (317,), "scene": (134,), "slots": (4, 107)}
+ASKED_WIDTH = (OBJECT_WIDTH,)
 
 
 class FeatureBank:
@@ -51,20 +55,38 @@ class FeatureBank:
     def _rows(self) -> dict[str, Any]:
         return {name: _open(self.directory / f"{name}.npy", width) for name, width in WIDTHS.items()}
 
+    @cached_property
+    def _asked(self) -> Any:
+        return _open(self.directory / "asked.npy", ASKED_WIDTH)
+
     def _check(self) -> None:
+        asked = len(self._asked)
         rows = min(len(array) for array in self._rows.values())
         for scene in self.scenes:
-            if scene["bank_row"] < 0 or scene["tokens"] < 1 or scene["bank_row"] + scene["tokens"] > rows:
+            begin, end = scene.get("asked_rows", (0, -1))
+            inside = 0 <= begin <= end <= asked
+            if not inside or scene["bank_row"] < 0 or scene["tokens"] < 1 or scene["bank_row"] + scene["tokens"] > rows:
                 raise InputError(
                     f"scene {scene['id']} of {self.directory} lies outside the {rows} rows of the bank: make it again"
                 )
 
-    def audio(self, index: int) -> ProjectorInputs:
-        """What the projector sees of one scene."""
+    def audio(self, index: int, question: Item | None = None) -> ProjectorInputs:
+        """What the projector sees of one scene.
+
+        Parameters
+        ----------
+        index : int
+            Of the scene.
+        question : Item, optional
+            What asking for the sounds that it and its options name finds is seen as well.
+        """
         scene = self.scenes[index]
         rows = slice(scene["bank_row"], scene["bank_row"] + scene["tokens"])
         parts = (np.asarray(self._rows[name][rows], dtype=np.float32) for name in WIDTHS)
-        return projector_inputs(Tokens(*parts))
+        named = () if question is None else named_classes([question.question, *(question.choices or ())])
+        found = np.asarray(self._asked[slice(*scene["asked_rows"])], dtype=np.float32)
+        asked = [row for row in found if class_of(row) in named]
+        return projector_inputs(Tokens(*parts), np.stack(asked) if asked else None)
 
 
 def _open(path: Path, width: tuple[int, ...]) -> Any:

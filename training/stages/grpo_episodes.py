@@ -76,12 +76,11 @@ class Episodes:
             if rng.random() < self._ideal_share:
                 scene = sample_scene(rng)
                 audio = ideal_inputs(scene, noise)
-                items = generate_items(scene, rng, 1, ideal_balancer)
+                yield from (Episode(item, audio) for item in generate_items(scene, rng, 1, ideal_balancer))
             else:
                 index = rng.choice(indices)
-                audio = self._bank.audio(index)
                 items = generate_items(self._bank.scenes[index], rng, 1, balancer)
-            yield from (Episode(item, audio) for item in items)
+                yield from (Episode(item, self._bank.audio(index, item)) for item in items)
 
 
 def is_held_out(index: int) -> bool:
@@ -96,7 +95,7 @@ def probe_episodes(bank: FeatureBank, count: int, seed: int = 4711) -> list[Epis
     indices = [index for index in range(len(bank)) if is_held_out(index)]
     rng.shuffle(indices)
     return [
-        Episode(item, bank.audio(index))
+        Episode(item, bank.audio(index, item))
         for index in indices[: 2 * count]
         for item in generate_items(bank.scenes[index], rng, 1, balancer)
     ][:count]

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from earshot.runtime.hearing.objects import TIMELINE, ProjectorInputs
-from earshot.runtime.hearing.posterior import AZIMUTH_BINS, front_back_ambiguous
-from earshot.runtime.hearing.slots import CLASSES
+from earshot.runtime.hearing.objects import POSTERIOR, ProjectorInputs
+from earshot.runtime.hearing.posterior import front_back_ambiguous
 from earshot.runtime.labels import class_id
 from earshot.training.questions.items import Item
-
-AZIMUTH = slice(2 * CLASSES + TIMELINE, 2 * CLASSES + TIMELINE + AZIMUTH_BINS)
-"""The azimuth posterior in a row of an object."""
 
 
 def hedged(item: Item, audio: ProjectorInputs) -> Item:
@@ -31,7 +27,7 @@ def hedged(item: Item, audio: ProjectorInputs) -> Item:
     if item.task != "where" or item.form != "open" or "azimuth_deg" not in item.truth:
         return item
     label = class_id(item.truth["label"])
-    own = [row[AZIMUTH] for row in audio.objects[:-1] if row[label] > 0]
+    own = [row[POSTERIOR] for row in audio.objects[:-1] if row[label] > 0]
     if not own or not front_back_ambiguous(own[0]):
         return item
     other = "behind you" if abs(item.truth["azimuth_deg"]) < 90 else "in front of you"

@@ -22,6 +22,7 @@ from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.radar import render_radar
 from earshot.runtime.language.answerer import Answer, Answerer
+from earshot.runtime.language.heard import embed
 from earshot.runtime.scene.sources import SourceEstimate, summarize
 
 
@@ -85,9 +86,9 @@ def ask_all(
     console: Console,
 ) -> list[Answer]:
     """Put the questions to the model and print question, answer, truth and time."""
-    embeddings = encoders.project(window.tokens)
     answers = []
     for question in questions:
+        embeddings = embed(encoders, window, question.text, question.choices)
         answer = answerer.answer(question.text, embeddings, question.choices)
         answers.append(answer)
         console.print(Text(f"\n[{question.level}] {question.text}"))

@@ -107,7 +107,7 @@ def test_the_ring_keeps_the_last_ten_seconds() -> None:
     frames = random_frames(300)
     ring = TokenRing()
     for start in range(0, 300, 10):
-        ring.push(pool_frames(frames[start : start + 10]))
+        ring.push(pool_frames(frames[start : start + 10]), frames[start : start + 10])
     assert len(ring.tokens()) == 25
     np.testing.assert_array_equal(ring.tokens().semantic, pool_frames(frames[50:]).semantic)
     ring.reset()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import projector_inputs
 from earshot.runtime.hearing.slots import SLOTS
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_WIDTH, Tokens
@@ -20,8 +21,11 @@ from earshot.training.benchmark.asa_probes import Controls, probes_of
 from earshot.training.benchmark.asa_run import AsaBench, AsaRequest, run_asa
 from earshot.training.models.llm import LlmShape, build_llm, load_llm, save_llm
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from earshot.training.questions.items import Item
 from earshot.training.stages.cascade import CONTEXT
 from earshot.training.stages.cascade_text import tracks_text
+
+ITEM = Item("a", "s", "L1", "where", "open", "Where is the dog?", None, "There.", None, "", {})
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def examinee(asa: AsaBench, tiny_bundle: Path, stems: Path, cascade: Path) -> Ca
     return CascadeExaminee(tiny_bundle, stems, cascade)
 
 
-def tokens_of(count: int = 6) -> Tokens:
+def window_of(count: int = 6) -> HearingWindow:
     """Two sounds at once, at different places."""
     rng = np.random.default_rng(0)
     slots = np.zeros((count, SLOTS, SLOT_WIDTH), np.float32)
@@ -48,15 +52,15 @@ def tokens_of(count: int = 6) -> Tokens:
         slots[:, slot, 61:] = rng.uniform(0.5, 1.0, SLOT_WIDTH - 61)
         slots[:, slot, 66 + 10 * slot + 5] = 9.0
     semantic = rng.uniform(0, 1, (count, SEMANTIC_WIDTH)).astype(np.float32)
-    return Tokens(semantic, np.zeros((count, SCENE_WIDTH), np.float32), slots)
+    return HearingWindow(Tokens(semantic, np.zeros((count, SCENE_WIDTH), np.float32), slots), (), (), 0.4 * count)
 
 
 def test_it_is_told_what_a_treatment_leaves(examinee: CascadeExaminee) -> None:
     told = {}
     for treatment in ("plain", "no_where", "no_what", "nothing"):
-        assert len(examinee._embed(tokens_of(), treatment)) == 0  # type: ignore[arg-type]
+        assert len(examinee._embed(window_of(), treatment, ITEM)) == 0  # type: ignore[arg-type]
         told[treatment] = examinee._reader.heard
-    assert told["plain"] == tracks_text(projector_inputs(tokens_of()))
+    assert told["plain"] == tracks_text(projector_inputs(window_of().tokens))
     assert told["nothing"] == ""
     plain, no_where, no_what = (json.loads(told[name]) for name in ("plain", "no_where", "no_what"))
     for index, without in ((0, no_what), (1, no_where), (2, no_where), (3, no_where)):
@@ -66,7 +70,7 @@ def test_it_is_told_what_a_treatment_leaves(examinee: CascadeExaminee) -> None:
 @torch.no_grad()
 def test_it_reads_the_prompt_that_training_writes(examinee: CascadeExaminee, cascade: Path) -> None:
     prompt = build_prompt("Where is the dog?")
-    embeddings = examinee._embed(tokens_of(), "plain")
+    embeddings = examinee._embed(window_of(), "plain", ITEM)
     ids = load_tokenizer(cascade).encode(prompt.prefix + examinee._reader.heard + prompt.suffix).ids
     assert examinee._reader.begin(prompt.prefix, embeddings, prompt.suffix) == len(ids)
     expected = load_llm(cascade).eval()(torch.tensor([ids])).logits[0, -1].numpy()

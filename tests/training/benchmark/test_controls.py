@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.runtime.hearing.objects import projector_inputs
+from earshot.runtime.hearing.objects import TIMELINE, projector_inputs
 from earshot.runtime.hearing.slots import CLASSES, SLOTS
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH, SLOT_LAYOUT, SLOT_WIDTH, Tokens
 from earshot.training.benchmark.controls import (
@@ -129,10 +129,13 @@ def test_zeroed_semantics_keep_places_and_times() -> None:
 
 
 def test_zeroed_places_keep_what_sounds_and_when() -> None:
-    tokens = some_tokens()
-    zeroed = without_spatial(tokens)
-    assert not zeroed.slots[..., SLOT_LAYOUT["where"]].any()
+    inputs = projector_inputs(some_tokens())
+    zeroed = without_spatial(inputs)
     assert not zeroed.scene.any()
-    assert np.array_equal(zeroed.semantic, tokens.semantic)
-    for part in ("label", "activity"):
-        assert np.array_equal(zeroed.slots[..., SLOT_LAYOUT[part]], tokens.slots[..., SLOT_LAYOUT[part]])
+    assert np.array_equal(zeroed.semantic, inputs.semantic)
+    when = slice(0, 2 * CLASSES + TIMELINE)
+    assert np.array_equal(zeroed.objects[:, when], inputs.objects[:, when])
+    total, peak_level, length = zeroed.objects[0, -3:]
+    assert not zeroed.objects[:, when.stop : -3].any()
+    assert peak_level == 0.0
+    assert (total, length) == (inputs.objects[0, -3], inputs.objects[0, -1])

@@ -10,24 +10,35 @@ from typing import Any
 
 import numpy as np
 
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
+from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.labels import class_id
 from earshot.training.questions.scenes import sample_scene
 
 
 def make_fake_bank(directory: Path, scenes: int = 40, seed: int = 0) -> Path:
-    """Write `scenes` abstract scenes with features as ideal encoders would give them, plus a little noise."""
+    """Write `scenes` abstract scenes with features as ideal encoders would give them, plus a little noise.
+
+    In every third one the first sound is not told of, but found when it is named.
+    """
     rng, noise = random.Random(seed), np.random.default_rng(seed)
     directory.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, list[Any]] = {"semantic": [], "scene": [], "slots": []}
-    lines, row = [], 0
+    arrays: dict[str, list[Any]] = {"semantic": [], "scene": [], "slots": [], "asked": [np.zeros((0, OBJECT_WIDTH))]}
+    lines, row, asked_row = [], 0, 0
     for number in range(scenes):
         scene = sample_scene(rng, f"fake-{number}")
         count = math.ceil(scene["duration_s"] / 0.4)
-        arrays["semantic"].append(noise.normal(0, 0.1, (count, 317)))
-        arrays["scene"].append(noise.normal(0, 0.1, (count, 134)))
-        arrays["slots"].append(_slots(scene, count))
-        lines.append(json.dumps({**scene, "bank_row": row, "tokens": count}))
-        row += count
+        semantic, around = noise.normal(0, 0.1, (count, 317)), noise.normal(0, 0.1, (count, 134))
+        slots = _slots(scene, count)
+        asked = np.zeros((0, OBJECT_WIDTH))
+        if number % 3 == 0 and scene["sources"]:
+            asked = np.stack(list(object_rows(Tokens(semantic, around, slots[:, :1])).values()))
+            slots[:, 0] = 0.0
+        for name, part in {"semantic": semantic, "scene": around, "slots": slots, "asked": asked}.items():
+            arrays[name].append(part)
+        place = {"bank_row": row, "tokens": count, "asked_rows": [asked_row, asked_row + len(asked)]}
+        lines.append(json.dumps({**scene, **place}))
+        row, asked_row = row + count, asked_row + len(asked)
     for name, parts in arrays.items():
         np.save(directory / f"{name}.npy", np.concatenate(parts).astype(np.float16))
     (directory / "scenes.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from earshot.runtime.language.prompt import AUDIO_START, BOS
 from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import OBJECT_PARTS
 from earshot.training.models.tokenizer import load_tokenizer
+from earshot.training.questions.items import Item
 from earshot.training.stages import cascade
 from earshot.training.stages.audio_items import AudioBatches, AudioMix
 from earshot.training.stages.bank_reader import FeatureBank
@@ -58,7 +60,8 @@ def test_the_text_says_what_was_heard_where_and_when(bank: Path) -> None:
     """The features of this bank spell out its scenes."""
     features = FeatureBank(bank)
     for index, scene in enumerate(features.scenes):
-        told = {track[0]: track for track in json.loads(tracks_text(features.audio(index)))}
+        asked = question_about(scene["sources"])
+        told = {track[0]: track for track in json.loads(tracks_text(features.audio(index, asked)))}
         assert set(told) == {by_key(source["label"]).spoken for source in scene["sources"]}
         for source in scene["sources"]:
             _, azimuth, elevation, distance, since, until, confidence, *_ = told[by_key(source["label"]).spoken]
@@ -68,6 +71,12 @@ def test_the_text_says_what_was_heard_where_and_when(bank: Path) -> None:
             assert distance == pytest.approx(point["distance_m"], rel=0.05, abs=0.06)
             assert abs(since - source["onset_s"]) <= 0.5 and abs(until - source["offset_s"]) <= 0.5
             assert 0.0 <= confidence <= 1.0
+
+
+def question_about(sources: Sequence[Mapping[str, Any]]) -> Item:
+    """Whoever names all sounds hears of all."""
+    names = ", ".join(by_key(source["label"]).definite for source in sources)
+    return Item("q", "s", "L1", "where", "open", f"Where are {names}?", None, "", None, "", {})
 
 
 AT = {name: sum(list(OBJECT_PARTS.values())[:i]) for i, name in enumerate(OBJECT_PARTS)}

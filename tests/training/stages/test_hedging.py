@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from earshot.runtime.hearing.objects import ProjectorInputs
+from earshot.runtime.hearing.objects import POSTERIOR, ProjectorInputs
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.labels import class_id
 from earshot.training.benchmark.free_answers import denies, judge_free
@@ -15,7 +15,7 @@ from earshot.training.questions.generate import make_item
 from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.questions.tasks_motion import view_moving_scene
-from earshot.training.stages.hedging import AZIMUTH, hedged
+from earshot.training.stages.hedging import hedged
 from earshot.training.stages.ideal_hearing import ideal_inputs
 
 
@@ -35,16 +35,16 @@ def asked(azimuth_deg: float, task: str = "where", form: str = "open") -> tuple[
 def with_posterior(audio: ProjectorInputs, azimuths_deg: list[float]) -> ProjectorInputs:
     """The same, with equal narrow lobes at some azimuths."""
     objects = audio.objects.copy()
-    objects[0, AZIMUTH] = 0.0
+    objects[0, POSTERIOR] = 0.0
     for azimuth_deg in azimuths_deg:
-        objects[0, AZIMUTH.start + int((azimuth_deg + 180) // 10)] += 1.0 / len(azimuths_deg)
+        objects[0, POSTERIOR.start + int((azimuth_deg + 180) // 10)] += 1.0 / len(azimuths_deg)
     return ProjectorInputs(audio.semantic, audio.scene, objects)
 
 
 def test_the_slice_is_the_posterior_of_an_object() -> None:
     item, audio = asked(60.0)
     assert audio.objects[0, class_id("dog")] == 1.0
-    assert lobe_azimuth_deg(audio.objects[0, AZIMUTH]) == pytest.approx(60.0, abs=15.0)
+    assert lobe_azimuth_deg(audio.objects[0, POSTERIOR]) == pytest.approx(60.0, abs=15.0)
     assert item.task == "where"
 
 

@@ -15,11 +15,14 @@ from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.hearing.objects import class_of
+from earshot.runtime.labels import by_key, class_id
 from earshot.runtime.language.prompt import THINK_END
 from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm, shape_of
 from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.questions.drills import drill
 from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.items import Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages import alignment, language, sft
 from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioMix
@@ -194,6 +197,17 @@ def test_audio_batches_mix_replay_and_no_think(tokenizer: Tokenizer, bank: Path)
         replayed += int((ids[:, 2] == end).sum())
     assert 0.45 < replayed / rows < 0.75
     assert 0.9 < with_think / rows < 1.0
+
+
+def test_a_question_hears_what_it_names_though_it_was_not_told_of(bank: Path) -> None:
+    features = FeatureBank(bank)
+    index, scene = next((i, s) for i, s in enumerate(features.scenes) if s["asked_rows"][1] > s["asked_rows"][0])
+    label = class_id(scene["sources"][0]["label"])
+    ask = lambda text, *options: Item("q", "s", "L1", "where", "open", text, options or None, "", None, "", {})  # noqa: E731
+    heard = lambda item: {class_of(row) for row in features.audio(index, item).objects[:-1]}  # noqa: E731
+    named = by_key(scene["sources"][0]["label"]).definite
+    assert label not in heard(None) | heard(ask("How many are there?"))
+    assert label in heard(ask(f"Where is {named}?")) & heard(ask("Which is it?", "nothing", named))
 
 
 def test_a_bank_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
