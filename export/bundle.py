@@ -14,6 +14,7 @@ from earshot.runtime.bundle.manifest import (
     LLM_NAME,
     MANIFEST_NAME,
     MODEL_CARD_NAME,
+    OPTIONAL_FILES,
     PROJECTOR_NAME,
     SEMANTIC_NAME,
     SPATIAL_NAME,
@@ -73,7 +74,8 @@ def write_bundle(
     directory : Path
         Made when missing. Files of an older bundle are replaced, anything else in it is an error.
     graphs : mapping
-        "semantic.onnx", "spatial.onnx", "projector.onnx" -> file. May lie in `directory` already.
+        "semantic.onnx", "spatial.onnx", "projector.onnx" and, where there is one, "names.onnx" -> file. May lie in
+        `directory` already.
     llm : GgufReport
         From `write_gguf`.
     card : str
@@ -97,6 +99,11 @@ def write_bundle(
     directory.mkdir(parents=True, exist_ok=True)
     for name in GRAPH_NAMES:
         _place(graphs[name], directory / name)
+    for name in OPTIONAL_FILES:
+        if name in graphs:
+            _place(graphs[name], directory / name)
+        else:
+            (directory / name).unlink(missing_ok=True)  # of an older bundle
     _place(llm.path, directory / LLM_NAME)
     (directory / MODEL_CARD_NAME).write_text(card, "utf-8", newline="\n")
     manifest = _manifest(directory, llm, facts)
@@ -111,11 +118,13 @@ def installed_tools() -> dict[str, str]:
 
 
 def _manifest(directory: Path, llm: GgufReport, facts: BundleFacts) -> Manifest:
+    optional = [name for name in OPTIONAL_FILES if (directory / name).is_file()]
+    files = (*GRAPH_NAMES, LLM_NAME, MODEL_CARD_NAME, *optional)
     return Manifest(
         name=facts.name,
         version=facts.version,
         created_by=dict(facts.tools if facts.tools is not None else installed_tools()),
-        files={name: _entry(directory / name) for name in (*GRAPH_NAMES, LLM_NAME, MODEL_CARD_NAME)},
+        files={name: _entry(directory / name) for name in files},
         licences=dict(facts.licences),
         labels=tuple(label.key for label in load_labels()),
         llm=LanguageModel(

@@ -93,7 +93,7 @@ class Gate:
     Parameters
     ----------
     folder : Path
-        The three float graphs.
+        The float graphs.
     scenes : sequence of GateScene
     limits : mapping of Metric
     """
@@ -131,7 +131,7 @@ class Chooser:
     Parameters
     ----------
     floats : Path
-        Folder of the float graphs.
+        Folder of the float graphs; the projector and the names network stay as they are.
     scratch : Path
         Folder to work in.
     recipe : Recipe

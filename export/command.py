@@ -163,6 +163,10 @@ def _tell(report: ExportReport, out: Path) -> None:
     """A table for people, then one JSON document as the last line."""
     for encoder in report.encoders:
         typer.echo(f"{encoder.graph:10} {encoder.kept:12} {encoder.reason}{_costs(encoder)}")
+    if report.names_error is not None:
+        typer.echo(
+            f"{'names':10} {'float32':12} weights stored in 16 bits; differs from the network by {report.names_error:.1e}"
+        )
     typer.echo(f"{'llm':10} {report.llm.quantization:12} logits follow the network by {report.llm_correlation:.5f}")
     for name, value in report.figures.items():
         typer.echo(f"{name:20} {value:8.3f}   float {report.reference[name]:8.3f}")
@@ -174,6 +178,7 @@ def _tell(report: ExportReport, out: Path) -> None:
         "encoders": [_finite(asdict(encoder)) for encoder in report.encoders],
         "llm": {"quantization": report.llm.quantization, "tensor_types": report.llm.tensor_types},
         "graph_error": report.graph_error,
+        "names_error": report.names_error,
         "llm_correlation": report.llm_correlation,
         "gate": {"reference": report.reference, "figures": report.figures},
     }

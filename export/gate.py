@@ -71,7 +71,7 @@ class Heard:
 
 
 def load_encoders(folder: Path) -> Encoders:
-    """The three graphs of a folder, opened as the runtime does."""
+    """The graphs of a folder, the names network among them where it has one, opened as the runtime does."""
     encoders = Encoders()
     encoders.load(folder)
     return encoders

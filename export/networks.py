@@ -11,6 +11,8 @@ from torch import nn
 from earshot.runtime.errors import InputError, UsageError
 
 ENTRY_POINT_GROUP = "earshot.networks"
+NAMES_WEIGHTS = Path("names") / "model.safetensors"
+"""Where a checkpoint has a names network."""
 
 
 class Networks(Protocol):
@@ -26,6 +28,10 @@ class Networks(Protocol):
         Hugging Face causal language model.
     tokenizer_path : Path
         Its `tokenizer.json`.
+
+    Notes
+    -----
+    `names`, an nn.Module or None, may be among them (`names_of`): samples [1, 15600] in, logits [1, 61] and trust [1] out.
     """
 
     @property
@@ -42,6 +48,12 @@ class Networks(Protocol):
 
     @property
     def tokenizer_path(self) -> Path: ...
+
+
+def names_of(networks: Networks) -> nn.Module | None:
+    """The names network of a checkpoint; many have none."""
+    found: nn.Module | None = getattr(networks, "names", None)
+    return found
 
 
 def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
@@ -71,6 +83,10 @@ def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
         networks: Networks = entries[loader].load()(checkpoint)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{checkpoint}: not a usable checkpoint ({error})") from error
+    if (checkpoint / NAMES_WEIGHTS).is_file() and names_of(networks) is None:
+        raise InputError(
+            f"{checkpoint / NAMES_WEIGHTS}: the loader {loader!r} does not read it; move it away to export without"
+        )
     return networks
 
 

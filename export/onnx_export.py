@@ -13,16 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.networks import INTERFACES
 from earshot.runtime.hearing.objects import OBJECT_WIDTH
+from earshot.runtime.hearing.slots import CLASSES
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH
 
 OPSET = 17
 SLOTS = 4
+LEAST_HALVED = 1_000
+"""Weights of fewer numbers stay float32: they are biases and scales, and save nothing."""
 _PROJECTOR_EXAMPLE_TOKENS = 3
 
 
@@ -111,6 +118,89 @@ def export_projector(network: nn.Module, path: Path) -> None:
     _export(_Projector(network).eval(), example, names, ["embeddings"], path, free)
 
 
+def export_names(network: nn.Module, path: Path) -> None:
+    """Write the names network as `names.onnx`, its weights in 16 bits.
+
+    Large weights are stored as float16 and cast to float32, which ONNX Runtime does once when it loads: the file is half as
+    large, and everything is computed as before.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Called with samples [1, 15600]; returns logits [1, 61] and trust [1].
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        When a weight is not finite in 16 bits.
+    """
+    _export(_Names(network).eval(), (torch.zeros(1, NAMES_SAMPLES),), ["samples"], ["logits", "trust"], path)
+    graph = onnx.load(path, load_external_data=False)
+    _name_outputs(graph.graph, ["logits", "trust"])
+    halve_weights(graph)
+    onnx.checker.check_model(graph, full_check=True)
+    path.write_bytes(graph.SerializeToString(deterministic=True))
+
+
+def halve_weights(graph: onnx.ModelProto) -> None:
+    """Store float32 weights of 1,000 numbers or more as float16, each with a cast back to float32 (in place).
+
+    Raises
+    ------
+    ValueError
+        When a weight is not finite in 16 bits.
+    """
+    _constants_to_weights(graph.graph)
+    casts = []
+    for weight in graph.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and _count(weight) >= LEAST_HALVED:
+            name, short = weight.name, f"{weight.name}.float16"
+            weight.CopyFrom(numpy_helper.from_array(_halves(weight), short))
+            casts.append(helper.make_node("Cast", [short], [name], f"{name}/Cast", to=TensorProto.FLOAT))
+    _replace_nodes(graph.graph, [*casts, *graph.graph.node])
+
+
+def _name_outputs(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Give outputs their names where the exporter did not: it takes another one for what does not depend on an input."""
+    for output, name in zip(graph.output, names, strict=True):
+        if output.name != name:
+            graph.node.append(helper.make_node("Identity", [output.name], [name], f"{name}/Identity"))
+            output.name = name
+
+
+def _halves(weight: onnx.TensorProto) -> NDArray[np.float16]:
+    values = numpy_helper.to_array(weight)
+    with np.errstate(over="ignore"):
+        halves: NDArray[np.float16] = values.astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise ValueError(f"{weight.name}: a weight of {np.abs(values).max():g}, 65504 is the most that 16 bits hold")
+    return halves
+
+
+def _constants_to_weights(graph: onnx.GraphProto) -> None:
+    """Large constants among the nodes become weights, as tables that a network does not save are exported."""
+    kept = []
+    for node in graph.node:
+        values = [a.t for a in node.attribute if a.name == "value"] if node.op_type == "Constant" else []
+        if values and _count(values[0]) >= LEAST_HALVED:
+            graph.initializer.add().CopyFrom(values[0])
+            graph.initializer[-1].name = node.output[0]
+        else:
+            kept.append(node)
+    _replace_nodes(graph, kept)
+
+
+def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _count(tensor: onnx.TensorProto) -> int:
+    return int(np.prod(tensor.dims))
+
+
 class _Step(nn.Module):
     """`step` with flat tensors in and out, as a graph needs them."""
 
@@ -139,6 +229,19 @@ class _Projector(nn.Module):
         """Embeddings [N + M, hidden]."""
         out: Tensor = self.network(semantic=semantic, scene=scene, objects=objects)
         return out
+
+
+class _Names(nn.Module):
+    """The names network with fixed shapes, also where the exporter cannot infer them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [1, 61] and trust [1]."""
+        logits, trust = self.network(samples)
+        return logits.reshape(1, CLASSES), trust.reshape(1)
 
 
 def _check_outputs(path: Path, found: set[str]) -> None:

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from earshot.export.quantize import Steps, stream
+from earshot.runtime.hearing.names import NAMES_SAMPLES
+from earshot.runtime.hearing.networks import open_network
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import build_prompt
 
 MAX_GRAPH_ERROR = 1e-3
 """Largest difference of any output of a float graph, relative to the output's own largest value."""
+
+MAX_NAMES_ERROR = 1e-2
+"""The same for the names network, whose weights are rounded to 11 bits."""
 
 MIN_CORRELATION = {"F32": 0.9999, "F16": 0.999, "Q8_0": 0.99}
 """Least correlation of next-token logits with the network's; other formats: `MIN_CORRELATION_SMALL`."""
@@ -63,6 +68,38 @@ def check_graph(network: Any, path: Path, steps: Steps) -> float:
     error = graph_error(network, path, steps)
     if error > MAX_GRAPH_ERROR:
         raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {MAX_GRAPH_ERROR:g}")
+    return error
+
+
+@torch.no_grad()
+def check_names(network: Any, path: Path, audio: NDArray[np.float32]) -> float:
+    """Largest difference between the names network and its graph, re the largest logit.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Samples [1, 15600] -> logits [1, 61] and trust [1].
+    path : Path
+    audio : ndarray, float32 [2, samples]
+        16 kHz; every second of it is heard.
+
+    Raises
+    ------
+    ValueError
+        When it is larger than `MAX_NAMES_ERROR`.
+    """
+    graph, network = open_network(path), network.eval()
+    mono = np.pad(audio.mean(axis=0, dtype=np.float32), (0, max(0, NAMES_SAMPLES - audio.shape[1])))
+    errors, largest = [0.0], 1e-3
+    for start in range(0, len(mono) - NAMES_SAMPLES + 1, NAMES_SAMPLES):
+        samples = mono[None, start : start + NAMES_SAMPLES]
+        found, _ = graph.run({"samples": samples}, {})
+        for name, value in zip(("logits", "trust"), network(torch.from_numpy(samples)), strict=True):
+            errors.append(float(np.abs(found[name] - value.numpy()).max()))
+            largest = max(largest, float(np.abs(found[name]).max()))
+    error = max(errors) / largest
+    if not error <= MAX_NAMES_ERROR:
+        raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {MAX_NAMES_ERROR:g}")
     return error
 
 

@@ -33,13 +33,13 @@ from earshot.export.gate import (
 from earshot.export.gate_scenes import GateScene, gate_scenes
 from earshot.export.gguf_llm import GgufReport, layers_of, requantize, write_gguf
 from earshot.export.meters import meter_for
-from earshot.export.networks import Networks
-from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
-from earshot.export.parity import check_graph, check_language
+from earshot.export.networks import Networks, names_of
+from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
+from earshot.export.parity import check_graph, check_language, check_names
 from earshot.export.probe import encoder_steps
 from earshot.export.quantize import Steps
 from earshot.export.targets import RECIPES, Encoding
-from earshot.runtime.bundle.manifest import LLM_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME, Manifest
+from earshot.runtime.bundle.manifest import LLM_NAME, NAMES_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME, Manifest
 
 Say = Callable[[str], None]
 
@@ -49,6 +49,8 @@ MADE_SINGLES, MADE_PAIRS = 12, 6
 CALIBRATION_SINGLES, CALIBRATION_PAIRS = 32, 16
 _PROBE_VECTORS = 10
 _PARITY_STEPS = 60
+_GRAPHS = (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME, NAMES_NAME)
+_NAMES_REPORT = QuantReport("names", "float32", "weights stored in 16 bits, the same on all boards")
 
 
 def _made_scenes() -> tuple[GateScene, ...]:
@@ -103,6 +105,8 @@ class ExportReport:
     llm : GgufReport
     graph_error : float
         Largest relative difference between the encoders and their float graphs.
+    names_error : float or None
+        The same of the names network, whose weights are rounded to 16 bits; None where the checkpoint has none.
     llm_correlation : float
         Of next-token logits, GGUF against network.
     reference, figures : dict of float
@@ -116,6 +120,7 @@ class ExportReport:
     llm_correlation: float
     reference: Figures
     figures: Figures
+    names_error: float | None = None
 
 
 class Exporter:
@@ -158,6 +163,7 @@ class Exporter:
         self._say("encoders")
         self._steps, self._graph_error = self._encoders()
         export_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
+        self._names_error = self._names()
         self._say(f"language model ({self._settings.llm_quantization})")
         self._llm, self._correlation = self._language(name)
         self._calibration = Calibration(self._floats / SEMANTIC_NAME, self._settings.calibration)
@@ -190,12 +196,20 @@ class Exporter:
             self._say(f"{board}: answers")
             figures = {**choice.figures, **self._answers(chooser.chosen, choice)}
             scenes, allowed = len(self._settings.scenes), self._settings.allowed
-            card = model_card(facts, self._llm, choice.reports, self.reference, figures, scenes, allowed)
-            graphs = {graph: chooser.chosen / graph for graph in (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)}
+            parts = choice.reports if self._names_error is None else (*choice.reports, _NAMES_REPORT)
+            card = model_card(facts, self._llm, parts, self.reference, figures, scenes, allowed)
+            graphs = {graph: chooser.chosen / graph for graph in _GRAPHS if (chooser.chosen / graph).is_file()}
             manifest = write_bundle(directory, graphs, self._llm, card, facts)
         llm = replace(self._llm, path=directory / LLM_NAME)
         return ExportReport(
-            manifest, choice.reports, llm, self._graph_error, self._correlation, self.reference, figures
+            manifest,
+            choice.reports,
+            llm,
+            self._graph_error,
+            self._correlation,
+            self.reference,
+            figures,
+            self._names_error,
         )
 
     def _encoders(self) -> tuple[dict[str, Steps], float]:
@@ -211,6 +225,14 @@ class Exporter:
             check_graph(self._networks.spatial, spatial, spatial_steps[:_PARITY_STEPS]),
         )
         return {"semantic": semantic_steps, "spatial": spatial_steps}, error
+
+    def _names(self) -> float | None:
+        """Write the names network where there is one; returns how far the graph is from it."""
+        network = names_of(self._networks)
+        if network is None:
+            return None
+        export_names(network, self._floats / NAMES_NAME)
+        return check_names(network, self._floats / NAMES_NAME, self._audio)
 
     def _language(self, name: str) -> tuple[GgufReport, float]:
         """Write the language model, and in F16 beside it what its answers are compared with."""

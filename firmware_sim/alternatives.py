@@ -24,6 +24,7 @@ from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, FeatureExtractor
 from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.networks import graphs_in
 
 CLIP_S = 10.0
 VIT_MEMORY_MB = 2500.0
@@ -215,7 +216,9 @@ def _quantize(bundle: Path, folder: Path) -> None:
             quantize_dynamic(bundle / target.name, target, products, per_channel=True, weight_type=QuantType.QInt8)
     finally:
         root.level = before
-    shutil.copyfile(bundle / "projector.onnx", folder / "projector.onnx")
+    for name in graphs_in(bundle):
+        if name not in ("semantic", "spatial"):
+            shutil.copyfile(bundle / f"{name}.onnx", folder / f"{name}.onnx")
 
 
 def _time_steps(encoders: Encoders, pieces: list[Float32]) -> float:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_SAMPLES
 from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.interfaces.measure import QUESTIONS, Stopwatch, hops, time_stages
 from earshot.runtime.language.prompt import THINK_END
@@ -76,6 +77,8 @@ def main() -> None:
     for chunk in chunks[:WARM_HOPS]:
         hearing.process(chunk)
     time_stages(encoders, samples[:, : WARM_HOPS * FRAME_SAMPLES], Stopwatch())
+    if encoders.has("names"):
+        encoders.name_sounds(np.zeros((1, NAMES_SAMPLES), np.float32))  # it hears in the tenth hop only
     gc.disable()
     marker = Marker()
     for _ in range(EMPTY_REGIONS):

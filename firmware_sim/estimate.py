@@ -30,7 +30,8 @@ from earshot.runtime.interfaces.measure import QUESTIONS, hops
 RANGE = 0.4
 """Published times of one network spread so far around its instruction counts, up and down."""
 SOURCE = "public single-thread times of MobileNet-v1 on the board, divided by the instructions counted for that network"
-COUNTED_HOPS = 25
+COUNTED_HOPS = 30
+"""A multiple of ten: the names network hears once in ten hops."""
 _GUEST = Path(__file__).with_name("count_guest.py")
 _WARM_HOPS = 5
 
@@ -79,8 +80,9 @@ class Counts:
     Attributes
     ----------
     stages : dict of float
-        Mean per hop; `projector`, `prompt`, `first_token` and `answer` are for one question, from the question on: up to
-        the first token written, to the first of the answer (after the reasoning), and to the end.
+        Mean per hop; `names` is for each time that network hears (once in ten hops; `hearing` holds a tenth of it).
+        `projector`, `prompt`, `first_token` and `answer` are for one question, from the question on: up to the first token
+        written, to the first of the answer (after the reasoning), and to the end.
     typical, most : dict of float
         The median and the dearest hop; a mean may hold a hop in which memory was allocated.
     written : mapping or None
@@ -102,7 +104,7 @@ def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> di
     board : str
         Key of `CALIBRATIONS`.
     bundle : Path
-        Verified; or only its three graphs, and then the language model is not counted.
+        Verified; or only its graphs, and then the language model is not counted.
     samples : ndarray, float32 [2, n]
         At 16 kHz; what is heard is their first second or so. The question is always about the scene of the demo: how
         long an answer takes depends on what there is to tell, and boards and models are to be compared.
@@ -173,7 +175,7 @@ def counts_of(emulation: Emulation) -> Counts:
     told = json.loads(emulation.output.splitlines()[-1])
     passages = {name: emulation.regions[number] for number, name in enumerate(told["regions"])}
     marking = float(np.median(passages.pop("nothing")))
-    passages.pop("step", None)  # holds the markers of both encoders
+    passages.pop("step", None)  # holds the markers of the networks
     stages = {name: max(0.0, float(np.mean(counts)) - marking) for name, counts in passages.items()}
     typical = {name: max(0.0, float(np.median(counts)) - marking) for name, counts in passages.items()}
     most = {name: max(0.0, max(counts) - marking) for name, counts in passages.items()}

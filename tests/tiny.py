@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -112,6 +113,36 @@ def make_encoders(seed: int = 0) -> tuple[SemanticEncoder, SpatialEncoder]:
         module.running_var.uniform_(0.5, 2.0)
     nn.init.normal_(encoders[0].classify.bias, -0.5, 1.0)  # some classes sound, so that slots are taken
     return encoders[0].eval(), encoders[1].eval()
+
+
+class TinyNames(nn.Module):
+    """The interface of a names network: a spectrum by convolution with a table that is not saved, two layers, a head."""
+
+    table: torch.Tensor
+    trust: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        angle = 2 * math.pi * torch.outer(torch.arange(33), torch.arange(64)) / 64
+        table = torch.cat([torch.cos(angle), torch.sin(angle)]) * torch.hann_window(64)
+        self.register_buffer("table", table[:, None], persistent=False)
+        self.register_buffer("trust", torch.tensor([0.7]))
+        self.convolution = nn.Conv2d(1, 16, 3, 2)
+        self.wide = nn.Conv2d(16, 64, 3, 2, 1)
+        self.head = nn.Linear(64, 61)
+
+    def forward(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Samples [1, 15600] -> logits [1, 61], trust [1]."""
+        real, imaginary = nn.functional.conv1d(samples[:, None], self.table, stride=160).chunk(2, dim=1)
+        power = torch.log(real * real + imaginary * imaginary + 1e-3).transpose(1, 2)[:, None]
+        cells = torch.relu(self.convolution(nn.functional.pad(power, (0, 1, 0, 1))))
+        return self.head(torch.relu(self.wide(cells)).mean(dim=(2, 3))), self.trust + 0.0
+
+
+def make_names(seed: int = 0) -> TinyNames:
+    """A small names network, random weights."""
+    torch.manual_seed(seed)
+    return TinyNames().eval()
 
 
 def make_projector(hidden: int, seed: int = 0) -> DenseHybridProjector:

@@ -19,11 +19,14 @@ MANIFEST_NAME = "manifest.json"
 SPATIAL_NAME = "spatial.onnx"
 SEMANTIC_NAME = "semantic.onnx"
 PROJECTOR_NAME = "projector.onnx"
+NAMES_NAME = "names.onnx"
 LLM_NAME = "llm.gguf"
 MODEL_CARD_NAME = "MODEL_CARD.md"
 
-#: Every file of a bundle but the manifest itself; no more and no fewer are accepted.
+#: Every file that a bundle must have but the manifest itself.
 BUNDLE_FILES: tuple[str, ...] = (SPATIAL_NAME, SEMANTIC_NAME, PROJECTOR_NAME, LLM_NAME, MODEL_CARD_NAME)
+#: Files that it may have; no others are accepted.
+OPTIONAL_FILES: tuple[str, ...] = (NAMES_NAME,)
 
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 LongText = Annotated[str, Field(min_length=1, max_length=4000)]
@@ -104,6 +107,11 @@ class Manifest(_Part):
     slots: Annotated[int, Field(ge=1, le=16)] = 4
     """Sources that the spatial network follows at once."""
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names of its files, those that every bundle has first."""
+        return tuple(name for name in (*BUNDLE_FILES, *OPTIONAL_FILES) if name in self.files)
+
     @field_validator("labels")
     @classmethod
     def _labels_are_a_table(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,7 +124,7 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _files_are_the_expected_ones(self) -> Self:
         missing = sorted(set(BUNDLE_FILES) - set(self.files))
-        unknown = sorted(set(self.files) - set(BUNDLE_FILES))
+        unknown = sorted(set(self.files) - {*BUNDLE_FILES, *OPTIONAL_FILES})
         for name in unknown:
             kind = "does not belong in a bundle" if is_plain_name(name) else "is a path, not a plain file name"
             raise ValueError(f"files: {name[:80]!r} {kind}")

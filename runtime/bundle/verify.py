@@ -19,9 +19,7 @@ from earshot.runtime.bundle.manifest import (
     BUNDLE_FILES,
     LLM_NAME,
     MANIFEST_NAME,
-    PROJECTOR_NAME,
-    SEMANTIC_NAME,
-    SPATIAL_NAME,
+    OPTIONAL_FILES,
     FeatureSettings,
     Manifest,
 )
@@ -54,12 +52,14 @@ def verify_bundle(directory: Path | str) -> Manifest:
     directory = Path(directory)
     _check_entries(directory)
     manifest = _read_manifest(directory)
-    for name in BUNDLE_FILES:
+    _check_optional(directory, manifest)
+    for name in manifest.file_names:
         _check_size(directory, name, manifest)
-    for name in BUNDLE_FILES:
+    for name in manifest.file_names:
         _check_hash(directory, name, manifest)
-    for name in (SPATIAL_NAME, SEMANTIC_NAME, PROJECTOR_NAME):
-        _check_graph(directory, name)
+    for name in manifest.file_names:
+        if name.endswith(".onnx"):
+            _check_graph(directory, name)
     _check_llm(directory, manifest)
     return manifest
 
@@ -69,7 +69,7 @@ def _refused(directory: Path, what: str, remedy: str = _REMEDY) -> BundleError:
 
 
 def _check_entries(directory: Path) -> None:
-    """Require exactly the expected names, each a regular file of its own (no link, no folder)."""
+    """Require the expected names and no others but optional ones, each a regular file of its own (no link, no folder)."""
     if not directory.is_dir():
         what = "not a directory" if directory.exists() else "no such directory"
         raise _refused(directory, what, "give the directory that holds manifest.json with --bundle")
@@ -82,12 +82,22 @@ def _check_entries(directory: Path) -> None:
     for name, mode in sorted(entries.items()):
         if stat.S_ISLNK(mode):
             raise _refused(directory, f"{name!r} is a symbolic link", "put a copy of the file in its place")
-        if name not in expected:
+        if name not in expected and name not in OPTIONAL_FILES:
             raise _refused(directory, f"{name!r} does not belong there", "remove it")
         if not stat.S_ISREG(mode):
             raise _refused(directory, f"{name} is not a regular file")
     for name in sorted(expected - entries.keys()):
         raise _refused(directory, f"{name} is missing")
+
+
+def _check_optional(directory: Path, manifest: Manifest) -> None:
+    """Require that the manifest vouches for the optional files that are there, and that those it names are there."""
+    for name in OPTIONAL_FILES:
+        there = (directory / name).exists()
+        if there and name not in manifest.files:
+            raise _refused(directory, f"{name} does not belong there, {MANIFEST_NAME} does not name it", "remove it")
+        if not there and name in manifest.files:
+            raise _refused(directory, f"{name} is missing")
 
 
 def _read_manifest(directory: Path) -> Manifest:

@@ -100,13 +100,14 @@ def _heard_again(encoders: Encoders, frames: Sequence[HearingFrame], classes: Se
 def _where(encoders: Encoders, frames: Sequence[HearingFrame], asked: NDArray[np.int64]) -> list[Tensors]:
     """Outputs of the spatial network for each frame; while the encoders rested it stays as it was."""
     network = encoders.network("spatial")
-    state, outputs, before = network.initial_state(), [], None
+    state, before = network.initial_state(), None
+    outputs: list[Tensors] = []
     for frame in frames:
         heard = frame.evidence
         if heard is None:
             raise ValueError("frames without evidence cannot be asked about")
         if not outputs or heard is not before:
-            inputs = {
+            inputs: Tensors = {
                 "features": heard.features,
                 "semantic_embedding": frame.semantic_embedding[None],
                 "semantic_keys": heard.semantic_keys,

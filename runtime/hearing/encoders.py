@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from earshot.runtime.hearing.features import FEATURE_CHANNELS, FRAME_S, MEL_BANDS
 from earshot.runtime.hearing.frame import Evidence, HearingFrame
-from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors, open_network
+from earshot.runtime.hearing.names import Named, Names, NamesMemory
+from earshot.runtime.hearing.networks import Network, Tensors, graphs_in, open_network
 from earshot.runtime.hearing.objects import ProjectorInputs, projector_inputs
 from earshot.runtime.hearing.presence import Presence
 from earshot.runtime.hearing.slots import EMPTY, SlotAllocator, SlotSettings
@@ -21,7 +22,7 @@ Float32 = NDArray[np.float32]
 
 
 class Encoders:
-    """The semantic, spatial and projector networks of a bundle.
+    """The semantic, spatial and projector networks of a bundle, and the names network where it has one.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ class Encoders:
             If a graph is missing, is no ONNX graph or has not the interface of docs/architecture.md.
         """
         self._folder = Path(bundle_dir)
-        self._networks = {name: open_network(self._folder / f"{name}.onnx", self.threads) for name in INTERFACES}
+        found = graphs_in(self._folder)
+        self._networks = {name: open_network(self._folder / f"{name}.onnx", self.threads) for name in found}
 
     def use_threads(self, count: int) -> None:
         """Compute with so many threads from the next step on; streams go on with their state.
@@ -74,7 +76,7 @@ class Encoders:
         return EncoderStream(self)
 
     def network(self, name: str) -> Network:
-        """The network `semantic`, `spatial` or `projector`.
+        """The network `semantic`, `spatial`, `projector` or, where `has` says so, `names`.
 
         Raises
         ------
@@ -84,6 +86,15 @@ class Encoders:
         if name not in self._networks:
             raise RuntimeError("the encoders are not loaded: call load(bundle_dir) first")
         return self._networks[name]
+
+    def has(self, name: str) -> bool:
+        """Whether a network is loaded; `names` is not in every bundle."""
+        return name in self._networks
+
+    def name_sounds(self, samples: Float32) -> Named:
+        """What the names network says about samples, float32 [1, 15600]: both ears' mean, oldest first."""
+        outputs, _ = self.network("names").run({"samples": samples}, {})
+        return Named(outputs["logits"][0], outputs["trust"])
 
     @property
     def embedding_width(self) -> int:
@@ -118,21 +129,26 @@ class Encoders:
 
 @dataclass(frozen=True, eq=False)
 class EncoderMemory:
-    """What a stream remembers at one moment: recurrent states of both encoders, and who holds the slots."""
+    """What a stream remembers at one moment: recurrent states of both encoders, who holds the slots, the last second of sound."""
 
     semantic: Tensors
     spatial: Tensors
     slots: SlotAllocator
     presence: Presence
+    names: NamesMemory | None
 
 
 class EncoderStream:
-    """The state of one stream: recurrent states of both encoders, and who holds the slots."""
+    """The state of one stream: recurrent states of both encoders, who holds the slots, and the sound that names are taken from.
+
+    `add` the sound of every frame before its `step`; who only steps hears with both encoders alone.
+    """
 
     latency_s = 0.0
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
+        self._names = Names(encoders.name_sounds) if encoders.has("names") else None
         self._slots = SlotAllocator(encoders.slot_settings)
         self._presence = Presence()
         self.reset()
@@ -141,18 +157,32 @@ class EncoderStream:
         """Back to the state before the first frame."""
         self._slots.reset()
         self._presence.reset()
+        self.forget_sound()
         self._frames = 0
         self._semantic = self._encoders.network("semantic").initial_state()
         self._spatial = self._encoders.network("spatial").initial_state()
 
     def memory(self) -> EncoderMemory:
         """All that has been heard so far, to be given back by `recall`."""
-        return EncoderMemory(self._semantic, self._spatial, deepcopy(self._slots), deepcopy(self._presence))
+        names = None if self._names is None else self._names.memory()
+        return EncoderMemory(self._semantic, self._spatial, deepcopy(self._slots), deepcopy(self._presence), names)
 
     def recall(self, memory: EncoderMemory) -> None:
         """Forget what was heard since the memory was taken; the count of frames goes on."""
         self._semantic, self._spatial = memory.semantic, memory.spatial
         self._slots, self._presence = deepcopy(memory.slots), deepcopy(memory.presence)
+        if self._names is not None and memory.names is not None:
+            self._names.recall(memory.names)
+
+    def add(self, samples: Float32) -> None:
+        """Take the sound of an encoder frame, float32 [2, 640], before it is heard; of those that are left out as well."""
+        if self._names is not None:
+            self._names.process(samples)
+
+    def forget_sound(self) -> None:
+        """What is added next does not follow on what was added before; the encoders go on from what they know."""
+        if self._names is not None:
+            self._names.reset()
 
     def step(self, features: Float32) -> HearingFrame:
         """Hear one encoder frame.
@@ -164,7 +194,8 @@ class EncoderStream:
         """
         block = np.ascontiguousarray(features, np.float32).reshape(1, FEATURE_CHANNELS, 1, MEL_BANDS)
         what, self._semantic = self._encoders.network("semantic").run({"features": block}, self._semantic)
-        probability = sigmoid(what["logits"][0])
+        logits = what["logits"][0]
+        probability = sigmoid(logits if self._names is None else self._names.join(logits))
         allocation = self._slots.process(probability[None])
         inputs = {
             "features": block,

@@ -223,6 +223,7 @@ class Hearing:
     def _listen(self, features: Float32, samples: Float32) -> HearingFrame:
         """Hear one frame, or take it to be as the last one was when it is to be skipped."""
         self._frames += 1
+        self._open_stream().add(samples)
         if self._frame is None or self._frames % self.stride == 0:
             self._step(features)
         self._gate.heard(samples, something=bool((self._now.slot_class != EMPTY).any()))
@@ -232,20 +233,26 @@ class Hearing:
         """Take one frame while the encoders rest; they catch up on the pre-roll when it wakes them.
 
         Their state is kept while they rest. It has settled on silence by then, so it goes on from where more silence would
-        have left it, and the pre-roll bridges what little has changed.
+        have left it, and the pre-roll bridges what little has changed. Names are taken from sound without gaps: from the pre-roll on.
         """
         self._frames += 1
         due = self._gate.process(samples)
         if due is not None:
             self._features.reset()
-            for features in self._features.process(due)[1:]:
+            self._open_stream().forget_sound()
+            for number, features in enumerate(self._features.process(due)[1:], start=1):
+                self._open_stream().add(due[:, number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
                 self._step(features)
         return self._now
 
     def _step(self, features: Float32) -> None:
+        self._frame = self._open_stream().step(features)
+
+    def _open_stream(self) -> EncoderStream:
+        """The stream of the encoders, a new one when there is none."""
         if self._stream is None:
             self._stream = self._encoders.open_stream()
-        self._frame = self._stream.step(features)
+        return self._stream
 
     @property
     def _now(self) -> HearingFrame:

@@ -15,6 +15,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import BundleError
+from earshot.runtime.hearing.names import NAMES_SAMPLES
+from earshot.runtime.hearing.slots import CLASSES
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -36,7 +38,14 @@ INTERFACES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ),
     ),
     "projector": (frozenset({"semantic", "scene", "objects"}), frozenset({"embeddings"})),
+    "names": (frozenset({"samples"}), frozenset({"logits", "trust"})),
 }
+OPTIONAL = frozenset({"names"})
+"""Graphs that a bundle may lack."""
+_SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
+    "names": {"samples": (1, NAMES_SAMPLES), "logits": (1, CLASSES), "trust": (1,)},
+}
+"""Where it matters before the first run; all of them are float32."""
 _DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
@@ -66,6 +75,16 @@ class Network:
         """Last dimension of an output."""
         return int(next(o.shape[-1] for o in self.session.get_outputs() if o.name == output))
 
+    def misshapen(self, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+        """Which input or output is not float32 of the shape needed, or None; a graph that has shapes needs no state."""
+        if self._state:
+            return f"inputs {sorted(self._state)} found, no state needed"
+        for value in (*self.session.get_inputs(), *self.session.get_outputs()):
+            needed = shapes.get(value.name)
+            if needed is not None and (tuple(value.shape), value.type) != (needed, "tensor(float)"):
+                return f"{value.name} is {value.type} {list(value.shape)}, tensor(float) {list(needed)} needed"
+        return None
+
     def problem(self) -> str | None:
         """What is wrong with the state of this graph, or None."""
         for name, (shape, kind) in self._state.items():
@@ -78,13 +97,18 @@ class Network:
         return None
 
 
+def graphs_in(folder: Path) -> list[str]:
+    """Names of the graphs to open in a folder: those that every bundle has, and the optional ones that are there."""
+    return [name for name in INTERFACES if name not in OPTIONAL or (folder / f"{name}.onnx").is_file()]
+
+
 def open_network(path: Path, threads: int = 1) -> Network:
     """Open one graph and check its interface.
 
     Parameters
     ----------
     path : Path
-        `semantic.onnx`, `spatial.onnx` or `projector.onnx`; the name decides which interface is needed.
+        `semantic.onnx`, `spatial.onnx`, `projector.onnx` or `names.onnx`; the name decides which interface is needed.
     threads : int
         That compute it.
 
@@ -94,13 +118,16 @@ def open_network(path: Path, threads: int = 1) -> Network:
         If the file is missing, is no ONNX graph or has another interface.
     """
     if not path.is_file():
-        raise BundleError(f"{path}: missing; a bundle needs {', '.join(f'{n}.onnx' for n in INTERFACES)}")
+        needed = ", ".join(f"{name}.onnx" for name in INTERFACES if name not in OPTIONAL)
+        raise BundleError(f"{path}: missing; a bundle needs {needed}")
     try:
         session = ort.InferenceSession(str(path), _session_options(threads), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own that share no public base
         raise BundleError(f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again") from error
     network = Network(session)
     problem = _interface_problem(network, *INTERFACES[path.stem]) or network.problem()
+    if problem is None and path.stem in _SHAPES:
+        problem = network.misshapen(_SHAPES[path.stem])
     if problem:
         raise BundleError(f"{path}: {problem}; export it again with this version of earshot")
     return network

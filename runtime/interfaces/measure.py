@@ -20,7 +20,7 @@ from earshot.runtime.hearing.asked import ask_by_name
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.networks import Network, Tensors
+from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
 
@@ -53,7 +53,8 @@ class Profile:
     audio_s, hop_s : float
         Length of the audio; one hop is one encoder frame.
     stages : mapping of Spread
-        Per hop, except `token` (one in ten hops) and `projector` (25 tokens, once per question).
+        Per hop, except `token` and `names` (one in ten hops; `names` only where the bundle has that network) and `projector`
+        (25 tokens, once per question).
     hearing : Spread
         All of hearing together, per hop.
     hops, deadline_misses : int
@@ -113,7 +114,7 @@ class TimedEncoders(Encoders):
 
     def __init__(self, encoders: Encoders, watch: Stopwatch) -> None:
         super().__init__(encoders.slot_settings)
-        names = ("semantic", "spatial", "projector")
+        names = [name for name in INTERFACES if encoders.has(name)]
         self._networks = {name: _TimedNetwork(encoders.network(name), name, watch) for name in names}
 
 
@@ -188,7 +189,7 @@ def _time_hearing(encoders: Encoders, samples: Samples) -> list[float]:
 
 
 def time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None:
-    """Time of the parts, hop by hop, noted in `watch`; `step` holds both encoders and the slots."""
+    """Time of the parts, hop by hop, noted in `watch`; `step` holds both encoders, the names and the slots."""
     extractor, tracker, pooler = FeatureExtractor(), Tracker(), TokenPooler()
     stream = TimedEncoders(encoders, watch).open_stream()
     for chunk in hops(samples):
@@ -196,6 +197,7 @@ def time_stages(encoders: Encoders, samples: Samples, watch: Stopwatch) -> None:
             frames = extractor.process(chunk.samples)
         for features in frames:
             with watch.time("step"):
+                stream.add(chunk.samples)
                 frame = stream.step(features)
             with watch.time("tracks"):
                 tracker.process(frame)

@@ -23,7 +23,7 @@ from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.networks import INTERFACES, Network
+from earshot.runtime.hearing.networks import Network, graphs_in
 from earshot.runtime.interfaces.measure import Profile, Samples, Spread, hops, measure
 
 OpenEncoders = Callable[[], tuple[Path, Encoders]]
@@ -76,7 +76,7 @@ class ThreadedEncoders(Encoders):
     def load(self, bundle_dir: Path | str) -> None:
         """Open the networks of a bundle that `like` was loaded from."""
         folder = Path(bundle_dir)
-        self._networks = {name: self._open(folder / f"{name}.onnx") for name in INTERFACES}
+        self._networks = {name: self._open(folder / f"{name}.onnx") for name in graphs_in(folder)}
 
     def _open(self, path: Path) -> Network:
         options = ort.SessionOptions()

@@ -22,7 +22,7 @@ def test_the_runtime_accepts_what_was_written(tiny_bundle: Path) -> None:
     manifest = verify_bundle(tiny_bundle)
     assert manifest.llm.hidden == 128 and manifest.llm.context == 512
     assert manifest.llm.architecture == "llama" and manifest.llm.quantization == "F16"
-    assert len(manifest.files) == 5
+    assert len(manifest.files) == 6
 
 
 def test_the_same_networks_give_the_same_bytes(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -41,6 +41,14 @@ def test_an_older_bundle_is_replaced_but_nothing_else(tiny_bundle: Path, tmp_pat
     (directory / "notes.txt").write_text("mine")
     with pytest.raises(BundleError, match=r"notes\.txt"):
         make_tiny_bundle(directory, tmp_path / "scratch")
+
+
+def test_a_names_network_that_the_new_bundle_has_not_is_removed(tmp_path: Path) -> None:
+    directory = make_tiny_bundle(tmp_path / "bundle", tmp_path / "scratch")
+    assert verify_bundle(directory).file_names[-1] == "names.onnx"
+    make_tiny_bundle(directory, tmp_path / "without", names=False)
+    assert not (directory / "names.onnx").exists()
+    assert "names.onnx" not in verify_bundle(directory).files
 
 
 def test_a_missing_graph_is_named(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from earshot.export.command import app
 from earshot.export.parity import check_language
 from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.interfaces import cli, registry
 from earshot.runtime.interfaces.asking import Asker
-from tests.tiny import make_encoders, make_llama, make_projector, make_tokenizer
+from tests.tiny import make_encoders, make_llama, make_names, make_projector, make_tokenizer
 
 
 @dataclass
@@ -32,6 +33,7 @@ class TinyNetworks:
     projector: nn.Module
     llm: nn.Module
     tokenizer_path: Path
+    names: nn.Module | None = None
 
 
 @pytest.fixture
@@ -85,6 +87,37 @@ def test_a_checkpoint_becomes_a_bundle_that_answers(
     asker.load()
     assert asker.ask(tmp_path / "sound.wav", "Which?", ["one", "two"]).choice in (0, 1)
     asker.close()
+
+
+def test_a_names_network_goes_into_the_bundle_and_is_heard_by_the_gate(
+    export: Any,
+    trained: TinyNetworks,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[np.ndarray] = []
+    name_sounds = Encoders.name_sounds
+    monkeypatch.setattr(
+        Encoders, "name_sounds", lambda self, samples: heard.append(samples) or name_sounds(self, samples)
+    )
+    trained.names = make_names()
+    assert export("--target", "pi4", "--llm-quant", "F16") == 0
+    assert len(heard) > 10, "the gate's scenes last seconds"
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0.0 < document["names_error"] < 1e-2
+    assert [encoder["graph"] for encoder in document["encoders"]] == ["semantic", "spatial"]
+    assert "names.onnx" in verify_bundle(tmp_path / "bundle").files
+    assert "| names.onnx | float32 | weights stored in 16 bits" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+
+
+def test_a_loader_that_overlooks_the_names_network_is_told_of(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoint" / "names").mkdir()
+    (tmp_path / "checkpoint" / "names" / "model.safetensors").write_bytes(b"weights")
+    assert export() == 3
+    assert "the loader 'tiny' does not read it" in capsys.readouterr().err
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(export: Any, tmp_path: Path) -> None:

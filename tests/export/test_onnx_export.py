@@ -10,9 +10,12 @@ import onnx
 import pytest
 import torch
 
-from earshot.export.onnx_export import export_projector, export_semantic, export_spatial, export_streaming
+from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial, export_streaming
+from earshot.export.parity import check_names
+from earshot.export.probe import probe_audio
+from earshot.runtime.bundle.onnx_check import check_onnx
 from earshot.runtime.hearing.networks import Network, open_network
-from tests.tiny import make_encoders, make_projector
+from tests.tiny import make_encoders, make_names, make_projector
 
 FRAMES = 30
 
@@ -115,3 +118,43 @@ def test_a_network_with_other_outputs_is_refused(tmp_path: Path) -> None:
         export_streaming(semantic, {"features": torch.zeros(1, 8, 1, 64)}, tmp_path / "spatial.onnx")
     with pytest.raises(ValueError, match="not a streaming network"):
         export_semantic(torch.nn.Linear(3, 3), tmp_path / "semantic.onnx")
+
+
+def test_the_names_graph_is_the_network_but_for_the_rounding_of_its_weights(tmp_path: Path) -> None:
+    names = make_names()
+    export_names(names, tmp_path / "names.onnx")
+    check_onnx(tmp_path / "names.onnx")
+    assert 0.0 < check_names(names, tmp_path / "names.onnx", probe_audio()) < 2e-3
+    with pytest.raises(ValueError, match=r"names\.onnx differs from its network by"):
+        check_names(make_names(seed=1), tmp_path / "names.onnx", probe_audio())
+    short = probe_audio()[:, :8000]
+    assert check_names(names, tmp_path / "names.onnx", short) < 2e-3, "a sound shorter than a second is heard too"
+    assert not any(module.training for module in names.modules())
+
+
+def test_large_weights_and_tables_of_the_names_graph_are_stored_in_16_bits(tmp_path: Path) -> None:
+    export_names(make_names(), tmp_path / "names.onnx")
+    graph = onnx.load(tmp_path / "names.onnx").graph
+    kinds = {"FLOAT": 1, "FLOAT16": 10}
+    large = {tuple(w.dims): w.data_type for w in graph.initializer if np.prod(w.dims) >= 1000}
+    assert large == dict.fromkeys([(66, 1, 64), (64, 16, 3, 3), (61, 64)], kinds["FLOAT16"])
+    small = {w.data_type for w in graph.initializer if np.prod(w.dims) < 1000}
+    assert kinds["FLOAT"] in small and kinds["FLOAT16"] not in small
+    assert not [a for n in graph.node if n.op_type == "Constant" for a in n.attribute if np.prod(a.t.dims) >= 1000]
+    assert (tmp_path / "names.onnx").stat().st_size < 2.5 * sum(np.prod(dims) for dims in large)
+
+
+def test_the_names_graph_repeats_bit_for_bit(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        export_names(make_names(), tmp_path / folder / "names.onnx")
+    first, second = ((tmp_path / folder / "names.onnx").read_bytes() for folder in ("first", "second"))
+    assert first == second
+    assert not re.search(rb"[a-z_]{4,}\.py\b", first)
+
+
+def test_a_weight_too_large_for_16_bits_is_refused(tmp_path: Path) -> None:
+    names = make_names()
+    with torch.no_grad():
+        names.head.weight[3, 5] = 7e4
+    with pytest.raises(ValueError, match=r"head\.weight: a weight of 70000, 65504 is the most"):
+        export_names(names, tmp_path / "names.onnx")

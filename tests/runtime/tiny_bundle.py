@@ -1,7 +1,8 @@
 """Small networks with the interface of docs/architecture.md, real recurrent state and a little sense.
 
 The semantic graph fires one class for sound in low, one in middle and one in high bands, blind to the ears.
-The spatial graph points to the louder ear. Everything else is seeded noise. A set takes about 200 kB.
+The spatial graph points to the louder ear. The names graph, which a set may have, adds to the low class what is loud below
+500 Hz and believes half of the semantic graph. Everything else is seeded noise. A set takes about 200 kB.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ LOW_CLASS, MIDDLE_CLASS, HIGH_CLASS = 7, 20, 33
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
-def write_tiny_networks(folder: Path, hidden: int = 32, seed: int = 0) -> Path:
-    """Write `semantic.onnx`, `spatial.onnx` and `projector.onnx` and return the folder.
+def write_tiny_networks(folder: Path, hidden: int = 32, seed: int = 0, names: bool = False) -> Path:
+    """Write `semantic.onnx`, `spatial.onnx`, `projector.onnx` and perhaps `names.onnx`, and return the folder.
 
     Parameters
     ----------
@@ -29,14 +30,18 @@ def write_tiny_networks(folder: Path, hidden: int = 32, seed: int = 0) -> Path:
         Width of the projector's embeddings.
     seed : int
         Of the random weights.
+    names : bool
+        Whether there is a names network.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    for name, model in (
-        ("semantic", semantic_graph(rng)),
-        ("spatial", spatial_graph()),
-        ("projector", projector_graph(rng, hidden)),
-    ):
+    graphs = {
+        "semantic": semantic_graph(rng),
+        "spatial": spatial_graph(),
+        "projector": projector_graph(rng, hidden),
+        **({"names": names_graph()} if names else {}),
+    }
+    for name, model in graphs.items():
         onnx.checker.check_model(model)
         (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
     return folder
@@ -202,3 +207,17 @@ def projector_graph(rng: np.random.Generator, hidden: int) -> Any:
         },
         {"embeddings": (FLOAT, ["T", hidden])},
     )
+
+
+def names_graph(samples: int = 15_600) -> Any:
+    """Logits of the low class: decades of power below 500 Hz over -60 dB; of the others none; trust 0.5."""
+    build = GraphBuilder()
+    blocks = build.op("Reshape", "samples", build.const([1, -1, 16], np.int64))
+    low = build.op("ReduceMean", blocks, axes=[2], keepdims=0)
+    power = build.op("ReduceMean", build.op("Mul", low, low), axes=[1], keepdims=1)
+    decades = build.op("Mul", build.op("Log", build.op("Add", power, build.const(1e-8))), build.const(1 / np.log(10)))
+    one = np.zeros((1, 61), np.float32)
+    one[0, LOW_CLASS] = 1.0
+    build.op("Mul", build.op("Add", decades, build.const(6.0)), build.const(one), output="logits")
+    build.op("Identity", build.const([0.5]), output="trust")
+    return build.model("names", {"samples": (FLOAT, [1, samples])}, {"logits": (FLOAT, [1, 61]), "trust": (FLOAT, [1])})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from earshot.runtime.hearing.features import FEATURE_CHANNELS
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.llm import load_llm
+from earshot.training.models.names import load_names
 from earshot.training.models.projector import load_projector
 from earshot.training.models.semantic import LEVEL_CHANNELS
 
@@ -25,6 +26,7 @@ class TrainedNetworks:
     projector: nn.Module
     llm: nn.Module
     tokenizer_path: Path
+    names: nn.Module | None = None
 
 
 def load_hearing(folder: Path) -> Hearing:
@@ -54,7 +56,7 @@ def _seeing_both_ears(saved: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_networks(run: Path) -> TrainedNetworks:
-    """Networks of a run folder with ``encoders/`` and ``sft/``, or ``grpo/`` where that stage has been trained.
+    """Networks of a run folder with ``encoders/`` and ``sft/``, or ``grpo/`` where that stage has been trained, and ``names/`` if there.
 
     Raises
     ------
@@ -69,4 +71,5 @@ def load_networks(run: Path) -> TrainedNetworks:
         load_projector(language).eval(),
         load_llm(language).eval(),
         language / "tokenizer.json",
+        load_names(run / "names") if (run / "names" / "model.safetensors").is_file() else None,
     )

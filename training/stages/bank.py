@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from earshot.runtime.hearing.asked import possible_classes
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
@@ -25,6 +25,7 @@ from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
+from earshot.training.models.names import SAMPLES, Names
 from earshot.training.models.spatial import masked_level_db
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
 from earshot.training.synthesis.scenes import Scene, fully_known, restrict
@@ -60,7 +61,9 @@ class BankSettings:
     seed: int = 11
 
 
-def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = BankSettings()) -> int:
+def build_bank(
+    data: Path, model: Hearing, out: Path, settings: BankSettings = BankSettings(), names: Names | None = None
+) -> int:
     """Encode mixtures of all scenes of a stem data set; returns the number of bank scenes.
 
     Parameters
@@ -69,6 +72,8 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
         Folder of stem shards.
     model : Hearing
         Trained encoders, in evaluation mode.
+    names : Names, optional
+        The names network, if the bundle will have one.
     out : Path
         Gets ``scenes.jsonl`` (with ``bank_row``, ``tokens`` and ``asked_rows``), ``semantic.npy``, ``scene.npy``, ``slots.npy``, and
         ``asked.npy``: rows of the classes that hearing had not told of but would find when they are named.
@@ -82,7 +87,7 @@ def build_bank(data: Path, model: Hearing, out: Path, settings: BankSettings = B
     row = asked_row = 0
     for first in track(range(0, len(work), settings.batch), description="encoding", console=Console(stderr=True)):
         drawn = [mix_scene(shard, index, settings, rng) for shard, index in work[first : first + settings.batch]]
-        for (scene, _), heard in zip(drawn, encode_clips(model, [audio for _, audio in drawn]), strict=True):
+        for (scene, _), heard in zip(drawn, encode_clips(model, [audio for _, audio in drawn], names), strict=True):
             count = len(heard.tokens)
             place = {"bank_row": row, "tokens": count, "asked_rows": [asked_row, asked_row + len(heard.asked)]}
             scenes.append({**scene, **place, "id": f"{scene['id']}-{len(scenes)}"})
@@ -154,7 +159,7 @@ class HeardClip:
 
 
 @torch.no_grad()
-def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[HeardClip]:
+def encode_clips(model: Hearing, clips: list[FloatArray], names: Names | None = None) -> list[HeardClip]:
     """Clips [2, samples] of any lengths as the runtime would hear them; an incomplete last token is left out."""
     tokens = [clip.shape[1] // (FRAMES_PER_TOKEN * FRAME_SAMPLES) for clip in clips]
     longest = max(clip.shape[1] for clip in clips) // FRAME_SAMPLES * FRAME_SAMPLES
@@ -163,7 +168,8 @@ def encode_clips(model: Hearing, clips: list[FloatArray]) -> list[HeardClip]:
     semantic = model.semantic(features)
     cells = model.spatial.trunk(features)
     scene, rest = model.spatial.describe(cells)
-    heard = zip(features, cells, semantic.logits, semantic.embedding, semantic.keys, scene, rest, strict=True)
+    logits = semantic.logits if names is None else fused_logits(semantic.logits, audio, names)
+    heard = zip(features, cells, logits, semantic.embedding, semantic.keys, scene, rest, strict=True)
     return [
         _heard(model, _ClipCells(*(part[:, :length] if part.ndim == 3 else part[:length] for part in parts)))
         for parts, length in zip(heard, (count * FRAMES_PER_TOKEN for count in tokens), strict=True)
@@ -181,6 +187,21 @@ class _ClipCells:
     keys: Tensor
     scene: Tensor
     rest: Tensor
+
+
+@torch.no_grad()
+def fused_logits(logits: Tensor, audio: Tensor, names: Names) -> Tensor:
+    """Class logits [B, T, 61] of the semantic encoder with those of the names network, as the runtime adds them.
+
+    Every tenth frame the names network hears the last 0.975 s of the mean of both ears; before the first time there are none.
+    """
+    mono = nn.functional.pad(audio.mean(dim=1), (SAMPLES, 0))
+    out = logits.clone()
+    for end in range(FRAMES_PER_TOKEN, logits.shape[1] + 1, FRAMES_PER_TOKEN):
+        named, trust = names(mono[:, end * FRAME_SAMPLES : end * FRAME_SAMPLES + SAMPLES])
+        frames = slice(end - 1, end - 1 + FRAMES_PER_TOKEN)
+        out[:, frames] = trust * logits[:, frames] + named[:, None]
+    return out
 
 
 def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:

@@ -14,12 +14,13 @@ from earshot.training.stages.options import RunDir, fail
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train one stage of the curriculum: encoders, bank, language, alignment, sft or pretrained, grpo; cascade and seldnet: baselines.",
+    help="Train one stage of the curriculum: encoders, names, bank, language, alignment, sft or pretrained, grpo; cascade and seldnet: baselines.",
 )
 
 for command in (
     hearing_commands.encoders,
     hearing_commands.teacher,
+    hearing_commands.names,
     hearing_commands.bank,
     language_commands.questions,
     language_commands.language,

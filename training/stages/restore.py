@@ -12,18 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from earshot.export.gguf_reader import read_gguf
-from earshot.runtime.bundle.manifest import LLM_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME
+from earshot.runtime.bundle.manifest import LLM_NAME, NAMES_NAME, PROJECTOR_NAME, SEMANTIC_NAME, SPATIAL_NAME
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import InputError
 from earshot.training.models.causal import CausalConv2d
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.llm import save_llm
+from earshot.training.models.names import SAMPLES, Names, save_names
 from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, save_projector
 from earshot.training.models.tokenizer import save_tokenizer
 from earshot.training.stages import checkpoint
@@ -36,7 +38,7 @@ _SETTLING_SCENES = 12
 
 
 def restore(bundle: Path, run: Path) -> None:
-    """Write ``encoders/`` and ``sft/`` of a run directory from a bundle.
+    """Write ``encoders/``, ``sft/`` and, if the bundle has a names network, ``names/`` of a run directory from a bundle.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def restore(bundle: Path, run: Path) -> None:
         The bundle is not sound.
     """
     verify_bundle(bundle)
-    for stage in ("encoders", "sft"):
+    for stage in ("encoders", "names", "sft"):
         if (run / stage).exists():
             raise InputError(f"{run / stage} exists: restore into another run directory")
     hearing = restore_hearing(bundle, procedural_audio(_SETTLING_SCENES))
@@ -65,6 +67,8 @@ def restore(bundle: Path, run: Path) -> None:
     )
     llm.tie_weights()
     checkpoint.save_weights(run / "encoders", hearing, checkpoint.MovingAverage(hearing))
+    if (bundle / NAMES_NAME).is_file():
+        save_names(restore_names(bundle / NAMES_NAME), run / "names")
     save_llm(llm, run / "sft")
     save_projector(projector, run / "sft")
     save_tokenizer(language.tokenizer, run / "sft")
@@ -96,6 +100,21 @@ def restore_projector(path: Path) -> DenseHybridProjector:
     projector = DenseHybridProjector(ProjectorShape(hidden=hidden, mixer=mixer, **width)).eval()
     _load(projector, weights, path)
     return projector
+
+
+def restore_names(path: Path) -> Names:
+    """The names network of a bundle, as precise as its 16 bits."""
+    stored = {value.name.removesuffix(".float16"): value for value in onnx.load(path).graph.initializer}
+    network = Names().eval()
+    weights = {
+        name: torch.from_numpy(numpy_helper.to_array(stored[_PREFIX + name]).astype(np.float32))
+        for name in network.state_dict()
+        if _PREFIX + name in stored
+    }
+    silence = {"samples": np.zeros((1, SAMPLES), np.float32)}
+    weights["trust"] = torch.from_numpy(onnxruntime.InferenceSession(path).run(["trust"], silence)[0])
+    _load(network, weights, path)
+    return network
 
 
 _EXPERTS = ("semantic", "reverberation", "count", "what", "when", "direction", "distance", "joint")

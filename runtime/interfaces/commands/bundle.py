@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from earshot.runtime.bundle.builtin import verified_bundle
-from earshot.runtime.bundle.manifest import BUNDLE_FILES, Manifest
+from earshot.runtime.bundle.manifest import Manifest
 
 bundle = typer.Typer(help="Show or verify a model bundle.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def verify(directory: Directory = None, bundle: BundleOption = None, json: Json 
         document = {"bundle": str(path), "name": manifest.name, "version": manifest.version, "ok": True}
         typer.echo(json_module.dumps({**document, "bytes": total}))
         return
-    size = f"{len(BUNDLE_FILES)} files, {total / 1e6:.1f} MB"
+    size = f"{len(manifest.files)} files, {total / 1e6:.1f} MB"
     typer.echo(f"{path}: {manifest.name} {manifest.version} is whole ({size})")
 
 
@@ -54,7 +54,7 @@ def _lines(manifest: Manifest) -> list[tuple[str, str]]:
         ("hearing", f"{len(manifest.labels)} classes, {manifest.slots} slots, frames of {frame_ms:.0f} ms"),
         ("made with", ", ".join(f"{tool} {version}" for tool, version in manifest.created_by.items())),
     ]
-    lines += [(f"file {name}", f"{manifest.files[name].size:,} bytes") for name in BUNDLE_FILES]
+    lines += [(f"file {name}", f"{manifest.files[name].size:,} bytes") for name in manifest.file_names]
     lines += [(f"licence {name}", text) for name, text in manifest.licences.items()]
     measured = {**manifest.measured.accuracy, **manifest.measured.speed}
     return lines + [(name, f"{value:g}") for name, value in measured.items()]

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from earshot.runtime.bundle.manifest import (
     BUNDLE_FILES,
+    OPTIONAL_FILES,
     FileEntry,
     LanguageModel,
     Manifest,
@@ -53,10 +54,11 @@ def write_tiny_gguf(path: Path, architecture: str = "llama", hidden: int = 64) -
     writer.close()
 
 
-def make_bundle(directory: Path) -> Path:
-    """Write a whole tiny bundle; returns the directory."""
+def make_bundle(directory: Path, names: bool = False) -> Path:
+    """Write a whole tiny bundle, with the optional names network or without; returns the directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    for index, name in enumerate(("spatial.onnx", "semantic.onnx", "projector.onnx")):
+    graphs = ("spatial.onnx", "semantic.onnx", "projector.onnx", *(["names.onnx"] if names else []))
+    for index, name in enumerate(graphs):
         onnx.save(tiny_onnx(index + 1.0), directory / name)
     write_tiny_gguf(directory / "llm.gguf")
     (directory / "MODEL_CARD.md").write_text("# Tiny\n\nMade by a test.\n")
@@ -76,7 +78,11 @@ def manifest_of(directory: Path) -> Manifest:
         name="tiny",
         version="0.0.1",
         created_by={"earshot": "0.1.0"},
-        files={name: entry_of(directory / name) for name in BUNDLE_FILES},
+        files={
+            name: entry_of(directory / name)
+            for name in (*BUNDLE_FILES, *OPTIONAL_FILES)
+            if name in BUNDLE_FILES or (directory / name).exists()
+        },
         licences={"weights": "CC0-1.0"},
         labels=LABELS,
         llm=LanguageModel(architecture="llama", hidden=64, context=128, quantization="F32"),

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from earshot.runtime.bundle.manifest import BUNDLE_FILES, MANIFEST_NAME, Manifest, is_plain_name
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import BundleError
-from tests.runtime.bundle.making import edit_manifest, make_bundle, manifest_of, reseal, write_tiny_gguf
+from tests.runtime.bundle.making import edit_manifest, make_bundle, manifest_of, reseal, tiny_onnx, write_tiny_gguf
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,35 @@ def test_a_whole_bundle_is_accepted_and_its_manifest_returned(bundle: Path) -> N
     assert manifest.slots == 4
     assert manifest.features.sample_rate_hz == 16000
     assert verify_bundle(str(bundle)) == manifest
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path / "named", names=True)
+
+
+def test_a_names_network_is_accepted_when_the_manifest_vouches_for_it(named: Path, bundle: Path) -> None:
+    assert set(verify_bundle(named).files) == {*BUNDLE_FILES, "names.onnx"}
+    shutil.copyfile(named / "names.onnx", bundle / "names.onnx")
+    refusal(bundle, "names.onnx", "does not belong", "remove it")
+
+
+def test_a_names_network_that_is_missing_damaged_or_reaches_outside_is_refused(named: Path) -> None:
+    whole = (named / "names.onnx").read_bytes()
+    (named / "names.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refusal(named, "names.onnx", "SHA-256")
+    (named / "names.onnx").write_bytes(whole[:-1])
+    refusal(named, "names.onnx", "truncated")
+    (named / "names.onnx").unlink()
+    refusal(named, "names.onnx", "missing")
+    (named / "names.onnx").symlink_to(named / "spatial.onnx")
+    refusal(named, "names.onnx", "symbolic link")
+    (named / "names.onnx").unlink()
+    model = tiny_onnx()
+    model.graph.node[0].domain = "elsewhere"
+    onnx.save(model, named / "names.onnx")
+    reseal(named)
+    refusal(named, "names.onnx", "foreign domain")
 
 
 def test_a_link_to_the_directory_itself_is_fine(bundle: Path, tmp_path: Path) -> None:

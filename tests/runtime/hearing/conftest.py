@@ -20,3 +20,23 @@ def encoders(tiny_bundle: Path) -> Encoders:
     loaded = Encoders()
     loaded.load(tiny_bundle)
     return loaded
+
+
+@pytest.fixture(scope="session")
+def named_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a names network."""
+    return write_tiny_networks(tmp_path_factory.mktemp("named"), names=True)
+
+
+@pytest.fixture(scope="session")
+def named_encoders(named_bundle: Path) -> Encoders:
+    loaded = Encoders()
+    loaded.load(named_bundle)
+    return loaded
+
+
+@pytest.fixture(scope="session", params=["encoders", "named_encoders"])
+def any_encoders(request: pytest.FixtureRequest) -> Encoders:
+    """Without and with a names network."""
+    found: Encoders = request.getfixturevalue(request.param)
+    return found

@@ -118,9 +118,9 @@ def test_a_click_while_it_closes_does_not_make_it_deaf() -> None:
 
 @given(cuts=st.lists(st.integers(0, 152_000), max_size=30))
 @settings(max_examples=4, deadline=None)
-def test_results_with_rests_do_not_depend_on_the_chunking(encoders: Encoders, cuts: list[int]) -> None:
+def test_results_with_rests_do_not_depend_on_the_chunking(any_encoders: Encoders, cuts: list[int]) -> None:
     sound = late_burst()
-    whole, pieces = Hearing(encoders), Hearing(encoders)
+    whole, pieces = Hearing(any_encoders), Hearing(any_encoders)
     expected = [snapshot.as_dict() for snapshot in hear(whole, sound)]
     assert [snapshot.as_dict() for snapshot in hear(pieces, sound, cuts)] == expected
     assert whole.resting
@@ -129,8 +129,8 @@ def test_results_with_rests_do_not_depend_on_the_chunking(encoders: Encoders, cu
         np.testing.assert_array_equal(pieces.window().tokens.as_dict()[name], values)
 
 
-def test_reset_while_resting_equals_a_fresh_object(encoders: Encoders) -> None:
-    used, fresh = Hearing(encoders), Hearing(encoders)
+def test_reset_while_resting_equals_a_fresh_object(any_encoders: Encoders) -> None:
+    used, fresh = Hearing(any_encoders), Hearing(any_encoders)
     hear(used, noise(5.01, BACKGROUND, BACKGROUND, seed=15))
     assert used.resting
     used.reset()

@@ -48,16 +48,16 @@ def test_bursts_become_tracks_on_their_sides(encoders: Encoders) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 112_000), max_size=30))
-def test_results_do_not_depend_on_the_chunking(encoders: Encoders, cuts: list[int]) -> None:
-    whole, pieces = Hearing(encoders), Hearing(encoders)
+def test_results_do_not_depend_on_the_chunking(any_encoders: Encoders, cuts: list[int]) -> None:
+    whole, pieces = Hearing(any_encoders), Hearing(any_encoders)
     expected = told(hear(whole, chunks_of(bursts(), [])))
     assert told(hear(pieces, chunks_of(bursts(), sorted(cuts)))) == expected
     for name, values in whole.window().tokens.as_dict().items():
         np.testing.assert_array_equal(pieces.window().tokens.as_dict()[name], values)
 
 
-def test_reset_equals_a_fresh_object(encoders: Encoders) -> None:
-    used, fresh = Hearing(encoders), Hearing(encoders)
+def test_reset_equals_a_fresh_object(any_encoders: Encoders) -> None:
+    used, fresh = Hearing(any_encoders), Hearing(any_encoders)
     hear(used, chunks_of(noise(3.3, seed=5), []))
     used.reset()
     chunks = chunks_of(bursts(), [5000])
@@ -65,9 +65,9 @@ def test_reset_equals_a_fresh_object(encoders: Encoders) -> None:
     np.testing.assert_array_equal(used.window().tokens.slots, fresh.window().tokens.slots)
 
 
-def test_swapping_the_ears_mirrors_the_scene(encoders: Encoders) -> None:
-    plain = hear(Hearing(encoders), chunks_of(bursts(), []))
-    swapped = hear(Hearing(encoders), chunks_of(bursts()[::-1].copy(), []))
+def test_swapping_the_ears_mirrors_the_scene(any_encoders: Encoders) -> None:
+    plain = hear(Hearing(any_encoders), chunks_of(bursts(), []))
+    swapped = hear(Hearing(any_encoders), chunks_of(bursts()[::-1].copy(), []))
     for one, other in zip(plain, swapped, strict=True):
         assert [t.class_id for t in one.tracks] == [t.class_id for t in other.tracks]
         for a, b in zip(one.tracks, other.tracks, strict=True):
@@ -83,9 +83,9 @@ def silenced(samples: Samples, start: int, end: int) -> Samples:
     return np.concatenate([samples[:, :start], np.zeros((2, end - start), np.float32), samples[:, end:]], axis=1)
 
 
-def test_a_lost_packet_is_taken_as_silence_and_the_clock_goes_on(encoders: Encoders) -> None:
-    lost = hear(Hearing(encoders), with_gap(bursts(), 16_000, 17_600))
-    assert told(lost) == told(hear(Hearing(encoders), chunks_of(silenced(bursts(), 16_000, 17_600), [])))
+def test_a_lost_packet_is_taken_as_silence_and_the_clock_goes_on(any_encoders: Encoders) -> None:
+    lost = hear(Hearing(any_encoders), with_gap(bursts(), 16_000, 17_600))
+    assert told(lost) == told(hear(Hearing(any_encoders), chunks_of(silenced(bursts(), 16_000, 17_600), [])))
 
 
 def test_while_nothing_comes_silence_is_told_and_what_has_ended_since_does_not_come_back(encoders: Encoders) -> None:

@@ -13,15 +13,16 @@ from typer.testing import CliRunner
 
 from earshot.export.gguf_llm import write_gguf
 from earshot.export.gguf_reader import read_gguf
-from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
+from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
 from earshot.export.quantize import quantize_products
 from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.builtin import builtin_bundle_dir
 from earshot.runtime.errors import InputError
 from earshot.training.models.causal import CausalConv2d
 from earshot.training.models.load import TrainedNetworks, load_networks
+from earshot.training.models.names import SAMPLES, Names
 from earshot.training.stages.command import app
-from earshot.training.stages.restore import procedural_audio, restore_hearing, restore_projector
+from earshot.training.stages.restore import procedural_audio, restore_hearing, restore_names, restore_projector
 
 BUNDLE = builtin_bundle_dir()
 
@@ -116,3 +117,20 @@ def test_what_is_no_projector_or_language_model_of_ours_is_refused(tmp_path: Pat
     (tmp_path / "llm.gguf").write_bytes(b"no language model")
     with pytest.raises(InputError, match="not a readable GGUF file"):
         read_gguf(tmp_path / "llm.gguf")
+
+
+def test_a_names_network_comes_back_as_its_file_holds_it(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = Names().eval()
+    network.trust.fill_(0.75)
+    export_names(network, tmp_path / "names.onnx")
+    restored = restore_names(tmp_path / "names.onnx")
+    export_names(restored, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "names.onnx").read_bytes()
+    samples = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, SAMPLES)).astype(np.float32))
+    graph = onnxruntime.InferenceSession(tmp_path / "names.onnx")
+    logits, trust = graph.run(["logits", "trust"], {"samples": samples.numpy()})
+    with torch.no_grad():
+        expected, said = restored(samples)
+    np.testing.assert_allclose(logits, expected, atol=2e-3)
+    np.testing.assert_allclose(trust, said)

@@ -1,0 +1,109 @@
+"""Names of sounds from the last second: when the names network hears, and how what it says joins the class logits.
+
+The semantic encoder hears every 40 ms and at once; the names network hears a whole second of sound at a time, and less often. Without
+one (bundles need none) and before it has heard for the first time, the semantic encoder is believed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES_SAMPLES = 15_600
+"""What the network hears, at 16 kHz: 0.975 s."""
+NAMES_EVERY = 10
+"""Encoder frames from one hearing to the next: 0.4 s."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """What the names network says about its second.
+
+    Attributes
+    ----------
+    logits : ndarray, float32 [61]
+    trust : ndarray, float32 [1]
+        How much the logits of the semantic encoder count beside these.
+    """
+
+    logits: Float32
+    trust: Float32
+
+
+@dataclass(frozen=True, eq=False)
+class NamesMemory:
+    """What the stage remembers at one moment; nothing in it is ever written to."""
+
+    samples: Float32
+    frames: int
+    due: bool
+    latest: Named | None
+
+
+class Names:
+    """Stage: encoder frames of sound in; class logits in, class logits with the names out.
+
+    Parameters
+    ----------
+    hear : callable
+        The network: samples float32 [1, 15600], oldest first -> `Named`.
+
+    Notes
+    -----
+    The network hears when a multiple of ten frames has come, up to and including that frame, and what it says holds from that frame
+    on. Where that frame's logits are not asked for (hearing leaves frames out on a slow machine) it hears when they are asked
+    for next.
+    """
+
+    latency_s = 0.0
+
+    def __init__(self, hear: Callable[[Float32], Named]) -> None:
+        self._hear = hear
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all sound and what was said about it; equals a fresh object."""
+        self._samples: Float32 = np.zeros(NAMES_SAMPLES, np.float32)
+        self._frames, self._due = 0, False
+        self._latest: Named | None = None
+
+    def process(self, samples: Float32) -> None:
+        """Take the next encoder frame of sound, float32 [2, 640]; without gaps, or the second is none."""
+        mono = samples.mean(axis=0, dtype=np.float32)
+        self._samples = np.concatenate([self._samples[len(mono) :], mono])
+        self._frames += 1
+        self._due = self._due or self._frames % NAMES_EVERY == 0
+
+    def join(self, logits: Float32) -> Float32:
+        """Class logits of this moment: `trust * semantic + names`.
+
+        Parameters
+        ----------
+        logits : ndarray, float32 [61]
+            Of the semantic encoder.
+
+        Returns
+        -------
+        ndarray, float32 [61]
+            As they came before the network has heard for the first time.
+        """
+        if self._due:
+            self._latest, self._due = self._hear(self._samples[None]), False
+        if self._latest is None:
+            return logits
+        joined: Float32 = self._latest.trust * logits + self._latest.logits
+        return joined
+
+    def memory(self) -> NamesMemory:
+        """All that has been heard so far, to be given back by `recall`."""
+        return NamesMemory(self._samples, self._frames, self._due, self._latest)
+
+    def recall(self, memory: NamesMemory) -> None:
+        """Forget what was heard since the memory was taken."""
+        self._samples, self._frames = memory.samples, memory.frames
+        self._due, self._latest = memory.due, memory.latest

@@ -1,0 +1,298 @@
+"""The names network: when it hears what, how its logits join those of the semantic encoder, and bundles without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from earshot.runtime.audio.source import AudioChunk
+from earshot.runtime.errors import BundleError
+from earshot.runtime.hearing.encoders import Encoders, EncoderStream, sigmoid
+from earshot.runtime.hearing.features import FRAME_SAMPLES, features_of
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names
+from earshot.runtime.interfaces.measure import Stopwatch, time_stages
+from tests.runtime.hearing.sounds import Samples, bursts, noise
+from tests.runtime.tiny_bundle import LOW_CLASS, names_graph, write_tiny_networks
+
+SEMANTIC = np.linspace(-3.0, 3.0, 61, dtype=np.float32)
+
+
+class Listening:
+    """A network that says the number of times it was asked, and remembers what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[Samples] = []
+
+    def __call__(self, samples: Samples) -> Named:
+        self.heard.append(samples)
+        return Named(np.full(61, len(self.heard), np.float32), np.array([0.25], np.float32))
+
+
+class SpiedEncoders(Encoders):
+    """Encoders of which one can see what the names network has heard."""
+
+    def __init__(self, bundle: Path) -> None:
+        super().__init__()
+        self.heard: list[Samples] = []
+        self.load(bundle)
+
+    def name_sounds(self, samples: Samples) -> Named:
+        self.heard.append(samples[0])
+        return super().name_sounds(samples)
+
+
+@pytest.fixture
+def spied(named_bundle: Path) -> SpiedEncoders:
+    return SpiedEncoders(named_bundle)
+
+
+def frames_of(samples: Samples) -> Iterator[Samples]:
+    for start in range(0, samples.shape[1] - FRAME_SAMPLES + 1, FRAME_SAMPLES):
+        yield samples[:, start : start + FRAME_SAMPLES]
+
+
+def mono_until(samples: Samples, frame: int) -> Samples:
+    """What the network is to hear after so many frames: the mean of the ears, zeros before the beginning."""
+    mono = 0.5 * (samples[0] + samples[1])
+    return np.concatenate([np.zeros(NAMES_SAMPLES, np.float32), mono[: frame * FRAME_SAMPLES]])[-NAMES_SAMPLES:]
+
+
+def probabilities(stream: EncoderStream, samples: Samples, added: bool = True) -> np.ndarray:
+    """Class probabilities of every frame [frames, 61]."""
+    heard = []
+    for frame, features in zip(frames_of(samples), features_of(samples), strict=True):
+        if added:
+            stream.add(frame)
+        heard.append(stream.step(features).class_probability)
+    return np.stack(heard)
+
+
+def test_it_hears_at_every_tenth_frame_the_last_second_up_to_and_including_that_frame() -> None:
+    network = Listening()
+    stage, sound, times = Names(network), noise(2.0, 0.2, 0.05), []
+    for number, frame in enumerate(frames_of(sound), start=1):
+        stage.process(frame)
+        stage.join(SEMANTIC)
+        times += [number] * (len(network.heard) - len(times))
+    assert times == [10, 20, 30, 40, 50]
+    for number, heard in zip(times, network.heard, strict=True):
+        assert heard.dtype == np.float32
+        np.testing.assert_array_equal(heard, mono_until(sound, number)[None])
+
+
+def test_before_the_first_time_the_semantic_encoder_is_believed_alone_and_from_then_on_both_are() -> None:
+    stage, joined = Names(Listening()), []
+    for frame in frames_of(noise(1.0)):
+        stage.process(frame)
+        joined.append(stage.join(SEMANTIC))
+    assert all(logits is SEMANTIC for logits in joined[:9])
+    for number, logits in enumerate(joined[9:], start=10):
+        np.testing.assert_array_equal(logits, np.float32(0.25) * SEMANTIC + np.float32(number // 10))
+
+
+def test_where_the_tenth_frame_is_left_out_it_hears_once_at_the_next_that_is_not() -> None:
+    network = Listening()
+    stage, sound = Names(network), noise(1.0, 0.2, 0.05)
+    for number, frame in enumerate(frames_of(sound), start=1):
+        stage.process(frame)
+        if number % 3 == 0:
+            stage.join(SEMANTIC)
+    assert [heard.tobytes() for heard in network.heard] == [mono_until(sound, n).tobytes() for n in (12, 21)]
+
+
+def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_since() -> None:
+    network = Listening()
+    stage, sound = Names(network), noise(0.6, 0.2, 0.05)
+    for frame in frames_of(sound):
+        stage.process(frame)
+        stage.join(SEMANTIC)
+    memory = stage.memory()
+    for frame in frames_of(noise(0.52, seed=1)):
+        stage.process(frame)
+    stage.join(SEMANTIC)
+    stage.recall(memory)
+    np.testing.assert_array_equal(stage.join(SEMANTIC), np.float32(0.25) * SEMANTIC + np.float32(1.0))
+    for frame in frames_of(noise(0.2, seed=2)):
+        stage.process(frame)
+    stage.join(SEMANTIC)
+    expected = mono_until(np.concatenate([sound, noise(0.2, seed=2)], axis=1), 20)
+    np.testing.assert_array_equal(network.heard[-1][0], expected)
+    stage.reset()
+    assert stage.join(SEMANTIC) is SEMANTIC
+    for frame in frames_of(noise(0.4, seed=3)):
+        assert stage.join(SEMANTIC) is SEMANTIC
+        stage.process(frame)
+    stage.join(SEMANTIC)
+    np.testing.assert_array_equal(network.heard[-1][0], mono_until(noise(0.4, seed=3), 10))
+
+
+def test_a_stream_joins_both_logits(named_encoders: Encoders) -> None:
+    sound = noise(1.2, 0.2, 0.05)
+    heard = probabilities(named_encoders.open_stream(), sound)
+    semantic = named_encoders.network("semantic")
+    state = semantic.initial_state()
+    for number, features in enumerate(features_of(sound), start=1):
+        outputs, state = semantic.run({"features": features[None, :, None]}, state)
+        logits = outputs["logits"][0]
+        if number >= 10:
+            names, _ = named_encoders.network("names").run({"samples": mono_until(sound, number // 10 * 10)[None]}, {})
+            assert names["logits"][0, LOW_CLASS] > 1.0, "there is something to add"
+            logits = names["trust"] * logits + names["logits"][0]
+        np.testing.assert_array_equal(heard[number - 1], sigmoid(logits))
+
+
+def test_where_no_sound_is_added_both_encoders_are_alone(named_encoders: Encoders, encoders: Encoders) -> None:
+    without = probabilities(encoders.open_stream(), bursts())
+    np.testing.assert_array_equal(probabilities(named_encoders.open_stream(), bursts(), added=False), without)
+    np.testing.assert_array_equal(probabilities(encoders.open_stream(), bursts()), without)
+    assert (probabilities(named_encoders.open_stream(), bursts()) != without).any()
+
+
+def test_a_stream_that_is_reset_or_recalls_forgets_what_was_named(named_encoders: Encoders) -> None:
+    used, fresh = named_encoders.open_stream(), named_encoders.open_stream()
+    first = probabilities(used, noise(1.0, seed=4))
+    memory = used.memory()
+    after = probabilities(used, noise(1.0, seed=5))
+    used.recall(memory)
+    np.testing.assert_array_equal(probabilities(used, noise(1.0, seed=5)), after)
+    used.reset()
+    np.testing.assert_array_equal(probabilities(used, noise(1.0, seed=4)), first)
+    np.testing.assert_array_equal(probabilities(fresh, noise(1.0, seed=4)), first)
+
+
+def test_streams_have_each_their_own_second(named_encoders: Encoders) -> None:
+    first, second = named_encoders.open_stream(), named_encoders.open_stream()
+    alone = probabilities(named_encoders.open_stream(), bursts())
+    mixed = []
+    for frame, features in zip(frames_of(bursts()), features_of(bursts()), strict=True):
+        first.add(frame)
+        second.add(np.zeros_like(frame))
+        mixed.append(first.step(features).class_probability)
+    np.testing.assert_array_equal(np.stack(mixed), alone)
+
+
+def listen(encoders: Encoders, samples: Samples, stride: int = 1, length: int = 1000) -> Hearing:
+    hearing = Hearing(encoders)
+    hearing.stride = stride
+    for start in range(0, samples.shape[1], length):
+        hearing.process(AudioChunk(samples[:, start : start + length], start))
+    return hearing
+
+
+@pytest.mark.parametrize(
+    ("stride", "frames"), [(1, (10, 20, 30, 40, 50)), (2, (10, 20, 30, 40, 50)), (3, (12, 21, 30, 42))]
+)
+def test_the_listener_gives_it_all_sound_also_of_frames_that_are_left_out(
+    spied: SpiedEncoders, stride: int, frames: tuple[int, ...]
+) -> None:
+    sound = noise(2.0, 0.2, 0.05)
+    listen(spied, sound, stride)
+    assert [heard.tobytes() for heard in spied.heard] == [mono_until(sound, number).tobytes() for number in frames]
+
+
+def test_after_a_rest_it_hears_the_pre_roll_and_nothing_from_before(spied: SpiedEncoders) -> None:
+    quiet, burst = noise(6.0, 1e-4, 1e-4), noise(0.8, 0.2, 0.05, seed=1)
+    hearing = listen(spied, np.concatenate([noise(0.4, 0.2, 0.2), quiet], axis=1))
+    assert hearing.resting
+    before, start = len(spied.heard), hearing.window().end_s * 16_000
+    sound = np.concatenate([quiet[:, -9 * FRAME_SAMPLES :], burst], axis=1)
+    hearing.process(AudioChunk(burst, round(start)))
+    assert [heard.tobytes() for heard in spied.heard[before:]] == [
+        mono_until(sound, number).tobytes() for number in (10, 20)
+    ]
+
+
+def test_forgotten_sound_is_not_named_any_more(named_encoders: Encoders, encoders: Encoders) -> None:
+    named, without = named_encoders.open_stream(), encoders.open_stream()
+    sound = noise(0.4, 0.2, 0.05)
+    assert (probabilities(named, sound) != probabilities(without, sound)).any()
+    named.forget_sound()
+    short = sound[:, : 9 * FRAME_SAMPLES]
+    np.testing.assert_array_equal(probabilities(named, short), probabilities(without, short))
+
+
+def test_silence_in_place_of_long_lost_sound_is_forgotten_here_too(spied: SpiedEncoders) -> None:
+    hearing, sound = Hearing(spied), noise(2.4, 0.2, 0.05)
+    lost = slice(20 * FRAME_SAMPLES, 45 * FRAME_SAMPLES)
+    hearing.process(AudioChunk(sound[:, : lost.start], 0))
+    hearing.process(AudioChunk(sound[:, lost.stop :], lost.stop))
+    rest = np.concatenate([sound[:, : lost.start], sound[:, lost.stop :]], axis=1)
+    np.testing.assert_array_equal(spied.heard[-1], mono_until(rest, 30))
+
+
+def test_exchanged_ears_have_the_same_names(spied: SpiedEncoders) -> None:
+    sound = bursts()
+    listen(spied, sound)
+    plain, spied.heard = spied.heard, []
+    listen(spied, sound[::-1].copy())
+    assert [heard.tobytes() for heard in spied.heard] == [heard.tobytes() for heard in plain]
+
+
+def test_a_bundle_needs_no_names(encoders: Encoders, named_encoders: Encoders) -> None:
+    assert not encoders.has("names")
+    assert named_encoders.has("names")
+
+
+def with_state() -> onnx.ModelProto:
+    model = names_graph()
+    for values, name in ((model.graph.input, "state.x"), (model.graph.output, "next.x")):
+        values.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["state.x"], ["next.x"]))
+    return model
+
+
+def renamed(old: str, new: str) -> onnx.ModelProto:
+    model = names_graph()
+    model.graph.node.append(onnx.helper.make_node("Identity", [old], [new]))
+    next(value for value in model.graph.output if value.name == old).name = new
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (names_graph(samples=16_000), r"samples is tensor\(float\) \[1, 16000\], tensor\(float\) \[1, 15600\] needed"),
+        (renamed("trust", "doubt"), r"outputs \['doubt', 'logits'\] found, \['logits', 'trust'\] needed"),
+        (with_state(), r"inputs \['state.x'\] found, no state needed"),
+    ],
+)
+def test_another_interface_is_refused_in_one_line(tmp_path: Path, model: onnx.ModelProto, said: str) -> None:
+    write_tiny_networks(tmp_path)
+    onnx.save(model, tmp_path / "names.onnx")
+    with pytest.raises(BundleError, match=rf"names\.onnx: {said}") as caught:
+        Encoders().load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_of_another_network_is_refused(tmp_path: Path) -> None:
+    write_tiny_networks(tmp_path)
+    (tmp_path / "names.onnx").write_bytes((tmp_path / "projector.onnx").read_bytes())
+    with pytest.raises(BundleError, match=r"names\.onnx: inputs .* \['samples'\] needed"):
+        Encoders().load(tmp_path)
+
+
+def test_more_threads_change_nothing_and_the_stream_goes_on(named_bundle: Path) -> None:
+    encoders = Encoders()
+    encoders.load(named_bundle)
+    stream, expected = encoders.open_stream(), probabilities(encoders.open_stream(), bursts())
+    half = bursts().shape[1] // 2 // FRAME_SAMPLES
+    heard = []
+    for number, (frame, features) in enumerate(zip(frames_of(bursts()), features_of(bursts()), strict=True)):
+        if number == half:
+            encoders.use_threads(2)
+        stream.add(frame)
+        heard.append(stream.step(features).class_probability)
+    np.testing.assert_allclose(np.stack(heard), expected, atol=1e-6)
+
+
+def test_its_time_is_a_stage_of_its_own_where_there_is_one(encoders: Encoders, named_encoders: Encoders) -> None:
+    with_names, without = Stopwatch(), Stopwatch()
+    time_stages(named_encoders, noise(1.0), with_names)
+    time_stages(encoders, noise(1.0), without)
+    assert len(with_names.times_s["names"]) == 2
+    assert without.times_s.keys() == with_names.times_s.keys() - {"names"}
