@@ -60,7 +60,8 @@ def mel_weights() -> NDArray[np.float32]:
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     weights = np.maximum(0.0, np.minimum((at - low) / (middle - low), (high - at) / (high - middle)))
     weights[0] = 0.0
-    return weights.astype(np.float32)
+    filters: NDArray[np.float32] = weights.astype(np.float32)
+    return filters
 
 
 def _mel(hz: ArrayLike) -> NDArray[np.float64]:

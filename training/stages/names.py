@@ -1,7 +1,8 @@
 """Stage 1b: what sounds, learned from YAMNet's features on, in rooms, beside other sounds and over noise.
 
 Trunk and head are trained on random mixtures together, the trunk slowly, and not at all at first: a head that knows nothing would
-only do it harm. What is written are averages over the steps.
+only do it harm. What is written are averages over the steps, and a part of what the network was before its trunk learned: it
+knows less about our 1,500 recordings and more about all others (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.slots import CLASSES
-from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names
+from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, save_names
 from earshot.training.models.yamnet_weights import load_trunk
 from earshot.training.stages import checkpoint
 from earshot.training.stages.loop import append_csv
@@ -32,6 +33,7 @@ FRAME_SAMPLES = 640
 RUN_FRAMES = 10
 """The network runs every 0.4 s, so what sounded in the last ten frames is what it must name."""
 PATCH_FRAMES = -(-SAMPLES // FRAME_SAMPLES)
+TRAINING, BEFORE = "training", "before"
 LEAST_FRAMES = 2
 """... in at least so many of them."""
 
@@ -58,8 +60,11 @@ class NamesSettings:
         Patches of one ear alone.
     dropout : float
         Of the features that the head sees.
-    trust : float
-        What the semantic encoder's logits count beside these.
+    kept_share : float
+        Share of the network before its trunk learned.
+    scale, trust, shift : float
+        Class logits become scale * (these + trust * those of the semantic encoder) + shift. Both know the same prior and err together, so their
+        sum is too sure; chosen for the likelihood of fixed mixtures of unseen recordings.
     checkpoint_s, scored_batches
         Seconds between checkpoints, and how many batches of 32 unseen mixtures are scored at each.
     """
@@ -74,7 +79,10 @@ class NamesSettings:
     tilt_db: float = 3.0
     one_ear_share: float = 0.15
     dropout: float = 0.2
-    trust: float = 1.0
+    kept_share: float = 0.2
+    scale: float = 0.65
+    trust: float = 0.75
+    shift: float = 0.5
     average_decay: float = 0.998
     checkpoint_s: float = 240.0
     scored_batches: int = 6
@@ -103,7 +111,7 @@ def run(data: Path, yamnet: Path | None, out: Path, settings: NamesSettings = Na
     yamnet : Path or None
         YAMNet's variables; see `load_trunk`. Not needed to go on from a network of ours.
     out : Path
-        Gets ``model.safetensors``, ``log.csv`` and ``state/``.
+        Gets ``model.safetensors``, and the checkpoint in ``training/``.
 
     Returns
     -------
@@ -113,7 +121,6 @@ def run(data: Path, yamnet: Path | None, out: Path, settings: NamesSettings = Na
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     model = _begin(yamnet, out, settings)
-    model.trust.fill_(settings.trust)
     loop = _Loop(model, out, settings)
     batches = ahead(Remixer(data / "train", settings.remix).batches(settings.mixtures, settings.seed + loop.step))
     validation = [
@@ -125,7 +132,7 @@ def run(data: Path, yamnet: Path | None, out: Path, settings: NamesSettings = Na
 
 def _begin(yamnet: Path | None, out: Path, settings: NamesSettings) -> Names:
     """The network of the checkpoint, of the start, or a new one."""
-    for folder in (out, settings.start):
+    for folder in (out / TRAINING, settings.start):
         if folder is not None and (folder / "model.safetensors").is_file():
             return load_names(folder).train()
     if yamnet is None:
@@ -145,6 +152,7 @@ class _Loop:
 
     def __init__(self, model: Names, out: Path, settings: NamesSettings) -> None:
         self._model, self._out, self._settings = model, out, settings
+        self._folder = out / TRAINING
         model.trunk.requires_grad_(True)
         groups = [
             {"params": list(model.head.parameters()), "share": 1.0},
@@ -154,11 +162,13 @@ class _Loop:
         self._average = checkpoint.MovingAverage(model, settings.average_decay)
         self._rng = np.random.default_rng(settings.seed)
         self.step, self._elapsed_s = 0, 0.0
-        if checkpoint.has_state(out):
-            saved = checkpoint.load_state(out, self._optimizer, dict(model.named_parameters()))
+        if checkpoint.has_state(self._folder):
+            saved = checkpoint.load_state(self._folder, self._optimizer, dict(model.named_parameters()))
             self.step, self._elapsed_s = int(saved["step"]), float(saved["elapsed_s"])
-            checkpoint.load_weights(out, model, self._average, self.step)
+            checkpoint.load_weights(self._folder, model, self._average, self.step)
             console.print(f"resuming {out} at step {self.step}, minute {self._elapsed_s / 60:.1f}")
+        elif settings.start is not None:
+            save_names(model, self._folder / BEFORE)
 
     def run(self, batches: Iterator[Batch], validation: list[Patches]) -> dict[str, float]:
         """Train until the time is used; scores are those of the averages."""
@@ -181,9 +191,12 @@ class _Loop:
 
     def _one(self, batch: Batch, precision: str) -> float:
         share = self._share()
+        waits = self._settings.start is None and share < self._settings.frozen_share
+        if not waits and not (self._folder / BEFORE).exists():
+            self._average.copy_to(before := Names(CLASSES))
+            save_names(before, self._folder / BEFORE)
         for group in self._optimizer.param_groups:
-            waits = group["share"] < 1.0 and self._settings.start is None and share < self._settings.frozen_share
-            rate = 0.0 if waits else group["share"] * self._settings.learning_rate
+            rate = 0.0 if waits and group["share"] < 1.0 else group["share"] * self._settings.learning_rate
             group["lr"] = rate * min(1.0, (self.step + 1) / 50) * 0.5 * (1.0 + math.cos(math.pi * share))
         patches = patches_of(batch, self._settings.patches, self._rng, self._settings)
         with autocast(precision):
@@ -215,12 +228,27 @@ class _Loop:
         """Write averages and state; a line of the log."""
         record = {"step": self.step, "elapsed_s": round(self._elapsed_s, 1)}
         progress: dict[str, Any] = {**record, "settings": _plain(self._settings)}
-        checkpoint.save_weights(self._out, self._model, self._average)
-        checkpoint.save_state(self._out, self._optimizer, dict(self._model.named_parameters()), progress)
-        scores = score(load_names(self._out), validation)
-        append_csv(self._out / "log.csv", {**record, "loss": round(float(np.mean(losses or [np.nan])), 4), **scores})
+        checkpoint.save_weights(self._folder, self._model, self._average)
+        checkpoint.save_state(self._folder, self._optimizer, dict(self._model.named_parameters()), progress)
+        before = self._folder / BEFORE
+        trained = load_names(self._folder)
+        network = finished(load_names(before) if before.exists() else trained, trained, self._settings)
+        save_names(network, self._out)
+        scores = score(network, validation)
+        append_csv(self._folder / "log.csv", {**record, "loss": round(float(np.mean(losses or [np.nan])), 4), **scores})
         console.print({**record, **scores})
         return scores
+
+
+def finished(before: Names, trained: Names, settings: NamesSettings) -> Names:
+    """The network that ships: a mixture of both, its logits ready to be added to those of the semantic encoder."""
+    out, other, own = Names(CLASSES), before.state_dict(), trained.state_dict()
+    out.load_state_dict({name: torch.lerp(value, other[name], settings.kept_share) for name, value in own.items()})
+    with torch.no_grad():
+        out.head.weight.mul_(settings.scale)
+        out.head.bias.mul_(settings.scale).add_(settings.shift)
+        out.trust.fill_(settings.scale * settings.trust)
+    return out.eval()
 
 
 def patches_of(batch: Batch, count: int, rng: np.random.Generator, settings: NamesSettings | None = None) -> Patches:

@@ -82,12 +82,23 @@ def test_a_run_resumes_and_learns_head_and_trunk(data: Path, start: Path, tmp_pa
     stage.run(data, None, tmp_path, begun)
     scores = stage.run(data, None, tmp_path, replace(begun, max_steps=3))
     assert set(scores) == {"map", "top1"}
-    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "training" / "log.csv").open()))
     assert int(rows[-1]["step"]) == 3
-    before, after = load_file(start / "model.safetensors"), load_file(tmp_path / "raw.safetensors")
+    before, after = load_file(start / "model.safetensors"), load_file(tmp_path / "training" / "raw.safetensors")
     for name in ("head.weight", "trunk.layers.0.convolution.weight", "trunk.layers.26.convolution.weight"):
         assert not torch.equal(before[name], after[name])
-    assert float(load_names(tmp_path).trust) == SETTINGS.trust
+    assert float(load_names(tmp_path).trust) == pytest.approx(SETTINGS.scale * SETTINGS.trust)
+
+
+def test_what_ships_is_a_mixture_with_scaled_logits(start: Path) -> None:
+    before, trained = load_names(start), load_names(start)
+    with torch.no_grad():
+        trained.head.bias.add_(1.0)
+    made = stage.finished(before, trained, replace(SETTINGS, kept_share=0.25, scale=0.5, shift=2.0))
+    samples = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 15_600)).astype(np.float32))
+    with torch.no_grad():
+        expected = 0.5 * (before(samples)[0] + 0.75) + 2.0
+        np.testing.assert_allclose(made(samples)[0], expected, atol=1e-4)
 
 
 def test_average_precision_is_that_of_the_ranking() -> None:
