@@ -1,4 +1,4 @@
-"""How many alerts a listener misses and how many are false, on simulated scenarios.
+"""How many alerts a listener misses, why, and how many are false, on simulated scenarios.
 
 The truth of a watch is what the same watch says of the true scene: its alerts, from tracks made of the scenario
 instead of the sound. An alert about the sound is right when there is a true one of the same watch at nearly the same time.
@@ -17,6 +17,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from earshot.firmware_sim.missed_watches import Reason, why_missed
 from earshot.firmware_sim.scenario import Scenario, load_scenario
 from earshot.firmware_sim.source import SimulatedSource
 from earshot.runtime.geometry import wrap_deg
@@ -27,7 +28,7 @@ from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.labels import class_id
 from earshot.runtime.scene.watch_language import compile_watch
 from earshot.runtime.scene.watches import WatchRule
-from earshot.runtime.scene.watching import Watcher
+from earshot.runtime.scene.watching import Alert, Watcher
 
 EARLY_S, LATE_S = 1.5, 6.0
 SCENARIOS = ("kitchen", "meeting", "quiet_night", "street_crossing")
@@ -80,6 +81,15 @@ class Score:
         return Score(self.true + other.true, self.told + other.told, self.right + other.right)
 
 
+@dataclass(frozen=True)
+class Miss:
+    """A true alert that was not told: of which watch, when in seconds, and why."""
+
+    watch: str
+    time_s: float
+    reason: Reason
+
+
 def true_snapshots(scenario: Scenario) -> Iterator[SceneSnapshot]:
     """The scene as a listener without fault would have it, ten times a second."""
     onsets: dict[int, float] = {}
@@ -105,33 +115,40 @@ def heard_snapshots(scenario: Scenario, encoders: Encoders) -> Iterator[SceneSna
             yield from hearing.process(chunk)
 
 
-def alert_times(snapshots: Iterable[SceneSnapshot], rules: Sequence[WatchRule]) -> list[list[float]]:
-    """When each of the watches fires, seconds."""
+def alerts(snapshots: Iterable[SceneSnapshot], rules: Sequence[WatchRule]) -> list[list[Alert]]:
+    """What each of the watches tells."""
     watcher = Watcher(rules)
-    times: list[list[float]] = [[] for _ in rules]
+    found: list[list[Alert]] = [[] for _ in rules]
     for snapshot in snapshots:
         for alert in watcher.process(snapshot):
-            times[rules.index(alert.rule)].append(alert.time_s)
-    return times
+            found[rules.index(alert.rule)].append(alert)
+    return found
 
 
-def score(true: Sequence[float], told: Sequence[float]) -> Score:
-    """Match alerts in order of time, each true one with one that was told at most."""
-    free = list(told)
-    right = 0
-    for time_s in true:
+def matched(true_s: Sequence[float], told_s: Sequence[float]) -> list[bool]:
+    """Which of the true alerts were told; in order of time, each matches one that was told at most."""
+    free = list(told_s)
+    found = []
+    for time_s in true_s:
         match = next((t for t in free if time_s - EARLY_S <= t <= time_s + LATE_S), None)
         if match is not None:
             free.remove(match)
-            right += 1
-    return Score(len(true), len(told), right)
+        found.append(match is not None)
+    return found
 
 
-def check(scenario: Scenario, encoders: Encoders, rules: Sequence[WatchRule]) -> list[Score]:
-    """Score of every watch on one scenario."""
-    true = alert_times(true_snapshots(scenario), rules)
-    told = alert_times(heard_snapshots(scenario, encoders), rules)
-    return [score(*pair) for pair in zip(true, told, strict=True)]
+def check(scenario: Scenario, encoders: Encoders, rules: Sequence[WatchRule]) -> tuple[list[Score], list[Miss]]:
+    """Score of every watch on one scenario, and what was missed."""
+    truth, heard = list(true_snapshots(scenario)), list(heard_snapshots(scenario, encoders))
+    scores, misses = [], []
+    for true, told in zip(alerts(truth, rules), alerts(heard, rules), strict=True):
+        found = matched([alert.time_s for alert in true], [alert.time_s for alert in told])
+        scores.append(Score(len(true), len(told), sum(found)))
+        for alert, right in zip(true, found, strict=True):
+            if not right:
+                reason = why_missed(alert, truth, heard, EARLY_S, LATE_S)
+                misses.append(Miss(alert.rule.text, alert.time_s, reason))
+    return scores, misses
 
 
 def main(
@@ -140,20 +157,26 @@ def main(
     ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Model bundle; the built-in one by default.")] = None,
 ) -> None:
-    """Print missed and false alarms; the last line is one JSON document."""
+    """Print missed alarms with why, and false ones; the last line is one JSON document."""
     _, encoders = open_encoders(bundle)
     rules = [compile_watch(text)[0] for text in WATCHES]
     totals = [Score(0, 0, 0)] * len(rules)
+    misses: list[tuple[str, Miss]] = []
     hours = 0.0
     for name in scenarios or SCENARIOS:
         scenario = load_scenario(name)
-        totals = [a + b for a, b in zip(totals, check(scenario, encoders, rules), strict=True)]
+        scores, missed = check(scenario, encoders, rules)
+        totals = [a + b for a, b in zip(totals, scores, strict=True)]
+        misses += [(name, miss) for miss in missed]
         hours += scenario.duration_s / 3600
     typer.echo(f"{'watch':<44}{'true':>6}{'right':>7}{'missed':>8}{'false':>7}")
     for rule, total in zip(rules, totals, strict=True):
         typer.echo(f"{rule.text:<44}{total.true:>6}{total.right:>7}{total.missed:>8}{total.false:>7}")
+    for name, miss in misses:
+        typer.echo(f"missed: {name} {miss.time_s:5.1f} s  {miss.watch}: {miss.reason.value}")
     whole = sum(totals, Score(0, 0, 0))
-    document = {"true": whole.true, "right": whole.right, "missed": whole.missed, "false": whole.false}
+    reasons = {reason.value: count for reason in Reason if (count := sum(miss.reason is reason for _, miss in misses))}
+    document = {"true": whole.true, "right": whole.right, "missed": whole.missed, "false": whole.false, "why": reasons}
     rate = round(whole.false / (hours * len(rules)), 2)
     typer.echo(json.dumps({**document, "hours": round(hours, 3), "false_per_hour_and_watch": rate}))
 

@@ -92,7 +92,7 @@ class CaptureSettings:
     """
 
     fetch_s: float = 0.04
-    resting_fetch_s: float = 0.2
+    resting_fetch_s: float = 0.25
     buffer_s: float = 0.4
     ring_s: float = 4.0
     start_limit_s: float = 4.0
@@ -123,7 +123,7 @@ class Vitals:
     zeros_s : float
         Seconds for which all samples have been zero.
     system_lag_s, waiting_s : float
-        Seconds by which the sound system is behind, and of sound that waits for the listener.
+        Seconds of sound that the sound system owes us by the clock, and of sound that waits for the listener.
     """
 
     alive: bool
@@ -172,5 +172,7 @@ def judge(vitals: Vitals, before: CaptureState, settings: CaptureSettings) -> Ju
         return Judgement(CaptureState.DEAF, "only digital silence arrives; check that the microphone is not muted")
     late = settings.lag_off_s if before is CaptureState.LAGGING else settings.lag_on_s
     if vitals.lag_s > late:
-        return Judgement(CaptureState.LAGGING, f"{vitals.lag_s:.1f} s behind; this machine is too busy")
+        ours = vitals.waiting_s >= vitals.system_lag_s
+        why = "this machine is too busy" if ours else "the sound system is late or has lost sound"
+        return Judgement(CaptureState.LAGGING, f"{vitals.lag_s:.1f} s behind; {why}")
     return Judgement(CaptureState.LISTENING, "sound is flowing")

@@ -23,6 +23,8 @@ _REMEDIES = {
     "Darwin": "install it with: brew install portaudio",
     "Windows": "install sounddevice again with: pip install --force-reinstall sounddevice",
 }
+_WITHOUT_READING = frozenset({"Windows DirectSound", "Windows WDM-KS"})
+"""Parts of PortAudio that know callbacks only. Every device has a listing under another one, too."""
 _CARD_NUMBER = re.compile(r"\s*\(hw:\d+,\d+\)")
 _stderr_lock = threading.Lock()
 
@@ -59,7 +61,7 @@ def load_sounddevice() -> Any:
 
 
 def list_inputs(sounddevice: Any) -> list[InputDevice]:
-    """Ask PortAudio for the inputs it knew when it was started.
+    """Ask PortAudio for the inputs it knew when it was started, but for those that cannot be read from.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def list_inputs(sounddevice: Any) -> list[InputDevice]:
             default=index == default,
         )
         for index, device in enumerate(found)
-        if device["max_input_channels"] > 0
+        if device["max_input_channels"] > 0 and hosts[device["hostapi"]]["name"] not in _WITHOUT_READING
     ]
 
 

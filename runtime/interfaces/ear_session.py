@@ -72,21 +72,24 @@ def record(source: AudioSource, duration_s: float = CHECK_S) -> Recording:
 
 def _collect(source: AudioSource, settling_s: float, duration_s: float, live: bool) -> Recording:
     pieces: list[NDArray[np.float32]] = []
-    count, since_s, end_s = 0, 0.0, 0.0
+    counts, times_s = [0], []
     for chunk in source:
         if chunk.start_s < settling_s:
             continue
-        end_s = time.monotonic()
-        since_s = since_s or end_s
         pieces.append(chunk.samples)
-        count += chunk.samples.shape[1]
-        if count >= duration_s * SAMPLE_RATE_HZ:
+        counts.append(counts[-1] + chunk.samples.shape[1])
+        times_s.append(time.monotonic())
+        if counts[-1] >= duration_s * SAMPLE_RATE_HZ:
             break
-    if count < _LEAST_S * SAMPLE_RATE_HZ:
+    if counts[-1] < _LEAST_S * SAMPLE_RATE_HZ:
         raise DeviceError(f"{source.name}: no sound arrives; check that it is switched on and that no program holds it")
-    later = count - pieces[0].shape[1]  # the first piece was complete when the clock was first read
-    rate_hz = later / (end_s - since_s) if live and later >= SAMPLE_RATE_HZ else None
+    rate_hz = _slope(times_s, counts[1:]) if live and counts[-1] - counts[1] >= SAMPLE_RATE_HZ else None
     return Recording(np.concatenate(pieces, axis=1), rate_hz)
+
+
+def _slope(times_s: list[float], counts: list[int]) -> float:
+    """Samples per second, of a straight line through all pieces: each alone comes when it was looked for."""
+    return float(np.polyfit(np.array(times_s) - times_s[0], counts, 1)[0])
 
 
 def examine_ears(recording: Recording, snapped: bool = True) -> list[EarFinding]:

@@ -91,7 +91,10 @@ def test_every_state_and_its_times_are_listed() -> None:
     assert f"after {s.start_limit_s:g} s" in states["`starting`"][1]
     assert f"more than {s.lag_on_s:g} s" in states["`lagging`"][0]
     assert f"up to {s.ring_s:g} s" in states["`lagging`"][0]
-    assert f"below {s.lag_off_s:g} s; opened again from {s.lag_limit_s:g} s" in states["`lagging`"][1]
+    assert f"below {s.lag_off_s:g} s" in states["`lagging`"][1]
+    assert f"after {s.lost_after_s:g} s was lost" in states["`lagging`"][1]
+    assert f"opened again from {s.lag_limit_s:g} s" in states["`lagging`"][1]
+    assert f"every {s.resting_fetch_s:g} s instead of every {s.fetch_s:g} s" in LIVING.read_text()
     assert f"no sound for {s.deaf_after_s:g} s, or digital zeros for {s.muted_after_s:g} s" in states["`deaf`"][0]
     assert f"{s.first_wait_s:g} to {s.longest_wait_s:g} s" in states["`reconnecting`"][0]
 

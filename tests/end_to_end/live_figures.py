@@ -2,8 +2,8 @@
 
     python -m tests.end_to_end.live_figures [--trials 20] [--idle-s 60]
 
-Three figures: from a sound at the microphone to its "new" event (median, 95 %), processor time of a listener in a quiet room,
-and from the start of the program to its first track. Prints a table, and as its last line one JSON document.
+Three figures: from a sound at the microphone to its "new" event (median, 95 %), processor time of a listener in a quiet room
+(and of which threads), and from the start of the program to its first track. Prints a table, and as its last line one JSON document.
 """
 
 from __future__ import annotations
@@ -162,14 +162,27 @@ def sound_to_event(listening: Listening, room: QuietRoom, trials: int) -> list[f
     return found
 
 
-def idle_share(listening: Listening, seconds: float) -> float:
-    """Processor time of the listener over time, in a quiet room; 0.01 = 1 % of one core."""
+def idle_shares(listening: Listening, seconds: float) -> tuple[float, dict[str, float]]:
+    """Processor time of the listener over time, in a quiet room, and that of its threads; 0.01 = 1 % of one core."""
     process = psutil.Process(listening.process.pid)
     time.sleep(PAUSE_S)
-    before, began_s = process.cpu_times(), time.monotonic()
+    before, threads_before, began_s = process.cpu_times(), thread_times(process), time.monotonic()
     time.sleep(seconds)
-    after = process.cpu_times()
-    return float(after.user + after.system - before.user - before.system) / (time.monotonic() - began_s)
+    after, threads, lasted_s = process.cpu_times(), thread_times(process), time.monotonic() - began_s
+    shares = {name: (spent_s - threads_before.get(name, 0.0)) / lasted_s for name, spent_s in threads.items()}
+    busy = {name: round(share, 4) for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share > 1e-4}
+    return float(after.user + after.system - before.user - before.system) / lasted_s, busy
+
+
+def thread_times(process: psutil.Process) -> dict[str, float]:
+    """Processor time of each thread so far, seconds, by its place in the order of their making and what the system calls it."""
+    folder = Path(f"/proc/{process.pid}/task")
+    times = sorted(process.threads())
+    return {
+        f"{thread.id - process.pid}-{(folder / str(thread.id) / 'comm').read_text().strip()}": thread.user_time
+        + thread.system_time
+        for thread in times
+    }
 
 
 def cold_starts(count: int) -> list[float]:
@@ -197,7 +210,7 @@ def main(
         listening = Listening(world, "--device", "earmic")
         try:
             assert listening.next("listening", 60.0) is not None, "the virtual microphone gives no sound"
-            idle = idle_share(listening, idle_s)
+            idle, by_thread = idle_shares(listening, idle_s)
             latency_s = sound_to_event(listening, room, trials)
         finally:
             listening.close()
@@ -208,6 +221,7 @@ def main(
         "kind": "live-figures",
         "sound_to_event_s": {"median": round(middle, 3), "p95": round(high, 3), "told": len(heard), "of": trials},
         "idle_share": round(idle, 4),
+        "idle_by_thread": by_thread,
         "cold_start_s": round(float(np.median(cold_s)), 3),
         "load_average": round(psutil.getloadavg()[0], 2),
     }
@@ -215,6 +229,8 @@ def main(
     table.add_row("sound to event, median / 95 %", f"{middle:.2f} / {high:.2f} s, {len(heard)} of {trials} told", "")
     table.add_row("processor in a quiet room", f"{idle:.2%} of one core", "1.5 %")
     table.add_row("start of the program to the first track", f"{document['cold_start_s']} s", "2 s")
+    for name, share in by_thread.items():
+        table.add_row(f"  of it {name}", f"{share:.2%}", "")
     Console().print(table)
     typer.echo(json.dumps(document))
 

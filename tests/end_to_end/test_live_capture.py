@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.live_audio, pytest.mark.slow, pytest.mark.xdist_group(
 
 LIMIT_S = 30.0
 WALK_S = 5.0
+QUIET_S = 4.0
 REMAP = (
     "pactl load-module module-remap-source source_name=earmic master=earsink.monitor channels=2 remix=no "
     "channel_map=front-left,front-right master_channel_map={map}"
@@ -157,6 +158,18 @@ def test_a_moving_source_is_followed_and_a_question_answered_meanwhile(
     assert answer["answer"]
     assert answer["time_s"] >= first["time_s"]
     assert first["azimuth_deg"] > 20
+
+
+def test_a_sound_after_a_long_quiet_is_told(sound_world: World, listen: Listen, murmur: None, tmp_path: Path) -> None:
+    """The encoders rest by then, and sound is looked for seldom."""
+    time.sleep(QUIET_S)
+    begins = len(listen.events)
+    walk_past(tmp_path / "walk.wav")
+    player = play(sound_world, tmp_path / "walk.wav")
+    listen.wait_for(lambda event: event["event"] == "new" and event["azimuth_deg"] > 20)
+    listen.wait_for(lambda event: event["event"] in ("new", "moved") and event["azimuth_deg"] < -20)
+    player.wait(LIMIT_S)
+    assert not [event for event in listen.events[begins:] if event["event"] == "capture"]
 
 
 def test_a_muted_microphone_heals(sound_world: World, listen: Listen, murmur: None) -> None:

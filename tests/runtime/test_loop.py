@@ -12,6 +12,7 @@ import pytest
 
 from earshot.runtime import Listener, loop
 from earshot.runtime.audio import head_yaw
+from earshot.runtime.audio.capture import Patient
 from earshot.runtime.audio.head_yaw import HeadYaw
 from earshot.runtime.audio.source import ArraySource
 from earshot.runtime.errors import UsageError
@@ -41,6 +42,17 @@ class LiveArray(ArraySource):
     @property
     def duration_s(self) -> None:
         return None
+
+
+class PatientArray(LiveArray):
+    """Notes what it is told of resting."""
+
+    def __init__(self, samples: np.ndarray) -> None:
+        super().__init__(samples)
+        self.told: list[bool] = []
+
+    def rest(self, resting: bool) -> None:
+        self.told.append(resting)
 
 
 class SlowEncoders(Encoders):
@@ -155,6 +167,18 @@ def test_the_self_test_hears_with_the_encoders_it_is_about(tiny: Path) -> None:
     encoders = SlowEncoders(lambda: 0.05)
     encoders.load(tiny)
     assert efforts(heard(encoders, LiveArray(noise(0.2))))[0] is not Effort.FULL
+
+
+def test_a_source_that_can_wait_is_told_when_the_encoders_rest(tiny: Path) -> None:
+    encoders = Encoders()
+    encoders.load(tiny)
+    quiet, loud = noise(4.0, 1e-4, 1e-4), noise(0.5, 0.2, 0.05)
+    source = PatientArray(np.concatenate([quiet, loud], axis=1))
+    heard(encoders, source)
+    assert isinstance(source, Patient)
+    frames = [source.told.index(True), len(source.told) - source.told[::-1].index(True)]
+    assert source.told == [frames[0] <= number < frames[1] for number in range(len(source.told))], "one rest"
+    assert frames[1] == pytest.approx(100, abs=1), "until the sound, to the frame"
 
 
 def test_a_recording_waits_so_nothing_is_left_out(tiny: Path) -> None:

@@ -1,4 +1,4 @@
-"""A sound card without a sound card: what `sounddevice` offers, with blocks at true cadence and faults on demand.
+"""A sound card without a sound card: what `sounddevice` offers, with sound at true cadence and faults on demand.
 
 It stands in where PortAudio itself cannot be had; the same faults through the real PortAudio are in
 tests/end_to_end/test_live_capture.py.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class PortAudioError(Exception):
@@ -22,7 +22,11 @@ class PortAudioError(Exception):
 
 @dataclass
 class Card:
-    """One input. `level` 0 is a muted one; `flowing` False is a suspended one; `late_s` a growing backlog."""
+    """One input.
+
+    `level` 0 is a muted one; `flowing` False is a suspended one, whose sound is lost; `late_s` is held back;
+    `overflowed` says once that sound was lost. `fetched` holds the lengths of what was read, in samples.
+    """
 
     name: str
     channels: int = 2
@@ -31,7 +35,9 @@ class Card:
     level: float = 0.1
     flowing: bool = True
     late_s: float = 0.0
+    overflowed: bool = False
     opened: list[int] = field(default_factory=list)
+    fetched: list[int] = field(default_factory=list)
 
 
 class FakePortAudio:
@@ -87,31 +93,41 @@ class FakePortAudio:
 
 
 class _Stream:
+    """Sound by the clock: what has been recorded since the start less what was read or lost."""
+
     def __init__(self, owner: FakePortAudio, card: Card, settings: dict[str, Any]) -> None:
         self._owner, self._card = owner, card
         self._rate_hz: int = settings["samplerate"]
-        self._frames: int = settings["blocksize"]
-        self._callback: Callable[..., None] = settings["callback"]
-        self._stop = threading.Event()
-        self.active = False
+        self._rng = np.random.default_rng(0)
+        self._lock = threading.Lock()
+        self._recorded_s = self._looked_at_s = 0.0
+        self._taken = 0
+        self._started = False
+
+    @property
+    def active(self) -> bool:
+        return self._started and self._card in self._owner.plugged
+
+    @property
+    def read_available(self) -> int:
+        if not self.active:
+            raise PortAudioError("Unanticipated host error")
+        with self._lock:
+            now_s = time.monotonic()
+            if self._card.flowing:
+                self._recorded_s += now_s - self._looked_at_s
+            self._looked_at_s = now_s
+            return max(0, int((self._recorded_s - self._card.late_s) * self._rate_hz) - self._taken)
 
     def start(self) -> None:
-        self.active = True
-        threading.Thread(target=self._run, daemon=True).start()
+        self._looked_at_s = time.monotonic()
+        self._started = True
 
     def close(self) -> None:
-        self._stop.set()
+        self._started = False
 
-    def _run(self) -> None:
-        rng = np.random.default_rng(0)
-        due_s = time.monotonic()
-        while self._card in self._owner.plugged:
-            due_s += self._frames / self._rate_hz
-            if self._stop.wait(max(0.0, due_s - time.monotonic())):
-                return
-            if self._card.flowing:
-                block = self._card.level * rng.standard_normal((self._frames, 2)).astype(np.float32)
-                now_s = time.monotonic()
-                clocks = SimpleNamespace(currentTime=now_s, inputBufferAdcTime=now_s - 0.01 - self._card.late_s)
-                self._callback(block, self._frames, clocks, None)
-        self.active = False
+    def read(self, count: int) -> tuple[NDArray[np.float32], bool]:
+        overflowed, self._card.overflowed = self._card.overflowed, False
+        self._taken += count
+        self._card.fetched.append(count)
+        return self._card.level * self._rng.standard_normal((count, 2)).astype(np.float32), overflowed

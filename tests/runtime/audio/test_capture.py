@@ -29,6 +29,13 @@ def test_each_way_to_fail_has_its_state_and_remedy(figures: dict, state: Capture
     assert (found.state, found.reopen) == (state, reopen)
 
 
+def test_a_lag_says_whose_it_is() -> None:
+    ours = judge(Vitals(**WELL, system_lag_s=0.1, waiting_s=0.9), CaptureState.LISTENING, SETTINGS)
+    theirs = judge(Vitals(**WELL, system_lag_s=0.9, waiting_s=0.1), CaptureState.LISTENING, SETTINGS)
+    assert ours.text == "1.0 s behind; this machine is too busy"
+    assert theirs.text == "1.0 s behind; the sound system is late or has lost sound"
+
+
 def test_a_stream_without_frames_stays_what_it_was_until_the_start_limit() -> None:
     for before in (CaptureState.STARTING, CaptureState.RECONNECTING):
         early = judge(Vitals(alive=True, has_frames=False, silence_s=3.0), before, SETTINGS)

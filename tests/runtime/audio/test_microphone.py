@@ -5,19 +5,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from earshot.runtime.audio import microphone
-from earshot.runtime.audio.capture import CaptureEvent, CaptureSettings, CaptureState, Reporting
+from earshot.runtime.audio.capture import CaptureEvent, CaptureSettings, CaptureState, Patient, Reporting
 from earshot.runtime.audio.microphone import MicrophoneSource
 from earshot.runtime.audio.source import AudioChunk, AudioSource
 from earshot.runtime.errors import DeviceError, UsageError
 from tests.runtime.audio.fake_portaudio import Card, FakePortAudio
 
-QUICK = CaptureSettings(deaf_after_s=0.15, start_limit_s=0.5, muted_after_s=0.15, watch_s=0.01, first_wait_s=0.02)
+QUICK = CaptureSettings(
+    fetch_s=0.02,
+    deaf_after_s=0.15,
+    start_limit_s=0.5,
+    muted_after_s=0.15,
+    watch_s=0.01,
+    calm_watch_s=0.01,
+    first_wait_s=0.02,
+)
 LIMIT_S = 20.0
+LONG_PIECE = round(0.24 * 48_000)
+"""Of a listener that looks for sound every 0.25 s."""
 
 
 class Listener:
@@ -54,6 +65,18 @@ class Listener:
         return [b.start_s - a.end_s for a, b in pairs if b.start_sample != round(a.end_s * 16_000)]
 
 
+@contextmanager
+def listening(settings: CaptureSettings) -> Iterator[Listener]:
+    """A listener to the card, which has ended afterwards."""
+    listener = Listener(MicrophoneSource("ears", settings=settings))
+    try:
+        yield listener
+    finally:
+        listener.source.close()
+        listener.thread.join(LIMIT_S)
+    assert not listener.thread.is_alive()
+
+
 @pytest.fixture
 def card() -> Card:
     return Card("ears")
@@ -69,17 +92,15 @@ def sounddevice(card: Card, monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
 
 @pytest.fixture
 def listener(sounddevice: FakePortAudio) -> Iterator[Listener]:
-    listener = Listener(MicrophoneSource("ears", settings=QUICK))
-    yield listener
-    listener.source.close()
-    listener.thread.join(LIMIT_S)
-    assert not listener.thread.is_alive()
+    with listening(QUICK) as listener:
+        yield listener
 
 
 def test_it_is_an_audio_source_that_reports() -> None:
     source = MicrophoneSource()
     assert isinstance(source, AudioSource)
     assert isinstance(source, Reporting)
+    assert isinstance(source, Patient)
     assert source.state is CaptureState.STARTING
     assert source.duration_s is None
 
@@ -131,15 +152,81 @@ def test_a_muted_microphone_is_deaf_until_it_is_not(listener: Listener, card: Ca
     assert listener.gaps == []
 
 
-def test_a_sound_system_that_falls_behind_is_told_and_opened_again(listener: Listener, card: Card) -> None:
-    listener.until_state(CaptureState.LISTENING)
-    card.late_s = 1.0
-    listener.until_state(CaptureState.LAGGING)
-    assert listener.source.lag_s > 0.9
-    card.late_s = 5.0
-    listener.until_state(CaptureState.RECONNECTING)
-    card.late_s = 0.0
-    listener.until_state(CaptureState.LISTENING)
+def fall_behind(card: Card, seconds: float) -> None:
+    """Sound keeps coming, at half its pace."""
+    while card.late_s < seconds:
+        card.late_s += 0.03
+        time.sleep(0.06)
+
+
+def test_a_sound_system_that_falls_behind_is_told_and_opened_again(sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, deaf_after_s=5.0, lag_limit_s=1.0)) as listener:
+        listener.until_state(CaptureState.LISTENING)
+        fall_behind(card, 0.7)
+        listener.until_state(CaptureState.LAGGING)
+        assert listener.source.lag_s > 0.5
+        fall_behind(card, 1.5)
+        listener.until_state(CaptureState.RECONNECTING)
+        card.late_s = 0.0
+        listener.until_state(CaptureState.LISTENING)
+    assert any("the sound system is" in event.text for event in listener.events)
+
+
+def test_sound_that_comes_late_but_all_of_it_is_no_gap(sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, deaf_after_s=5.0, lost_after_s=60.0)) as listener:
+        listener.until_state(CaptureState.LISTENING)
+        fall_behind(card, 0.7)
+        listener.until_state(CaptureState.LAGGING)
+        card.late_s = 0.0
+        listener.until_state(CaptureState.LISTENING)
+    assert listener.gaps == []
+    assert listener.source.dropped_s == 0.0
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of", "not told of"])
+def test_sound_lost_by_the_sound_system_leaves_a_gap(told: bool, sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, deaf_after_s=5.0, lost_after_s=60.0 if told else 0.1)) as listener:
+        listener.until(lambda: len(listener.chunks) > 5)
+        card.flowing = False
+        time.sleep(0.4)
+        card.overflowed = told
+        card.flowing = True
+        listener.until(lambda: bool(listener.gaps))
+    assert sum(listener.gaps) == pytest.approx(listener.source.dropped_s, abs=0.02)
+    assert sum(listener.gaps) > 0.2
+
+
+def test_a_resting_listener_is_woken_seldom_and_for_long_pieces(sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, resting_fetch_s=0.25, deaf_after_s=5.0)) as listener:
+        listener.source.rest(True)
+        listener.until(lambda: max(card.fetched, default=0) >= LONG_PIECE)
+        before = len(card.fetched)
+        listener.until(lambda: len(card.fetched) > before + 2)
+    assert min(card.fetched[before : before + 2]) >= LONG_PIECE
+    assert {chunk.samples.shape for chunk in listener.chunks[:-1]} == {(2, 640)}
+    assert listener.gaps == []
+
+
+def test_a_listener_that_wakes_does_not_wait_for_the_long_piece(sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, resting_fetch_s=10 * LIMIT_S, deaf_after_s=100 * LIMIT_S)) as listener:
+        listener.until(lambda: len(listener.chunks) > 3)
+        listener.source.rest(True)
+        time.sleep(0.1)
+        listener.source.rest(False)
+        heard = len(listener.chunks)
+        listener.until(lambda: len(listener.chunks) > heard + 5)
+    assert listener.gaps == []
+
+
+def test_a_device_that_is_opened_again_still_rests(sounddevice: FakePortAudio, card: Card) -> None:
+    with listening(replace(QUICK, resting_fetch_s=0.25, deaf_after_s=5.0)) as listener:
+        listener.until_state(CaptureState.LISTENING)
+        listener.source.rest(True)
+        sounddevice.unplug(card)
+        listener.until_state(CaptureState.RECONNECTING)
+        card.fetched.clear()
+        sounddevice.plugged.insert(0, card)
+        listener.until(lambda: max(card.fetched, default=0) >= LONG_PIECE)
 
 
 def test_a_slow_listener_loses_the_oldest_sound_and_every_lost_sample_is_a_gap(sounddevice: FakePortAudio) -> None:

@@ -51,6 +51,12 @@ def test_what_cannot_be_had_is_refused_in_one_line(devices: list[InputDevice], n
     assert caught.value.exit_code == 5
 
 
+def test_inputs_that_cannot_be_read_from_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sounddevice = FakePortAudio(Card("ears"))
+    monkeypatch.setattr(sounddevice, "query_hostapis", lambda: [{"name": "Windows DirectSound"}])
+    assert list_inputs(sounddevice) == []
+
+
 @given(
     st.lists(
         st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1), min_size=1, unique_by=str.casefold

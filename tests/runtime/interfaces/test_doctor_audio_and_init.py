@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from earshot.runtime.audio import microphone
+from earshot.runtime.audio.source import ArraySource, AudioChunk
 from earshot.runtime.errors import DeviceError
 from earshot.runtime.interfaces import cli, ear_session
 from earshot.runtime.interfaces.commands import init as init_module
@@ -142,3 +145,28 @@ def test_speed_is_judged_with_advice() -> None:
     slow = judge_speed(1.2)
     assert (slow.verdict, slow.exit_code) == ("problem", 5)
     assert "smaller bundle" in slow.text
+
+
+class Lumps(ArraySource):
+    """Live sound of which three pieces of 40 ms come at a time, by a clock of its own."""
+
+    now_s = 0.0
+
+    @property
+    def duration_s(self) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().__iter__()):
+            self.now_s = 0.12 * (1 + number // 3)
+            yield chunk
+
+
+@pytest.mark.parametrize("duration_s", [1.5, 1.8, 2.1])
+def test_the_measured_rate_does_not_depend_on_when_pieces_come(
+    duration_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Lumps(healthy_ears())
+    monkeypatch.setattr(ear_session, "time", SimpleNamespace(monotonic=lambda: source.now_s))
+    measured_hz = ear_session.record(source, duration_s).measured_rate_hz
+    assert measured_hz == pytest.approx(16_000, rel=0.02)
