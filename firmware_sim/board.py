@@ -11,12 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
 
+from earshot.firmware_sim.board_workload import TurnTimes, Workload, turns
 from earshot.runtime.errors import UsageError
 
 SLICE_S = 0.004
@@ -96,54 +97,6 @@ BOARDS: dict[str, Board] = {
 """Cores and memory by the makers' data sheets; power and heat must be measured in the housing, with the sound hardware."""
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What is to be computed.
-
-    Attributes
-    ----------
-    hop_s : float
-        A piece of sound comes this often, seconds.
-    hearing_s : float or sequence of float
-        One core works so long on it; a sequence is taken in turn, again and again.
-    deadline_s : float
-        It should be done so long after it came.
-    queue_hops : int
-        Pieces that wait at most; then the oldest is dropped.
-    prefill_s, decode_s : float or sequence of float
-        An answer takes these one after the other on `threads` cores, seconds; a sequence by turns, as above.
-    threads : int
-    questions_s : sequence of float
-        When questions come.
-    wake_s : float or sequence of float
-        A thread that waits for sound runs so long after it came, seconds; by turns, as above.
-    lock_s : float or sequence of float
-        While an answer is made, a thread waits so long for the interpreter whenever it wants it, seconds; by turns.
-    regains : int
-        How often it wants it within a piece, besides at its beginning.
-    sound_s : float
-        No more pieces come after this, seconds.
-    """
-
-    hop_s: float
-    hearing_s: float | Sequence[float]
-    deadline_s: float
-    queue_hops: int = 25
-    prefill_s: float | Sequence[float] = 0.0
-    decode_s: float | Sequence[float] = 0.0
-    threads: int = 1
-    questions_s: Sequence[float] = ()
-    wake_s: float | Sequence[float] = 0.0
-    lock_s: float | Sequence[float] = 0.0
-    regains: int = 0
-    sound_s: float = math.inf
-
-
-def turns(times_s: float | Sequence[float]) -> Sequence[float]:
-    """Times of a workload as a sequence, to be taken in turn, again and again."""
-    return times_s if isinstance(times_s, Sequence) else (times_s,)
-
-
 @dataclass
 class Outcome:
     """What came of it.
@@ -200,10 +153,12 @@ def simulate_board(board: Board, work: Workload, duration_s: float, battery_wh: 
     UsageError
         When a figure is impossible.
     """
-    if board.cores < 1 or work.threads < 1 or work.queue_hops < 1 or work.regains < 0:
+    if board.cores < 1 or work.threads < 1 or work.queue_hops < 1:
         raise UsageError("a board needs at least one core, one thread and room for one hop")
-    times_s = [turns(times) for times in (work.hearing_s, work.prefill_s, work.decode_s, work.wake_s, work.lock_s)]
-    if not (all(times_s) and min(map(min, times_s)) >= 0 and min(work.hop_s, work.deadline_s, duration_s) > 0):
+    times_s = [turns(times) for times in (work.hearing_s, work.prefill_s, work.decode_s, work.wake_s)]
+    beside_s = (0.0, *work.beside.hearing_s, *work.beside.wake_s, *work.beside.stall_s)
+    least_s = min(*map(min, times_s), *beside_s) if all(times_s) else -1.0
+    if least_s < 0 or min(work.hop_s, work.deadline_s, duration_s) <= 0:
         raise UsageError("times of a workload must be positive")
     run = _Run(board, work)
     run.env.run(until=duration_s)
@@ -222,14 +177,18 @@ class _Run:
         self.outcome = Outcome()
         self.busy_s = 0.0
         self._speed = 1.0
+        self._asked = 0  # questions that wait or are answered
         self._answering = False
+        self._lost_s = 0.0  # by answers to hearing, so far
         self._work = work
+        self._times = TurnTimes(work)
         self._cores = simpy.PriorityResource(self.env, capacity=board.cores)
         self._waiting: deque[float] = deque()
         self._came = self.env.event()
         if board.thermal is not None:
             self.env.process(self._heat(board, board.thermal))
         self._model_free = simpy.Resource(self.env, capacity=1)  # one thread owns the language model
+        self._ears_free = simpy.Resource(self.env, capacity=1)  # nothing can be asked of them while they hear a piece
         self.env.process(self._sound())
         self.env.process(self._hearing())
         prefills_s, decodes_s = itertools.cycle(turns(work.prefill_s)), itertools.cycle(turns(work.decode_s))
@@ -263,38 +222,47 @@ class _Run:
             self.outcome.slowest_speed = min(self.outcome.slowest_speed, self._speed)
 
     def _hearing(self) -> Generator[Any, Any, None]:
-        wakes_s, locks_s = itertools.cycle(turns(self._work.wake_s)), itertools.cycle(turns(self._work.lock_s))
-        for seconds in itertools.cycle(turns(self._work.hearing_s)):
-            wake_s = next(wakes_s)
+        while True:
             if not self._waiting:
                 yield self._came
-                yield self.env.timeout(wake_s)
+                yield self.env.timeout(self._times.wake_s(self._answering))
             came_s = self._waiting.popleft()
-            stalled = self._answering
-            if stalled:
-                yield self.env.timeout(sum(itertools.islice(locks_s, 1 + self._work.regains)))
-            yield self.env.process(self._compute(seconds, priority=0, slice_s=seconds))
+            stalled = self._asked > 0
+            with self._ears_free.request() as mine:
+                yield mine
+                self._lost_s += self._times.stall_s(self._answering)
+                seconds = self._times.hearing_s(self._answering)
+                yield from self._compute(seconds, priority=0, slice_s=seconds)
             latency_s = self.env.now - came_s
             self.outcome.latencies_s.append(latency_s)
-            if stalled or self._answering:
+            if stalled or self._asked:
                 self.outcome.stalled_s.append(latency_s)
             self.outcome.misses += latency_s > self._work.deadline_s + 1e-9
 
     def _question(self, at_s: float, prefill_s: float, decode_s: float) -> Generator[Any, Any, None]:
         yield self.env.timeout(at_s)
+        self._asked += 1
+        yield self.env.timeout(self._times.wake_s(False))
         with self._model_free.request() as turn:
             yield turn
+            with self._ears_free.request() as now:
+                yield now
             self._answering = True
             yield from self._on_all_threads(prefill_s)
             self.outcome.first_token_s.append(self.env.now - at_s)
             yield from self._on_all_threads(decode_s)
             self.outcome.answer_s.append(self.env.now - at_s)
             self._answering = False
+        self._asked -= 1
 
     def _on_all_threads(self, seconds: float) -> Generator[Any, Any, None]:
-        """All threads work as long, and the slowest decides."""
+        """All threads work as long, and the slowest decides; what is lost to hearing meanwhile comes on top."""
+        lost_s = self._lost_s
         threads = [self.env.process(self._compute(seconds, 1, SLICE_S)) for _ in range(self._work.threads)]
         yield self.env.all_of(threads)
+        while lost_s < self._lost_s:
+            more_s, lost_s = self._lost_s - lost_s, self._lost_s
+            yield self.env.timeout(more_s)
 
     def _compute(self, seconds: float, priority: int, slice_s: float) -> Generator[Any, Any, None]:
         """Use one core for so long in all, slice by slice."""

@@ -1,15 +1,16 @@
 """Is the simulation of a board true? Predicted and measured in the same run of the real listener, by turns.
 
-A machine is never twice equally busy, so a prediction from an older profile mostly compares two loads. Here three kinds
-of turns follow each other: one measures each part alone, which is all that the prediction knows; one hears; one hears and
-answers at once. Whatever else the machine does, it does in all three.
+A machine is never twice equally busy, so a prediction from an older profile mostly compares two loads. Here four kinds of
+turns follow each other: one measures each part alone, one what hearing and other answers cost each other, which is all that
+the prediction knows; one hears; one hears and answers at once. Whatever else the machine does, it does in all four.
 """
 
 from __future__ import annotations
 
 import json as json_module
-import os
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from earshot.firmware_sim.board import Board, Outcome, Workload, simulate_board
+from earshot.firmware_sim.board import Board, Outcome, simulate_board
+from earshot.firmware_sim.board_beside import measure_beside
 from earshot.firmware_sim.board_report import Asking, percentiles_ms
-from earshot.firmware_sim.real_listener import RealListener, Round, Times, listen_by_turns
+from earshot.firmware_sim.board_workload import Beside, Workload
+from earshot.firmware_sim.real_listener import RealListener, Times
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S
@@ -33,14 +36,52 @@ DISTURBED = 1.25
 """From here on, time on the wall re processor time, other programs decide."""
 TURN_S = 10.0
 MAX_CHECK_MINUTES = 60.0
-REGAINS = 2
-"""Both encoders run without the interpreter, and a hop must get it back after each."""
+BESIDE_PART = 0.4
+"""A turn that measures what hearing and answering cost each other is so much of the others."""
+DRAWS = 8
+"""So often each round is predicted, what hearing and answering cost each other drawn anew: it depends on chance more than on the hop."""
+_GOLDEN = 0.618
+"""Questions fall at all moments between two hops: multiples of this, modulo 1, are spread evenly."""
 _NEVER_FULL = 1_000_000
 """The real loop below drops nothing."""
 
 
-def predicted(parts: Times, turn_s: float, questions_s: Sequence[float], threads: int) -> Outcome:
-    """What the simulation makes of the parts of a round."""
+@dataclass
+class Round:
+    """Times of one turn of each kind."""
+
+    parts: Times = field(default_factory=Times)
+    beside: Beside = field(default_factory=Beside)
+    hearing: Times = field(default_factory=Times)
+    together: Times = field(default_factory=Times)
+
+
+def listen_by_turns(listener: RealListener, questions_s: Sequence[float], rounds: int) -> list[Round]:
+    """Measure parts, their cost for each other, hearing, and both together, round after round.
+
+    Parameters
+    ----------
+    listener : RealListener
+    questions_s : sequence of float
+        Within a turn, seconds from its start.
+    rounds : int
+    """
+    done = []
+    for _ in range(rounds):
+        times = Round()
+        listener.one_at_a_time(times.parts, questions_s)
+        if questions_s:
+            times.beside = measure_beside(listener, max(1, round(BESIDE_PART * listener.turn_hops)))
+        listener.hear(times.hearing)
+        listener.hear_and_answer(times.together, questions_s)
+        done.append(times)
+    return done
+
+
+def predicted(known: Round, turn_s: float, questions_s: Sequence[float], threads: int, draw: int = 0) -> Outcome:
+    """What the simulation makes of the first two turns of a round; other draws put what they cost each other in other orders."""
+    parts, rng = known.parts, np.random.default_rng(draw)
+    beside_s = (known.beside.hearing_s, known.beside.wake_s, known.beside.stall_s)
     decodes_s = [max(0.0, b - a) for a, b in zip(parts.first_token_s, parts.answer_s, strict=True)]
     work = Workload(
         FRAME_S,
@@ -52,12 +93,18 @@ def predicted(parts: Times, turn_s: float, questions_s: Sequence[float], threads
         threads=threads,
         questions_s=questions_s,
         wake_s=parts.wakes_s or 0.0,
-        lock_s=parts.lock_waits_s() or 0.0,
-        regains=REGAINS,
+        beside=Beside(*(rng.permutation(times_s).tolist() for times_s in beside_s)),
         sound_s=turn_s,
     )
     until_done_s = turn_s + 2 * (sum(parts.services_s) + sum(parts.answer_s)) + 1.0
-    return simulate_board(Board("host", os.cpu_count() or 1), work, until_done_s)
+    # What sharing a core costs is in the times beside each other, so here each thread has one.
+    return simulate_board(Board("host", 1 + threads), work, until_done_s)
+
+
+def asked_at(turn_s: float, every_s: float) -> list[float]:
+    """When questions come within a turn, seconds from its start: at no fixed place between two hops."""
+    count = max(0, math.ceil(turn_s / every_s - 0.5)) if every_s > 0 else 0
+    return [every_s * (number + 0.5) + FRAME_S * (number * _GOLDEN % 1.0) for number in range(count)]
 
 
 def check(encoders: Encoders, answerer: Answerer, asking: Asking, turn_s: float = TURN_S) -> dict[str, Any]:
@@ -74,8 +121,8 @@ def check(encoders: Encoders, answerer: Answerer, asking: Asking, turn_s: float 
         Shortest turn; one question fits in at least.
     """
     turn_s = max(turn_s, asking.every_s)
-    questions_s = list(np.arange(asking.every_s / 2, turn_s, asking.every_s)) if asking.every_s > 0 else []
-    rounds = max(1, round(60 * asking.minutes / (3 * turn_s)))
+    questions_s = asked_at(turn_s, asking.every_s)
+    rounds = max(1, round(60 * asking.minutes / ((3 + BESIDE_PART) * turn_s)))
     machine = machine_facts()
     done = listen_by_turns(RealListener(encoders, answerer, turn_s), questions_s, rounds)
     disturbed = sum(sum(r.parts.services_s) for r in done) / sum(sum(r.parts.cpu_s) for r in done)
@@ -86,15 +133,25 @@ def check(encoders: Encoders, answerer: Answerer, asking: Asking, turn_s: float 
         "load_average": machine["load_average"],
         "cores": machine["cores"],
         "disturbed": round(disturbed, 3),
+        "beside": _costs(done),
         "figures": _figures(done, turn_s, questions_s, asking.threads),
         "notes": _notes(disturbed),
     }
 
 
+def _costs(done: Sequence[Round]) -> dict[str, Any]:
+    """What hearing and answering cost each other, as the prediction knows it."""
+    return {
+        "hop_alone_ms": percentiles_ms(_all([r.parts for r in done], "services_s")),
+        "hop_beside_answers_ms": percentiles_ms(_all([r.beside for r in done], "hearing_s")),
+        "answer_loses_to_a_hop_ms": percentiles_ms(_all([r.beside for r in done], "stall_s")),
+    }
+
+
 def _figures(done: Sequence[Round], turn_s: float, questions_s: Sequence[float], threads: int) -> dict[str, Any]:
     """Predicted and measured of all rounds, each round predicted from its own parts."""
-    alone = [predicted(r.parts, turn_s, [], threads) for r in done]
-    both = [predicted(r.parts, turn_s, questions_s, threads) for r in done]
+    alone = [predicted(r, turn_s, [], threads) for r in done]
+    both = [predicted(r, turn_s, questions_s, threads, draw) for r in done for draw in range(DRAWS)]
     parts, together = [r.parts for r in done], [r.together for r in done]
     pairs = {
         "hop, in the turns that the prediction knows": (_all(alone, "latencies_s"), _all(parts, "latencies_s")),
@@ -109,7 +166,7 @@ def _figures(done: Sequence[Round], turn_s: float, questions_s: Sequence[float],
     return {name: compared(*pair) for name, pair in pairs.items()}
 
 
-def _all(parts: Sequence[Outcome] | Sequence[Times], name: str) -> list[float]:
+def _all(parts: Sequence[Outcome] | Sequence[Times] | Sequence[Beside], name: str) -> list[float]:
     return [value for part in parts for value in getattr(part, name)]
 
 
@@ -163,7 +220,7 @@ def show_check(board: str, asking: Asking) -> None:
 def table_of(report: Mapping[str, Any]) -> Table:
     """Predicted and measured side by side."""
     turns = report["turns"]
-    title = f"predicted against measured, {turns['rounds']} rounds of 3 turns of {turns['seconds']:.0f} s"
+    title = f"predicted against measured, {turns['rounds']} rounds of turns of {turns['seconds']:.0f} s"
     table = Table(title=title, title_justify="left")
     for heading in ("time of", "predicted 50 % ms", "95 %", "measured 50 % ms", "95 %", "difference of 95 %"):
         table.add_column(heading, justify="left" if heading == "time of" else "right")

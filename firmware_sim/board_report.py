@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from earshot.firmware_sim.board import BOARDS, Board, Outcome, Thermal, Workload, simulate_board
+from earshot.firmware_sim.board import BOARDS, Board, Outcome, Thermal, simulate_board
+from earshot.firmware_sim.board_workload import Workload
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.profile_compare import read_document
 

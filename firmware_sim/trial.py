@@ -19,6 +19,7 @@ from earshot.runtime.audio.health import ChannelHealth, Finding
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.geometry import wrap_deg
 from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.kin import MOST_KIN
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.slots import SLOTS
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot
@@ -26,6 +27,9 @@ from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot
 Floats = NDArray[np.float64]
 
 OnProgress = Callable[["Trial"], None]
+
+MOST_TRACKS = SLOTS * MOST_KIN
+"""At one moment: several sources of one class share a slot."""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class Sights:
 
     Attributes
     ----------
-    azimuth_deg, confidence : ndarray [n, slots]
+    azimuth_deg, confidence : ndarray [n, MOST_TRACKS]
         Of the active tracks; row k tells the moment 0.1 (k + 1) s of the stream.
     told_s : ndarray [n]
         True time at which the listener knew.
@@ -62,8 +66,8 @@ class Sights:
 
     def __init__(self, duration_s: float) -> None:
         count = int(duration_s / SNAPSHOT_S) + 2
-        self.azimuth_deg: Floats = np.full((count, SLOTS), np.nan)
-        self.confidence: Floats = np.full((count, SLOTS), np.nan)
+        self.azimuth_deg: Floats = np.full((count, MOST_TRACKS), np.nan)
+        self.confidence: Floats = np.full((count, MOST_TRACKS), np.nan)
         self.told_s: Floats = np.full(count, np.nan)
 
     def keep(self, snapshot: SceneSnapshot, now_s: float) -> None:

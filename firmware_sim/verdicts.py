@@ -20,7 +20,9 @@ NEAR_DEG = 20.0
 _BEFORE_S = 3.0
 LEAST_SOUND_S = 0.4
 """Less sound within the second in which a track should come back cannot make one: a slot of the encoders takes 0.25 s, a track
-0.16 s more."""
+0.16 s more,"""
+LAG_S = 0.15
+"""... and what sounds in the last so many of it is too late: packet and radio 0.05 s, frame 0.04 s, the next snapshot up to 0.1 s."""
 TOLD_LATE_S = REPEAT_S + 2.0
 """What was said a moment ago is said again after 10 s at the earliest."""
 LEAST_DRIFT_PPM = 30.0
@@ -47,6 +49,7 @@ TOLD_BY: dict[Kind, tuple[str, ...]] = {
     "hot": ("hot",),
 }
 """Findings of which one must come for a fault."""
+_DEAD: tuple[Kind, ...] = ("dead_left", "dead_right")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Verdict:
     told : bool
         Whether one of its findings came.
     recovery_s : float or None
-        From its end to the first moment with a track in place, see `in_place`; None when not within the next 10 s.
+        From its end to the first moment with a track in place, see `in_place`, or with its surest track where that of the run
+        without faults is; None when not within the next 10 s.
     judged : bool
         Whether its recovery can be judged: no other fault that matters to directions held in the second after its end.
     control_s, as_without_s : float or None
@@ -98,31 +102,48 @@ def verdict_on(
 ) -> Verdict:
     """Judge what a trial made of one of its faults, beside the same without any."""
     end_s = end_of(fault)
-    told = bool(trial.told_within(fault.start_s, end_s + TOLD_LATE_S) & set(TOLD_BY[fault.kind]))
+    told = bool(trial.told_within(fault.start_s, end_s + TOLD_LATE_S) & told_by(fault, faults))
     others = [other for other in faults if other is not fault and other.kind not in _HARMLESS]
     judged = not any(other.start_s < end_s + RECOVERY_S and end_of(other) > end_s for other in others)
     beside = (None, None) if control is None else beside_control_s(trial, control, end_s)
     why = why_no_evidence(fault, control, audible)
-    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s), judged, *beside, why)
+    return Verdict(fault, told, recovery_s(trial, fault.start_s, end_s, control), judged, *beside, why)
+
+
+def told_by(fault: Fault, faults: Sequence[Fault]) -> set[str]:
+    """Findings of which one must come for a fault among others.
+
+    While the channels have changed places and are put back, a channel that is dead is that of the other ear.
+    """
+    swapped = [other for other in faults if other.kind == "swapped"]
+    overlap = any(other.start_s < end_of(fault) and fault.start_s < other.end_s for other in swapped)
+    kinds: Sequence[Kind] = _DEAD if overlap and fault.kind in _DEAD else (fault.kind,)
+    return {id_ for kind in kinds for id_ in TOLD_BY[kind]}
 
 
 def why_no_evidence(fault: Fault, control: Trial | None, audible: Audible | None) -> str:
     """Why the second after a fault says nothing about it; empty when it says something. Looks at nothing that the faulty run found."""
     end_s = end_of(fault)
-    if audible is not None and audible.sounding_s(end_s, end_s + RECOVERY_S) < LEAST_SOUND_S:
+    if audible is not None and audible.sounding_s(end_s, end_s + RECOVERY_S - LAG_S) < LEAST_SOUND_S:
         return "nothing sounds"
     if control is not None and not _is_prompt(recovery_s(control, fault.start_s, end_s)):
         return "nor without faults"
     return ""
 
 
-def recovery_s(trial: Trial, start_s: float, end_s: float) -> float | None:
+def recovery_s(trial: Trial, start_s: float, end_s: float, control: Trial | None = None) -> float | None:
     """Seconds from the end of a fault to knowing a track in place, by sound heard after it; None beyond 10 s."""
     before_deg = places_before(trial, start_s)
     for row in trial.sights.rows(end_s, end_s + 10.0):
-        if in_place(trial, row, before_deg):
+        if in_place(trial, row, before_deg) or (control is not None and _as_in(control, trial, row)):
             return max(0.0, float(trial.sights.told_s[row]) - end_s)
     return None
+
+
+def _as_in(control: Trial, trial: Trial, row: int) -> bool:
+    """Whether the surest tracks of two runs stand together, right or wrong: then nothing is left of a fault."""
+    apart_deg = wrap_deg(control.sights.surest_deg(row) - trial.sights.surest_deg(row))
+    return bool(abs(apart_deg) <= NEAR_DEG)
 
 
 def beside_control_s(trial: Trial, control: Trial, end_s: float) -> tuple[float | None, float | None]:

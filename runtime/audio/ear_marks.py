@@ -66,6 +66,11 @@ class EarMarks:
         self._other = 0  # seconds in a row that speak against what is believed
         self._strange = 0  # seconds in a row that are neither in place nor exchanged
 
+    @property
+    def usual(self) -> Floats | None:
+        """Offsets of both ears when they are in their places, [2]; None where they tell nothing."""
+        return self._usual()
+
     def process(self, chunk: AudioChunk) -> list[Finding]:
         """Take the next chunk; returns the finding that it completes, if any."""
         new: list[Finding] = []

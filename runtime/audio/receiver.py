@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from earshot.runtime.audio import checks
 from earshot.runtime.audio.device_state import DeviceState, DeviceWatch, HeadPose
 from earshot.runtime.audio.drift import ClockState
-from earshot.runtime.audio.ear_marks import EarMarks
+from earshot.runtime.audio.ear_order import EarOrder
 from earshot.runtime.audio.endpoint import Wire
 from earshot.runtime.audio.health import Finding
 from earshot.runtime.audio.packets import MAGIC, Flags, Kind, PacketDecoder
@@ -35,7 +35,7 @@ _NO_PACKETS_BYTES = 32_768
 _DRIFT_PPM = 30.0
 """A clock that differs so much from what was last said of it is said."""
 _DRIFT_SETTLED_S = 60.0
-_MOST_POSES, _MOST_SWAPS = 2048, 16
+_MOST_POSES = 2048
 _DECODER_FINDINGS = (
     ("bad_payloads", "damaged-packets"),
     ("bad_headers", "damaged-packets"),
@@ -88,14 +88,13 @@ class Receiver:
         self._wire, self._name, self._datagrams = wire or Wire(), name, datagrams
         self._decoder, self._order = PacketDecoder(), ReorderBuffer()
         self._timeline, self._reporter = Timeline(), Reporter()
-        self._watch, self._marks = DeviceWatch(self._reporter), EarMarks()
+        self._watch, self._ears = DeviceWatch(self._reporter), EarOrder()
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream; equals a fresh object."""
-        for stage in (self._decoder, self._order, self._timeline, self._reporter, self._watch, self._marks):
+        for stage in (self._decoder, self._order, self._timeline, self._reporter, self._watch, self._ears):
             stage.reset()
-        self._swaps: deque[Finding] = deque(maxlen=_MOST_SWAPS)
         self.poses: deque[HeadPose] = deque(maxlen=_MOST_POSES)
         self._rest = b""
         self._bytes_in = 0
@@ -138,9 +137,7 @@ class Receiver:
 
     def take_findings(self) -> list[Finding]:
         """What went wrong since the last call."""
-        swaps = list(self._swaps)
-        self._swaps.clear()
-        return self._reporter.take() + swaps
+        return self._reporter.take() + self._ears.take_findings()
 
     def note(self, id_: str, now_s: float, **values: Any) -> None:
         """Let whoever owns the connection say something in the same way."""
@@ -170,7 +167,7 @@ class Receiver:
         take = self._bare if self._wire.format == "s16le" else self._packets
         chunks = take(data, arrival_s)
         self._tell(arrival_s)
-        return self._marked(chunks)
+        return self._in_place(chunks)
 
     def poll(self, now_s: float) -> list[AudioChunk]:
         """Let time pass without bytes: lost packets are given up, stalls noticed."""
@@ -179,7 +176,7 @@ class Receiver:
             self._stalled = True
             self.note("stall", now_s, amount=now_s - self._heard_at_s)
         self._tell(now_s)
-        return self._marked(chunks)
+        return self._in_place(chunks)
 
     def disconnected(self) -> list[AudioChunk]:
         """The connection has ended; with the next bytes the device begins anew."""
@@ -188,7 +185,7 @@ class Receiver:
         chunks = self._hear(self._order.flush()) + self._timeline.flush()
         self._timeline.restart()
         self._excused = True
-        return self._marked(chunks)
+        return self._in_place(chunks)
 
     def flush(self) -> list[AudioChunk]:
         """Give what is held back and say what is left to say; the stream has ended."""
@@ -196,11 +193,9 @@ class Receiver:
         self._reporter.flush()
         return chunks
 
-    def _marked(self, chunks: list[AudioChunk]) -> list[AudioChunk]:
-        """The same chunks; whether the channels have changed places is looked at on the way."""
-        for chunk in chunks:
-            self._swaps += self._marks.process(chunk)
-        return chunks
+    def _in_place(self, chunks: list[AudioChunk]) -> list[AudioChunk]:
+        """The same chunks, their channels put back where those have changed places."""
+        return [self._ears.process(chunk) for chunk in chunks]
 
     def _packets(self, data: bytes, arrival_s: float) -> list[AudioChunk]:
         found = self._decoder.feed(data)

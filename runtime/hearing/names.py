@@ -43,6 +43,24 @@ class NamesMemory:
     frames: int
     due: bool
     latest: Named | None
+    then: Float32
+
+
+def joined(named: Named, logits: Float32, then: Float32) -> Float32:
+    """Class logits of both: `trust * semantic + names`, and all of what the semantic encoder has become surer of since.
+
+    What began after the names network heard cannot be in what it said: only the semantic encoder knows of it yet.
+
+    Parameters
+    ----------
+    named : Named
+        Of the latest hearing.
+    logits, then : ndarray, float32 [61]
+        Of the semantic encoder now, and at that hearing.
+    """
+    risen: Float32 = np.maximum(logits - then, 0.0)
+    both: Float32 = named.trust * logits + (1.0 - named.trust) * risen + named.logits
+    return both
 
 
 class Names:
@@ -71,6 +89,7 @@ class Names:
         self._samples: Float32 = np.zeros(NAMES_SAMPLES, np.float32)
         self._frames, self._due = 0, False
         self._latest: Named | None = None
+        self._then: Float32 = np.zeros(0, np.float32)
 
     def process(self, samples: Float32) -> None:
         """Take the next encoder frame of sound, float32 [2, 640]; without gaps, or the second is none."""
@@ -80,7 +99,7 @@ class Names:
         self._due = self._due or self._frames % NAMES_EVERY == 0
 
     def join(self, logits: Float32) -> Float32:
-        """Class logits of this moment: `trust * semantic + names`.
+        """Class logits of this moment; see `joined`.
 
         Parameters
         ----------
@@ -93,17 +112,14 @@ class Names:
             As they came before the network has heard for the first time.
         """
         if self._due:
-            self._latest, self._due = self._hear(self._samples[None]), False
-        if self._latest is None:
-            return logits
-        joined: Float32 = self._latest.trust * logits + self._latest.logits
-        return joined
+            self._latest, self._then, self._due = self._hear(self._samples[None]), logits, False
+        return logits if self._latest is None else joined(self._latest, logits, self._then)
 
     def memory(self) -> NamesMemory:
         """All that has been heard so far, to be given back by `recall`."""
-        return NamesMemory(self._samples, self._frames, self._due, self._latest)
+        return NamesMemory(self._samples, self._frames, self._due, self._latest, self._then)
 
     def recall(self, memory: NamesMemory) -> None:
         """Forget what was heard since the memory was taken."""
         self._samples, self._frames = memory.samples, memory.frames
-        self._due, self._latest = memory.due, memory.latest
+        self._due, self._latest, self._then = memory.due, memory.latest, memory.then

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.board import BOARDS, SLICE_S, Board, Workload, simulate_board
+from earshot.firmware_sim.board import BOARDS, SLICE_S, Board, simulate_board
+from earshot.firmware_sim.board_workload import Beside, Workload
 from earshot.runtime.errors import UsageError
 
 ONE = Board("one core", 1)
@@ -79,15 +80,25 @@ def test_a_thread_that_wakes_late_is_late_only_where_it_waited() -> None:
     """5 ms to wake and 50 ms of work each 40 ms: only the first piece was waited for, then they queue up."""
     outcome = simulate_board(TWO, Workload(0.04, 0.05, 1.0, wake_s=0.005), 0.21)
     assert outcome.latencies_s == pytest.approx([0.055, 0.065, 0.075])
+    asked = Workload(10.0, 0.0, 1.0, prefill_s=0.4, questions_s=(1.0,), wake_s=0.005)
+    assert simulate_board(TWO, asked, 2.0).first_token_s == pytest.approx([0.405])
 
 
-def test_beside_an_answer_a_piece_waits_for_the_interpreter_each_time_that_it_wants_it() -> None:
-    """10 ms of work, and 2 ms at its beginning and after each of two networks; no core is busy meanwhile."""
-    work = Workload(0.04, 0.01, 0.04, prefill_s=1.0, questions_s=(1.015,), lock_s=0.002, regains=2)
+def test_beside_an_answer_a_piece_takes_what_was_measured_beside_answers() -> None:
+    """10 ms of work alone, 2 + 14 ms beside an answer of 1 s, which loses 5 ms to each of 26 pieces."""
+    beside = Beside(hearing_s=(0.014,), wake_s=(0.002,), stall_s=(0.005,))
+    work = Workload(0.04, 0.01, 0.04, prefill_s=0.5, decode_s=0.5, questions_s=(1.015,), beside=beside)
     outcome = simulate_board(TWO, work, 5.0)
     assert min(outcome.latencies_s) == pytest.approx(0.010)
-    assert outcome.stalled_s == pytest.approx([0.016] * 25)
-    assert outcome.busy_cores == pytest.approx((1.0 + 124 * 0.01) / 5.0, abs=0.01)
+    assert outcome.stalled_s == pytest.approx([0.016] * 28)
+    assert outcome.first_token_s == pytest.approx([0.5 + 14 * 0.005])
+    assert outcome.answer_s == pytest.approx([1.0 + 28 * 0.005])
+
+
+def test_a_question_waits_until_the_piece_under_way_is_heard() -> None:
+    """Hearing lets nobody ask about the last ten seconds while it adds to them."""
+    work = Workload(0.04, 0.03, 0.04, prefill_s=0.001, questions_s=(0.05, 0.115))
+    assert simulate_board(TWO, work, 0.3).first_token_s == pytest.approx([0.021, 0.001])
 
 
 def test_battery_hours_follow_from_power_and_busy_cores() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.board_check import check, compared, predicted, table_of
+from earshot.firmware_sim.board_check import Round, asked_at, check, compared, predicted, table_of
 from earshot.firmware_sim.board_report import Asking
+from earshot.firmware_sim.board_workload import Beside
 from earshot.firmware_sim.command import simulate
 from earshot.firmware_sim.real_listener import Times
 from earshot.runtime.errors import UsageError
@@ -45,13 +47,32 @@ def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) ->
 @given(st.lists(st.floats(0.001, 0.03), min_size=1, max_size=40), st.floats(0.0, 0.005))
 def test_what_is_alone_and_fits_is_predicted_as_it_was_measured(services_s: list[float], wake_s: float) -> None:
     parts = Times(wakes_s=[wake_s], services_s=services_s, cpu_s=services_s)
-    outcome = predicted(parts, FRAME_S * len(services_s), questions_s=[], threads=1)
+    outcome = predicted(Round(parts), FRAME_S * len(services_s), questions_s=[], threads=1)
     assert outcome.latencies_s == pytest.approx([wake_s + seconds for seconds in services_s])
+
+
+def test_what_hearing_and_answering_cost_each_other_is_in_the_prediction() -> None:
+    """An answer of 60 ms from 10 ms after a hop on loses 5 ms to the next one, which takes 4 instead of 1 ms."""
+    parts = Times(services_s=[0.001] * 5, first_token_s=[0.05], answer_s=[0.06])
+    known = Round(parts, Beside(hearing_s=[0.004], wake_s=[0.0005], stall_s=[0.005]))
+    outcome = predicted(known, 5 * FRAME_S, [0.05], threads=1)
+    assert outcome.first_token_s == pytest.approx([0.055])
+    assert outcome.answer_s == pytest.approx([0.065])
+    assert outcome.stalled_s == pytest.approx([0.0045])
+
+
+def test_questions_fall_at_no_fixed_place_between_two_hops() -> None:
+    times_s = asked_at(10.0, 1.2)
+    assert len(times_s) == 8
+    phases = sorted(at_s / FRAME_S % 1.0 for at_s in times_s)
+    assert max(b - a for a, b in itertools.pairwise([*phases, phases[0] + 1.0])) < 0.3
+    assert asked_at(10.0, 0.0) == []
+    assert asked_at(0.5, 0.25) == pytest.approx([0.125, 0.375 + 0.618 * FRAME_S])
 
 
 def test_an_answer_that_lasts_longer_than_the_turn_is_predicted_to_its_end() -> None:
     parts = Times(services_s=[0.001] * 5, first_token_s=[2.0], answer_s=[3.0])
-    outcome = predicted(parts, 5 * FRAME_S, [0.1], threads=1)
+    outcome = predicted(Round(parts), 5 * FRAME_S, [0.1], threads=1)
     assert outcome.answer_s == pytest.approx([3.0])
     assert outcome.hops == 5
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.board import Board, Thermal, Workload, simulate_board
+from earshot.firmware_sim.board import Board, Thermal, simulate_board
 from earshot.firmware_sim.board_report import Asking, board_of, draw_times_s, report_of, workload_of
+from earshot.firmware_sim.board_workload import Workload
 from earshot.firmware_sim.command import simulate
 from earshot.firmware_sim.estimate import CALIBRATIONS, Counts, to_document
 from earshot.runtime.errors import InputError, UsageError

@@ -7,7 +7,9 @@ import pytest
 
 from earshot.firmware_sim.trial import Sights, Trial, error_deg
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.tracks import SceneSnapshot
+from earshot.runtime.hearing.kin import MOST_KIN
+from earshot.runtime.hearing.slots import SLOTS
+from earshot.runtime.hearing.snapshots import SceneSnapshot, TrackSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
 from tests.firmware_sim.scenes import RAIN, scene
 
@@ -48,6 +50,18 @@ def test_what_is_beyond_the_end_is_not_kept() -> None:
     sights.keep(SceneSnapshot(0.1, ()), 0.2)
     assert np.isfinite(sights.told_s).sum() == 1
     assert sights.told_s[0] == 0.2
+
+
+def test_more_tracks_than_slots_are_kept() -> None:
+    """Several sources of one class share a slot."""
+    posterior = np.full(36, 1 / 36)
+    tracks = [
+        TrackSnapshot(number + 1, 0, True, 0.9, float(number), 0.0, 2.0, 10.0, False, 0.0, 0.1, posterior)
+        for number in range(SLOTS * MOST_KIN)
+    ]
+    sights = Sights(1.0)
+    sights.keep(SceneSnapshot(0.1, tuple(tracks)), 0.2)
+    assert sorted(sights.azimuth_deg[0]) == list(range(len(tracks)))
 
 
 @pytest.mark.parametrize(("azimuth_deg", "expected"), [(60.0, 0.0), (-100.0, 160.0), (-170.0, 130.0)])

@@ -9,14 +9,17 @@ from earshot.firmware_sim.faults import KINDS, Fault
 from earshot.firmware_sim.scenario import load_scenario
 from earshot.firmware_sim.trial import Told, Trial
 from earshot.firmware_sim.verdicts import (
+    LEAST_SOUND_S,
     TOLD_BY,
     against_control,
     beside_control_s,
     end_of,
     recovery_s,
+    told_by,
     too_small,
     usual_share,
     verdict_on,
+    why_no_evidence,
 )
 from earshot.runtime.hearing.encoders import Encoders
 from tests.firmware_sim.scenes import RAIN, scene
@@ -30,7 +33,7 @@ def placed(azimuths_deg: dict[int, float], duration_s: float = 20.0) -> Trial:
     """A trial of rain at 60 degrees as if the networks had placed it, by row; elsewhere it was not heard."""
     trial = Trial(scene(duration_s), Encoders())
     for row, azimuth_deg in azimuths_deg.items():
-        trial.sights.azimuth_deg[row, 0] = azimuth_deg
+        trial.sights.azimuth_deg[row, 0], trial.sights.confidence[row, 0] = azimuth_deg, 0.5
         trial.sights.told_s[row] = 0.1 * (row + 1) + 0.05
     return trial
 
@@ -46,6 +49,22 @@ def test_to_be_placed_as_before_the_fault_is_recovery_too() -> None:
     wrong = placed({25: -100.0, 45: -150.0, 53: -100.0})
     assert recovery_s(wrong, 3.0, 5.0) == pytest.approx(0.45), "wrong as before, so the fault is over"
     assert recovery_s(wrong, 9.0, 5.0) is None, "what was placed long before does not count"
+
+
+def test_to_be_placed_as_without_faults_is_recovery_too() -> None:
+    """The sound has moved to where both runs take it for something behind; what is said beside it does not count."""
+    ours, control = placed({25: 60.0, 53: -110.0, 57: -150.0}), placed({53: -60.0, 57: -140.0})
+    assert recovery_s(ours, 3.0, 5.0) is None
+    assert recovery_s(ours, 3.0, 5.0, control) == pytest.approx(0.85)
+    control.sights.azimuth_deg[53, 1], control.sights.confidence[53, :2] = -110.0, (0.9, 0.1)
+    assert recovery_s(ours, 3.0, 5.0, control) == pytest.approx(0.85), "the surest of both count"
+
+
+def test_what_sounds_too_late_to_be_told_in_time_is_no_evidence() -> None:
+    rain = Audible(scene(20.0, sources=[{**RAIN, "onset_s": 4.55}]))
+    fault, hears = Fault("loss", 2.0, 4.0), placed({44: 60.0})
+    assert rain.sounding_s(4.0, 5.0) >= LEAST_SOUND_S
+    assert why_no_evidence(fault, hears, rain) == "nothing sounds"
 
 
 def test_a_fault_that_another_follows_at_once_is_not_judged() -> None:
@@ -92,6 +111,14 @@ def test_a_second_without_evidence_is_neither_recovered_nor_missed() -> None:
         "nothing sounds",
     ]
     assert [verdict.counts for verdict in verdicts] == [True, False, False, False], "luck does not count either"
+
+
+def test_a_channel_that_is_dead_while_the_ears_are_exchanged_is_the_other_ear_s() -> None:
+    dead, swapped = Fault("dead_left", 2.0, 4.0), Fault("swapped", 3.0, 9.0)
+    assert told_by(dead, (dead,)) == {"dead-left"}
+    assert told_by(dead, (dead, Fault("swapped", 4.0, 9.0))) == {"dead-left"}
+    assert told_by(dead, (dead, swapped)) == {"dead-left", "dead-right"}
+    assert told_by(swapped, (dead, swapped)) == {"swapped-ears"}
 
 
 def test_a_drift_that_leaves_the_clock_true_need_not_be_told() -> None:

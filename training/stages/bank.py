@@ -193,14 +193,16 @@ class _ClipCells:
 def fused_logits(logits: Tensor, audio: Tensor, names: Names) -> Tensor:
     """Class logits [B, T, 61] of the semantic encoder with those of the names network, as the runtime adds them.
 
-    Every tenth frame the names network hears the last 0.975 s of the mean of both ears; before the first time there are none.
+    Every tenth frame the names network hears the last 0.975 s of the mean of both ears; before the first time there are none. See
+    `earshot.runtime.hearing.names.joined`.
     """
     mono = nn.functional.pad(audio.mean(dim=1), (SAMPLES, 0))
     out = logits.clone()
     for end in range(FRAMES_PER_TOKEN, logits.shape[1] + 1, FRAMES_PER_TOKEN):
         named, trust = names(mono[:, end * FRAME_SAMPLES : end * FRAME_SAMPLES + SAMPLES])
         frames = slice(end - 1, end - 1 + FRAMES_PER_TOKEN)
-        out[:, frames] = trust * logits[:, frames] + named[:, None]
+        risen = torch.relu(logits[:, frames] - logits[:, end - 1 : end])
+        out[:, frames] = trust * logits[:, frames] + (1.0 - trust) * risen + named[:, None]
     return out
 
 

@@ -14,7 +14,7 @@ from earshot.runtime.errors import BundleError
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream, sigmoid
 from earshot.runtime.hearing.features import FRAME_SAMPLES, features_of
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names
+from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names, joined
 from earshot.runtime.interfaces.measure import Stopwatch, time_stages
 from tests.runtime.hearing.sounds import Samples, bursts, noise
 from tests.runtime.tiny_bundle import LOW_CLASS, names_graph, write_tiny_networks
@@ -131,18 +131,27 @@ def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_sin
     np.testing.assert_array_equal(network.heard[-1][0], mono_until(noise(0.4, seed=3), 10))
 
 
+def test_what_rises_after_the_hearing_counts_in_full_and_what_falls_does_not() -> None:
+    named = Named(np.full(61, -2.0, np.float32), np.full(1, 0.5, np.float32))
+    then = np.full(61, -6.0, np.float32)
+    np.testing.assert_allclose(joined(named, then, then), 0.5 * then - 2.0)
+    np.testing.assert_allclose(joined(named, then + 8.0, then), 0.5 * -6.0 - 2.0 + 8.0)
+    np.testing.assert_allclose(joined(named, then - 4.0, then), 0.5 * -10.0 - 2.0)
+
+
 def test_a_stream_joins_both_logits(named_encoders: Encoders) -> None:
     sound = noise(1.2, 0.2, 0.05)
     heard = probabilities(named_encoders.open_stream(), sound)
     semantic = named_encoders.network("semantic")
-    state = semantic.initial_state()
+    state, then = semantic.initial_state(), np.zeros(61, np.float32)
     for number, features in enumerate(features_of(sound), start=1):
         outputs, state = semantic.run({"features": features[None, :, None]}, state)
         logits = outputs["logits"][0]
+        then = logits if number % 10 == 0 else then
         if number >= 10:
             names, _ = named_encoders.network("names").run({"samples": mono_until(sound, number // 10 * 10)[None]}, {})
             assert names["logits"][0, LOW_CLASS] > 1.0, "there is something to add"
-            logits = names["trust"] * logits + names["logits"][0]
+            logits = joined(Named(names["logits"][0], names["trust"]), logits, then)
         np.testing.assert_array_equal(heard[number - 1], sigmoid(logits))
 
 
