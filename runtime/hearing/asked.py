@@ -10,6 +10,7 @@ The same code makes the rows that the language model is trained with.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import Tensors
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
 from earshot.runtime.hearing.slots import CLASSES, SLOTS, SlotSettings, gain_per_frame, running_average
-from earshot.runtime.hearing.tokens import Tokens, pool_tokens
+from earshot.runtime.hearing.tokens import Tokens, pool_frames
 
 POSSIBLE = 0.06
 """A class is asked for when its averaged probability rose over this. On mixtures of one to three sounds that training never saw, of the
@@ -79,21 +80,21 @@ def _heard_again(encoders: Encoders, frames: Sequence[HearingFrame], classes: Se
     count = len(classes)
     asked = np.zeros((1, SLOTS), np.int64)
     asked[0, :count] = classes
-    outputs = _where(encoders, frames, asked)
-    names = ("slot_activity", "slot_azimuth", "slot_direction", "slot_log_distance", "slot_level")
-    where = {name: np.stack([output[name][0, :count] for output in outputs]) for name in names}
-    return pool_tokens(
-        semantic_embedding=np.stack([f.semantic_embedding for f in frames]),
-        class_probability=np.stack([f.class_probability for f in frames]),
-        slot_class=np.tile(asked[:, :count], (len(frames), 1)),
-        activity=sigmoid(where["slot_activity"]),
-        azimuth_posterior=where["slot_azimuth"],
-        direction=where["slot_direction"],
-        log_distance=where["slot_log_distance"],
-        level_db=where["slot_level"],
-        scene_embedding=np.stack([f.scene_embedding for f in frames]),
-        log_t60=np.array([f.log_t60 for f in frames], np.float32),
-        count_probability=np.stack([f.count_probability for f in frames]),
+    heard = zip(frames, _where(encoders, frames, asked), strict=True)
+    return pool_frames([_holding(frame, where, asked[0, :count]) for frame, where in heard])
+
+
+def _holding(frame: HearingFrame, where: Tensors, classes: NDArray[np.int64]) -> HearingFrame:
+    """The frame with these classes in its slots, and what the spatial network says of them."""
+    slots = slice(len(classes))
+    return replace(
+        frame,
+        slot_class=classes,
+        activity=sigmoid(where["slot_activity"][0, slots]),
+        azimuth_posterior=where["slot_azimuth"][0, slots],
+        direction=where["slot_direction"][0, slots],
+        log_distance=where["slot_log_distance"][0, slots],
+        level_db=where["slot_level"][0, slots],
     )
 
 

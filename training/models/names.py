@@ -7,7 +7,6 @@ The trunk is YAMNet (Google, Apache 2.0): MobileNet v1 (Howard et al. 2017) trai
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-SAMPLE_RATE_HZ = 16_000
-SAMPLES = 15_600
+from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
+from earshot.runtime.hearing.names import NAMES_SAMPLES
+
+SAMPLES = NAMES_SAMPLES
 WINDOW, HOP, FFT = 400, 160, 512
 FRAMES, BANDS = 96, 64
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7_500.0
@@ -167,8 +168,3 @@ def folded(kernel: Tensor, mean: Tensor, variance: Tensor, beta: Tensor) -> tupl
     """Weight and bias of a convolution [out, ...] with the batch norm behind it (no scale, epsilon 1e-4)."""
     factor = 1.0 / torch.sqrt(variance + 1e-4)
     return kernel * factor.reshape(-1, *[1] * (kernel.ndim - 1)), beta - mean * factor
-
-
-def parameters_of(model: nn.Module) -> int:
-    """How many numbers a model holds."""
-    return sum(math.prod(value.shape) for value in model.parameters())

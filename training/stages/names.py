@@ -21,6 +21,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.hearing.features import FRAME_SAMPLES
+from earshot.runtime.hearing.names import NAMES_EVERY
 from earshot.runtime.hearing.slots import CLASSES
 from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, save_names
 from earshot.training.models.yamnet_weights import load_trunk
@@ -29,9 +31,8 @@ from earshot.training.stages.loop import append_csv
 from earshot.training.stages.precision import autocast, faster_precision
 from earshot.training.stages.remix import Batch, Remixer, RemixSettings, ahead, validation_batches
 
-FRAME_SAMPLES = 640
-RUN_FRAMES = 10
-"""The network runs every 0.4 s, so what sounded in the last ten frames is what it must name."""
+RUN_FRAMES = NAMES_EVERY
+"""What sounded since the network ran last is what it must name."""
 PATCH_FRAMES = -(-SAMPLES // FRAME_SAMPLES)
 TRAINING, BEFORE = "training", "before"
 LEAST_FRAMES = 2
