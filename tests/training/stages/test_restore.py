@@ -16,11 +16,18 @@ from earshot.export.gguf_reader import read_gguf
 from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
 from earshot.export.quantize import quantize_products
 from earshot.export.targets import RECIPES
+from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.bundle.builtin import builtin_bundle_dir
+from earshot.runtime.demo.scene import render_demo
 from earshot.runtime.errors import InputError
+from earshot.runtime.hearing.asked import ask_by_name, possible_classes
+from earshot.runtime.hearing.encoders import Encoders
+from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.objects import class_of, object_rows
 from earshot.training.models.causal import CausalConv2d
-from earshot.training.models.load import TrainedNetworks, load_networks
-from earshot.training.models.names import SAMPLES, Names
+from earshot.training.models.load import TrainedNetworks, load_hearing, load_networks
+from earshot.training.models.names import SAMPLES, Names, load_names
+from earshot.training.stages.bank import encode_clips
 from earshot.training.stages.command import app
 from earshot.training.stages.restore import procedural_audio, restore_hearing, restore_names, restore_projector
 
@@ -134,3 +141,21 @@ def test_a_names_network_comes_back_as_its_file_holds_it(tmp_path: Path) -> None
         expected, said = restored(samples)
     np.testing.assert_allclose(logits, expected, atol=2e-3)
     np.testing.assert_allclose(trust, said)
+
+
+def test_a_bank_hears_what_the_runtime_hears_and_finds_the_same_by_name(run: Path) -> None:
+    audio = np.ascontiguousarray(render_demo(), np.float32)
+    clip = encode_clips(load_hearing(run / "encoders"), [audio], load_names(run / "names"))[0]
+    encoders = Encoders()
+    encoders.load(BUNDLE)
+    hearing = Hearing(encoders)
+    hearing.process(AudioChunk(audio, 0))
+    window = hearing.window()
+    told = object_rows(window.tokens)
+    assert object_rows(clip.tokens).keys() == told.keys()
+    np.testing.assert_allclose(clip.tokens.semantic, window.tokens.semantic, atol=2e-2)
+    probabilities = np.stack([frame.class_probability for frame in window.frames])
+    wanted = [label for label in possible_classes(probabilities) if label not in told]
+    assert [class_of(row) for row in clip.asked] == wanted
+    assert wanted, "the demo leaves something to be asked for"
+    np.testing.assert_allclose(clip.asked, ask_by_name(encoders, window.frames, wanted), atol=3e-2)
