@@ -26,15 +26,32 @@ from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, fact
 from earshot.training.synthesis.dataset import open_shards
 
 LEVEL_DEG = 45.0
+Errors = tuple[float, float | None]
 
 
-def hear(encoders: Encoders, audio: NDArray[np.float32]) -> list[SourceEstimate]:
-    """Sources that a loaded bundle hears in a clip [2, samples], by the live path."""
-    hearing = Hearing(encoders)
-    snapshots = []
-    for start in range(0, audio.shape[1], 1600):
-        snapshots += hearing.process(AudioChunk(audio[:, start : start + 1600], start))
-    return summarize(snapshots)
+class BundleEars:
+    """The hearing of a loaded bundle, by the live path; it can be asked by name about the clip heard last.
+
+    Parameters
+    ----------
+    encoders : Encoders
+    """
+
+    def __init__(self, encoders: Encoders) -> None:
+        self._encoders = encoders
+        self._hearing = Hearing(encoders)
+
+    def __call__(self, audio: NDArray[np.float32]) -> list[SourceEstimate]:
+        """Sources heard in a clip [2, samples]."""
+        self._hearing.reset()
+        snapshots = []
+        for start in range(0, audio.shape[1], 1600):
+            snapshots += self._hearing.process(AudioChunk(audio[:, start : start + 1600], start))
+        return summarize(snapshots)
+
+    def asked_errors_deg(self, clip: Clip) -> list[Errors]:
+        """Azimuth of each source of the clip heard last, and of what is found under its name."""
+        return asked_errors_deg(clip, self._encoders, self._hearing.window())
 
 
 @dataclass(frozen=True)
@@ -154,7 +171,30 @@ def run_hearing(
     """
     shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
-    system, listen, encoders = _listener(bundle, baseline, clips, recordings, seldnet)
+    system, listen = _listener(bundle, baseline, clips, recordings, seldnet)
+    records, figures = _singles(clips, listen)
+    two = _several(list(two_source_clips(shards, pairs)), listen, "two sources")
+    three = _several(list(three_source_clips(shards, triples)), listen, "three")
+    if plots is not None:
+        _draw(records, plots)
+    return {
+        "system": system,
+        **figures,
+        "pairs": two.matches(),
+        "named_of_two": summarize_named(two.named),
+        "named_of_three": summarize_named(three.named) if three.named else None,
+        **{
+            f"asked_of_{name}": summarize_named(part.asked)
+            for name, part in (("two", two), ("three", three))
+            if part.asked
+        },
+        "intervals": {name: interval(records, figure).to_json() for name, figure in CLIP_STATISTICS.items()},
+        "by_factor": {factor: plain(factor_table(records, factor)) for factor in FACTORS if factor != "sources"},
+    }
+
+
+def _singles(clips: list[Clip], listen: Listen) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Records of the clips of one source, and their figures under all conditions."""
     judged: list[Judged] = []
     measured: list[Judged] = []
     records: list[dict[str, Any]] = []
@@ -164,61 +204,64 @@ def run_hearing(
         records.append(record_of(clip, heard))
         if clip.room["kind"] == "brir":
             measured.append(judged[-1])
-    counts = np.array([0, 0, 0])
-    of_two, of_three = [], []
-    asked: dict[str, list[tuple[float, float | None]]] = {"asked_of_two": [], "asked_of_three": []}
-    for clip in track(list(two_source_clips(shards, pairs)), description="two sources", console=Console(stderr=True)):
-        heard = listen(clip.audio)
-        counts += count_matches(clip, heard)
-        of_two += named_errors_deg(clip, heard)
-        asked["asked_of_two"] += [] if encoders is None else asked_errors_deg(clip, encoders)
-    for clip in track(list(three_source_clips(shards, triples)), description="three", console=Console(stderr=True)):
-        of_three += named_errors_deg(clip, listen(clip.audio))
-        asked["asked_of_three"] += [] if encoders is None else asked_errors_deg(clip, encoders)
-    hits, estimates, truths = (int(c) for c in counts)
     level = [j for j in judged if abs(j.truth_elevation_deg) <= LEVEL_DEG]
     dry = [j for j in judged if j.t60_s < 0.3]
-    if plots is not None:
-        _draw(records, plots)
-    return {
-        "system": system,
-        "single": summarize_single(judged),
-        "single_level": summarize_single(level) if level else None,
-        "single_measured": summarize_single(measured) if measured else None,
-        "single_dry": summarize_single(dry) if dry else None,
-        "pairs": {
-            "clips": pairs,
+    conditions = {"single_level": level, "single_measured": measured, "single_dry": dry}
+    parts = {name: summarize_single(part) if part else None for name, part in conditions.items()}
+    return records, {"single": summarize_single(judged), **parts}
+
+
+@dataclass
+class _Several:
+    """What was heard of clips of several sources."""
+
+    clips: int
+    counts: NDArray[np.int64]
+    named: list[Errors]
+    asked: list[Errors]
+
+    def matches(self) -> dict[str, float]:
+        """F1, precision and recall of class and direction."""
+        hits, estimates, truths = (int(count) for count in self.counts)
+        return {
+            "clips": self.clips,
             "f1_20deg": 2 * hits / max(1, estimates + truths),
             "precision": hits / max(1, estimates),
             "recall": hits / max(1, truths),
-        },
-        "named_of_two": summarize_named(of_two),
-        "named_of_three": summarize_named(of_three) if of_three else None,
-        **{name: summarize_named(errors) for name, errors in asked.items() if errors},
-        "intervals": {name: interval(records, figure).to_json() for name, figure in CLIP_STATISTICS.items()},
-        "by_factor": {factor: plain(factor_table(records, factor)) for factor in FACTORS if factor != "sources"},
-    }
+        }
+
+
+def _several(clips: list[Clip], listen: Listen, description: str) -> _Several:
+    """Hear clips of several sources; a bundle is asked by name as well."""
+    found = _Several(len(clips), np.zeros(3, np.int64), [], [])
+    for clip in track(clips, description=description, console=Console(stderr=True)):
+        heard = listen(clip.audio)
+        found.counts += count_matches(clip, heard)
+        found.named += named_errors_deg(clip, heard)
+        if isinstance(listen, BundleEars):
+            found.asked += listen.asked_errors_deg(clip)
+    return found
 
 
 def _listener(
     bundle: Path | None, baseline: str | None, clips: list[Clip], recordings: Path | None, seldnet: Path | None
-) -> tuple[str, Listen, Encoders | None]:
-    """Name and ears of what is scored; encoders where they can be asked by name."""
+) -> tuple[str, Listen]:
+    """Name and ears of what is scored."""
     if baseline is not None and seldnet is not None:
         raise UsageError("--baseline and --seldnet: choose one")
     if baseline is not None:
         truths = [source for clip in clips for source in clip.sources]
-        return baseline, baseline_listener(baseline, truths, recordings), None
+        return baseline, baseline_listener(baseline, truths, recordings)
     if seldnet is not None:
         from earshot.training.benchmark.seldnet_system import SeldnetSystem  # torch, which bundles do not need
 
         network = SeldnetSystem(seldnet)
-        return network.name, network.sources, None
+        return network.name, network.sources
     if bundle is None:
         raise UsageError("name a bundle folder, or a baseline with --baseline, or a network with --seldnet")
     encoders = Encoders()
     encoders.load(bundle)
-    return str(bundle), lambda audio: hear(encoders, audio), encoders
+    return str(bundle), BundleEars(encoders)
 
 
 def _draw(records: list[dict[str, Any]], folder: Path) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.asked import ask_by_name
 from earshot.runtime.hearing.encoders import Encoders
-from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import POSTERIOR, class_of, object_rows
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.labels import by_key, class_id
@@ -53,11 +52,8 @@ def named_errors_deg(clip: Clip, heard: Sequence[SourceEstimate]) -> list[tuple[
     return pairs
 
 
-def asked_errors_deg(clip: Clip, encoders: Encoders) -> list[tuple[float, float | None]]:
+def asked_errors_deg(clip: Clip, encoders: Encoders, window: HearingWindow) -> list[tuple[float, float | None]]:
     """Azimuth of each source of a clip and of what is found under its name, degrees; None for a clip without a whole token."""
-    hearing = Hearing(encoders)
-    hearing.process(AudioChunk(np.ascontiguousarray(clip.audio), 0))
-    window = hearing.window()
     found = object_rows(window.tokens)
     wanted = [label for label in dict.fromkeys(class_id(s["label"]) for s in clip.sources) if label not in found]
     found |= {class_of(row): row for row in ask_by_name(encoders, window.frames, wanted)}
