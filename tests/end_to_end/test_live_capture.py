@@ -161,15 +161,23 @@ def test_a_moving_source_is_followed_and_a_question_answered_meanwhile(
 
 
 def test_a_sound_after_a_long_quiet_is_told(sound_world: World, listen: Listen, murmur: None, tmp_path: Path) -> None:
-    """The encoders rest by then, and sound is looked for seldom."""
+    """The encoders rest by then, and sound is looked for seldom.
+
+    The first estimate, of a tenth of a second, may be anywhere: where the walk begins is told by it or the next.
+    """
+    walk_past(tmp_path / "walk.wav")
     time.sleep(QUIET_S)
     begins = len(listen.events)
-    walk_past(tmp_path / "walk.wav")
     player = play(sound_world, tmp_path / "walk.wav")
-    listen.wait_for(lambda event: event["event"] == "new" and event["azimuth_deg"] > 20)
+    listen.wait_for(lambda event: event["event"] == "new")
+    begun = [event for event in listen.events[begins:] if event.get("azimuth_deg", 0) > 20]
+    if not begun:
+        listen.wait_for(lambda event: event["event"] in ("new", "moved") and event["azimuth_deg"] > 20)
     listen.wait_for(lambda event: event["event"] in ("new", "moved") and event["azimuth_deg"] < -20)
     player.wait(LIMIT_S)
-    assert not [event for event in listen.events[begins:] if event["event"] == "capture"]
+    # A machine that also runs other tests may lag; it must not think the microphone lost.
+    lost = [event for event in listen.events[begins:] if event.get("state") in ("deaf", "reconnecting")]
+    assert not lost
 
 
 def test_a_muted_microphone_heals(sound_world: World, listen: Listen, murmur: None) -> None:

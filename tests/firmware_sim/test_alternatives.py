@@ -93,6 +93,7 @@ def test_all_are_timed_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for item in found["items"]:
         if "skipped" not in item:
             assert item["ours_ms"] > 0
-            assert item["ratio"] == pytest.approx(item["theirs_ms"] / item["ours_ms"], rel=0.01)
+            # Printed to three decimals each: a ratio of 0.042 may stand for 0.0424.
+            assert item["ratio"] == pytest.approx(item["theirs_ms"] / item["ours_ms"], rel=0.05, abs=0.001)
     assert found["int8"]["int8_ms"] > 0
     assert "speed only" in found["note"]
