@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -27,6 +28,7 @@ from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.names import SAMPLES, Names
 from earshot.training.models.spatial import masked_level_db
+from earshot.training.stages.doubt import Doubt
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
 from earshot.training.synthesis.scenes import Scene, fully_known, restrict
 
@@ -48,6 +50,8 @@ class BankSettings:
         Range of scene lengths.
     swap_probability : float
         How often the ears are exchanged (and the truth mirrored).
+    doubt : bool
+        Names as unsure as those of sounds that were never heard; see `doubt`.
     """
 
     mixtures: int = 3
@@ -59,6 +63,7 @@ class BankSettings:
     level_db: float = 8.0
     batch: int = 16
     seed: int = 11
+    doubt: bool = False
 
 
 def build_bank(
@@ -79,6 +84,7 @@ def build_bank(
         ``asked.npy``: rows of the classes that hearing had not told of but would find when they are named.
     """
     rng = np.random.default_rng(settings.seed)
+    doubt = Doubt(model.semantic.classify, settings.seed) if settings.doubt else None
     known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
     work = [item for item in known for _ in range(settings.mixtures)]
     scenes: list[Scene] = []
@@ -87,7 +93,8 @@ def build_bank(
     row = asked_row = 0
     for first in track(range(0, len(work), settings.batch), description="encoding", console=Console(stderr=True)):
         drawn = [mix_scene(shard, index, settings, rng) for shard, index in work[first : first + settings.batch]]
-        for (scene, _), heard in zip(drawn, encode_clips(model, [audio for _, audio in drawn], names), strict=True):
+        clips = encode_clips(model, [audio for _, audio in drawn], names, doubt, [scene for scene, _ in drawn])
+        for (scene, _), heard in zip(drawn, clips, strict=True):
             count = len(heard.tokens)
             place = {"bank_row": row, "tokens": count, "asked_rows": [asked_row, asked_row + len(heard.asked)]}
             scenes.append({**scene, **place, "id": f"{scene['id']}-{len(scenes)}"})
@@ -159,8 +166,17 @@ class HeardClip:
 
 
 @torch.no_grad()
-def encode_clips(model: Hearing, clips: list[FloatArray], names: Names | None = None) -> list[HeardClip]:
-    """Clips [2, samples] of any lengths as the runtime would hear them; an incomplete last token is left out."""
+def encode_clips(
+    model: Hearing,
+    clips: list[FloatArray],
+    names: Names | None = None,
+    doubt: Doubt | None = None,
+    scenes: Sequence[Scene] = (),
+) -> list[HeardClip]:
+    """Clips [2, samples] of any lengths as the runtime would hear them; an incomplete last token is left out.
+
+    With `doubt`, which must know the clips' ``scenes``, names are less sure than the runtime's.
+    """
     tokens = [clip.shape[1] // (FRAMES_PER_TOKEN * FRAME_SAMPLES) for clip in clips]
     longest = max(clip.shape[1] for clip in clips) // FRAME_SAMPLES * FRAME_SAMPLES
     audio = torch.from_numpy(np.stack([_padded(clip, longest) for clip in clips]))
@@ -169,7 +185,11 @@ def encode_clips(model: Hearing, clips: list[FloatArray], names: Names | None = 
     cells = model.spatial.trunk(features)
     scene, rest = model.spatial.describe(cells)
     logits = semantic.logits if names is None else fused_logits(semantic.logits, audio, names)
-    heard = zip(features, cells, logits, semantic.embedding, semantic.keys, scene, rest, strict=True)
+    told = semantic.embedding
+    if doubt is not None:
+        doubted = [doubt(*parts) for parts in zip(scenes, logits, told, strict=True)]
+        logits, told = (torch.stack(parts) for parts in zip(*doubted, strict=True))
+    heard = zip(features, cells, logits, semantic.embedding, told, semantic.keys, scene, rest, strict=True)
     return [
         _heard(model, _ClipCells(*(part[:, :length] if part.ndim == 3 else part[:length] for part in parts)))
         for parts, length in zip(heard, (count * FRAMES_PER_TOKEN for count in tokens), strict=True)
@@ -178,12 +198,16 @@ def encode_clips(model: Hearing, clips: list[FloatArray], names: Names | None = 
 
 @dataclass(frozen=True, eq=False)
 class _ClipCells:
-    """What the networks made of one clip of T frames: [8, T, 64], [C, T, 8], [T, 61], [T, 256], [96, T, 8], [T, 128], [T, 6]."""
+    """What the networks made of one clip of T frames: [8, T, 64], [C, T, 8], [T, 61], [T, 256] twice, [96, T, 8], [T, 128], [T, 6].
+
+    The spatial network is asked with ``embedding``; the language model is told ``told``, which differs when there is doubt.
+    """
 
     features: Tensor
     cells: Tensor
     logits: Tensor
     embedding: Tensor
+    told: Tensor
     keys: Tensor
     scene: Tensor
     rest: Tensor
@@ -224,7 +248,7 @@ def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:
 def _pooled(clip: _ClipCells, slots: Tensor, classes: NDArray[np.int64]) -> Tokens:
     """Tokens of a clip whose slots [T, Q, 42] hold classes [T, Q]."""
     return pool_tokens(
-        semantic_embedding=clip.embedding.numpy(),
+        semantic_embedding=clip.told.numpy(),
         class_probability=torch.sigmoid(clip.logits).numpy(),
         slot_class=classes,
         activity=torch.sigmoid(slots[..., 0]).numpy(),

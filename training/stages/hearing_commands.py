@@ -115,6 +115,7 @@ def bank(
     run: RunDir = Path("runs/nano"),
     mixtures: Annotated[int, typer.Option(min=1, help="Mixtures per rendered scene.")] = 1,
     threads: Threads = 1,
+    doubt: Annotated[bool, typer.Option(help="Names as unsure as those of sounds that were never heard.")] = True,
 ) -> None:
     """Let the trained encoders hear mixtures of all scenes, for the language stages."""
     from earshot.training.models.load import load_hearing
@@ -128,7 +129,8 @@ def bank(
     from earshot.training.models.names import load_names
 
     names = load_names(run / "names") if (run / "names" / "model.safetensors").is_file() else None
-    scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", BankSettings(mixtures=mixtures), names)
+    settings = BankSettings(mixtures=mixtures, doubt=doubt)
+    scenes = build_bank(data, load_hearing(run / "encoders"), run / "bank", settings, names)
     typer.echo(json.dumps({"stage": "bank", "run": str(run / "bank"), "scenes": scenes}))
 
 
