@@ -7,7 +7,7 @@ quantizer use it.
 from __future__ import annotations
 
 import ctypes
-import threading
+import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 BATCH = 512
 """Most tokens in one step of llama.cpp; longer prompts take several."""
 
+_C_LIBRARY = ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)
 _WARNING = 3  # ggml_log_level: 1 debug, 2 info, 3 warning, 4 error, 5 continuation
 _last_messages: deque[str] = deque(maxlen=8)
 
@@ -42,23 +43,28 @@ def last_llama_message() -> str:
 
 
 class CancelFlag:
-    """A flag that llama.cpp asks for while it computes; keeps the callback alive that it asks through."""
+    """A flag that llama.cpp asks for while it computes; lives as long as what asks.
+
+    llama.cpp asks at each node of its graph, some thousand times an answer. A Python function would take the interpreter from
+    hearing as often, so the C library's own ``strlen`` answers: the flag is a text of no character or of one.
+    """
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
-        self.callback = lib.ggml_abort_callback(lambda _data: self._stop.is_set())
+        self._text = ctypes.create_string_buffer(2)
+        self.callback = ctypes.cast(_C_LIBRARY.strlen, lib.ggml_abort_callback)
+        self.data = ctypes.addressof(self._text)
 
     def set(self) -> None:
         """Ask the running computation to stop; safe from any thread."""
-        self._stop.set()
+        self._text[0] = b"\1"
 
     def clear(self) -> None:
         """Allow computing again."""
-        self._stop.clear()
+        self._text[0] = b"\0"
 
     def is_set(self) -> bool:
         """Whether a stop has been asked for."""
-        return self._stop.is_set()
+        return bool(self._text.value)
 
 
 class Batch:
@@ -119,7 +125,7 @@ def make_context(model: Any, n_context: int, n_threads: int, flag: CancelFlag, e
     params.n_threads = params.n_threads_batch = n_threads
     params.offload_kqv = params.op_offload = False
     params.no_perf = True
-    params.abort_callback = flag.callback
+    params.abort_callback, params.abort_callback_data = flag.callback, flag.data
     if exact:
         params.type_k = params.type_v = lib.GGML_TYPE_F32
         params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
