@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
+from earshot.export.fold_pads import fold_pads
+from earshot.export.half_weights import halve_weights
 from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.networks import INTERFACES
 from earshot.runtime.hearing.objects import OBJECT_WIDTH
@@ -28,8 +28,6 @@ from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH
 
 OPSET = 17
 SLOTS = 4
-LEAST_HALVED = 1_000
-"""Weights of fewer numbers stay float32: they are biases and scales, and save nothing."""
 _PROJECTOR_EXAMPLE_TOKENS = 3
 
 
@@ -138,27 +136,10 @@ def export_names(network: nn.Module, path: Path) -> None:
     _export(_Names(network).eval(), (torch.zeros(1, NAMES_SAMPLES),), ["samples"], ["logits", "trust"], path)
     graph = onnx.load(path, load_external_data=False)
     _name_outputs(graph.graph, ["logits", "trust"])
+    fold_pads(graph)
     halve_weights(graph)
     onnx.checker.check_model(graph, full_check=True)
     path.write_bytes(graph.SerializeToString(deterministic=True))
-
-
-def halve_weights(graph: onnx.ModelProto) -> None:
-    """Store float32 weights of 1,000 numbers or more as float16, each with a cast back to float32 (in place).
-
-    Raises
-    ------
-    ValueError
-        When a weight is not finite in 16 bits.
-    """
-    _constants_to_weights(graph.graph)
-    casts = []
-    for weight in graph.graph.initializer:
-        if weight.data_type == TensorProto.FLOAT and _count(weight) >= LEAST_HALVED:
-            name, short = weight.name, f"{weight.name}.float16"
-            weight.CopyFrom(numpy_helper.from_array(_halves(weight), short))
-            casts.append(helper.make_node("Cast", [short], [name], f"{name}/Cast", to=TensorProto.FLOAT))
-    _replace_nodes(graph.graph, [*casts, *graph.graph.node])
 
 
 def _name_outputs(graph: onnx.GraphProto, names: list[str]) -> None:
@@ -167,38 +148,6 @@ def _name_outputs(graph: onnx.GraphProto, names: list[str]) -> None:
         if output.name != name:
             graph.node.append(helper.make_node("Identity", [output.name], [name], f"{name}/Identity"))
             output.name = name
-
-
-def _halves(weight: onnx.TensorProto) -> NDArray[np.float16]:
-    values = numpy_helper.to_array(weight)
-    with np.errstate(over="ignore"):
-        halves: NDArray[np.float16] = values.astype(np.float16)
-    if not np.isfinite(halves).all():
-        raise ValueError(f"{weight.name}: a weight of {np.abs(values).max():g}, 65504 is the most that 16 bits hold")
-    return halves
-
-
-def _constants_to_weights(graph: onnx.GraphProto) -> None:
-    """Large constants among the nodes become weights, as tables that a network does not save are exported."""
-    kept = []
-    for node in graph.node:
-        values = [a.t for a in node.attribute if a.name == "value"] if node.op_type == "Constant" else []
-        if values and _count(values[0]) >= LEAST_HALVED:
-            graph.initializer.add().CopyFrom(values[0])
-            graph.initializer[-1].name = node.output[0]
-        else:
-            kept.append(node)
-    _replace_nodes(graph, kept)
-
-
-def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _count(tensor: onnx.TensorProto) -> int:
-    return int(np.prod(tensor.dims))
 
 
 class _Step(nn.Module):

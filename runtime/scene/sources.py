@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,6 +20,9 @@ MERGE_ANGLE_DEG = 30.0
 DOUBLE_ANGLE_DEG = 20.0
 DOUBLE_CONFIDENCE = 0.7
 _DOUBLE_OVERLAP = 0.3
+SURE_AFTER_S = 0.5
+"""A name is believed by so much of its probability as this time constant leaves: what was likely for a tenth of a second was often
+something else. With it the confidence is nearer to how often names are right (docs/lab-notebook.md, eleventh session)."""
 
 
 class SourceEstimate(BaseModel):
@@ -99,7 +103,8 @@ class _Life:
 def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     """Sources of a clip (or of the last seconds) from the 10 Hz snapshots of its tracks.
 
-    Direction and distance are means over the snapshots in which the track sounded, weighted with confidence.
+    Direction and distance are means over the snapshots in which the track sounded, weighted with confidence; the confidence of the
+    source is the highest of them, each counted by how long the source had been heard.
     Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one. Of two classes
     heard at one time within 20 degrees the much less sure one is left out: it is the same sound under another name.
     Where the yaw of the head is known, directions are those from where the head looks at the end.
@@ -150,12 +155,18 @@ def _life(snapshots: Sequence[TrackSnapshot], yaw_known: bool) -> _Life:
         class_id=last.class_id,
         weight=float(weights.sum()),
         posterior=weights @ np.stack([s.azimuth_posterior for s in told]),
-        confidence=float(weights @ weights / weights.sum()),
+        confidence=max(_lasting(s) for s in sounding),
         elevation_deg=float(weights @ [s.elevation_deg for s in sounding]),
         log_distance=float(weights @ np.log([s.distance_m for s in sounding])),
         onset_s=min(s.onset_s for s in snapshots),  # a source that falls silent for long begins anew
         offset_s=last.last_heard_s,
     )
+
+
+def _lasting(snapshot: TrackSnapshot) -> float:
+    """Confidence of a snapshot by how long its source had been heard."""
+    heard_s = max(0.0, snapshot.last_heard_s - snapshot.onset_s)
+    return snapshot.confidence * (1.0 - math.exp(-heard_s / SURE_AFTER_S))
 
 
 def _estimate(life: _Life) -> SourceEstimate:

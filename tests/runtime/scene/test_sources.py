@@ -28,7 +28,20 @@ def test_json_has_exactly_the_fields_of_the_contract() -> None:
     assert source["azimuth_deg"] == pytest.approx(40.0, abs=1.0)
     assert source["distance_m"] == pytest.approx(2.0, abs=0.01)
     assert (source["onset_s"], source["offset_s"]) == (0.0, 0.8)
-    assert source["confidence"] == pytest.approx(0.9, abs=0.01)
+    assert 0.65 < source["confidence"] < 0.9
+
+
+def test_what_lasts_is_surer_and_nears_its_probability() -> None:
+    confidences = [summarize(track([[Heard(10)]] * frames))[0].confidence for frames in (5, 20, 100)]
+    assert confidences == sorted(confidences)
+    assert confidences[0] < 0.4
+    assert confidences[-1] == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_name_that_was_likely_for_a_moment_is_less_sure_than_one_that_lasted() -> None:
+    moment, lasting = Heard(4, azimuth_deg=40.0, probability=0.95), Heard(10, azimuth_deg=-40.0, probability=0.7)
+    sources = summarize(track([[moment, lasting]] * 6 + [[None, lasting]] * 60))
+    assert max(sources, key=lambda source: source.confidence).label == load_labels()[10].name
 
 
 def test_a_dog_that_barks_twice_from_one_place_is_one_source() -> None:
