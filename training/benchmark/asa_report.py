@@ -20,6 +20,8 @@ Record = dict[str, Any]
 Figures = dict[str, Any]
 BOOTSTRAP = 1000
 CHANCE = 0.25
+DIRECTION_TASKS = frozenset({"where", "turn", "turn_to", "face", "apart", "binding", "seen_from"})
+"""Questions that name the sounds and leave four directions: without spatial evidence there is nothing to tell them apart by."""
 
 hallucinated = Statistic(lambda record: float(record["claimed"]) if record["absent"] else None)
 """Share of absent sounds that an answer takes to be there."""
@@ -41,7 +43,7 @@ def score(items: AsaItems, clips: Sequence[AsaClip], probes: Sequence[Probe], li
     Returns
     -------
     dict
-        ``choice`` (overall, by level; intervals), ``by_task``, ``controls``, ``open``, ``absent``; `question_records`
+        ``choice`` (overall, by level, of direction tasks; intervals), ``by_task``, ``controls``, ``open``, ``absent``; `question_records`
         gives what plots are made of.
     """
     of_scene = {clip.id: clip.origin for clip in clips}
@@ -144,7 +146,12 @@ def _record(item: Item, of_scene: Mapping[str, str], right: bool) -> Record:
 
 def _by_level(records: Sequence[Record]) -> Figures:
     levels = {level: [record for record in records if record["level"] == level] for level in LEVELS}
-    return {"overall": _interval(records), **{level: _interval(of) for level, of in levels.items()}}
+    places = [record for record in records if record["task"] in DIRECTION_TASKS]
+    return {
+        "overall": _interval(records),
+        **{k: _interval(of) for k, of in levels.items()},
+        "directions": _interval(places),
+    }
 
 
 def _by_task(records: Sequence[Record]) -> Figures:

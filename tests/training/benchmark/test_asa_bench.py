@@ -140,6 +140,19 @@ def test_a_system_that_knows_everything_is_right_everywhere(asa: AsaBench) -> No
     )
 
 
+def test_direction_tasks_are_reported_apart_for_every_condition(asa: AsaBench) -> None:
+    lines = perfect(probes_of(asa.items, asa.clips, Controls()))
+    turned = {item.id for item in asa.items.choice if item.task == "turn"}
+    for name in [name for name in lines if name.endswith("@spatial_zeroed") and name.split("@")[0] in turned]:
+        lines[name]["choice"] = (lines[name]["choice"] + 1) % 4
+    report = scored(asa, lines)
+    assert report["choice"]["directions"]["value"] == 1.0
+    assert (
+        report["controls"]["spatial_zeroed"]["directions"]["value"]
+        < report["controls"]["spatial_zeroed"]["overall"]["value"]
+    )
+
+
 def test_always_the_same_letter_fails_all_rotations(asa: AsaBench) -> None:
     probes = probes_of(asa.items, asa.clips, Controls())
     report = scored(asa, {p.item.id: {"id": p.item.id, "answer": "A", "choice": None} for p in probes})
