@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_SAMPLES
@@ -27,6 +26,7 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.interfaces.measure import QUESTIONS, Stopwatch, hops, time_stages
+from earshot.runtime.language.heard import Heard, names_heard
 from earshot.runtime.language.prompt import THINK_END
 
 _MARK = 4242  # a system call that Linux does not have; see boards/count_instructions.c
@@ -92,11 +92,11 @@ def main() -> None:
     encoders.project(tokens)
     with marker.time("projector"):
         embeddings = encoders.project(tokens)
-    written = count_answer(bundle, embeddings, marker) if with_language else None
+    written = count_answer(bundle, Heard(embeddings, names_heard(tokens)), marker) if with_language else None
     sys.stdout.write(json.dumps({"regions": marker.names, "written": written}) + "\n")
 
 
-def count_answer(bundle: Path, embeddings: NDArray[np.float32], marker: Marker) -> dict[str, Any]:
+def count_answer(bundle: Path, heard: Heard, marker: Marker) -> dict[str, Any]:
     """Mark one question about new audio.
 
     Three regions begin with the question: `prompt` ends with the first token written, `first_token` with the first one
@@ -122,7 +122,7 @@ def count_answer(bundle: Path, embeddings: NDArray[np.float32], marker: Marker) 
     answerer.load()
     for name in open_regions:
         marker.begin(name)
-    answer = answerer.answer(QUESTIONS[0], embeddings, on_text=hear)
+    answer = answerer.answer(QUESTIONS[0], heard, on_text=hear)
     for name in reversed(open_regions):
         marker.end(name)
     lengths = {

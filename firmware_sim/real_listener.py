@@ -116,9 +116,9 @@ class RealListener:
         """When the ears were free for the question, when the language model began, and what it said."""
         now = self.window()
         free_s = time.perf_counter()
-        embeddings = embed(self._encoders, about or now, question)
+        heard = embed(self._encoders, about or now, question)
         began_s = time.perf_counter()
-        return free_s, began_s, self._answerer.answer(question, embeddings)
+        return free_s, began_s, self._answerer.answer(question, heard)
 
     def one_at_a_time(self, times: Times, questions_s: Sequence[float]) -> None:
         """One turn of sound that stands still while a question is answered, at the times from its start as in the others.

@@ -74,8 +74,8 @@ class Answers(Answering):
 def matter_now(encoders: Encoders, hearing: Hearing, question: Question) -> Matter:
     """The last 10 seconds."""
     window = hearing.window()
-    embeddings = embed(encoders, window, question.text, question.choices)
-    return Matter(embeddings, summarize(window.snapshots), len(window.snapshots) * SNAPSHOT_S, 0.0, window.end_s)
+    heard = embed(encoders, window, question.text, question.choices)
+    return Matter(heard, summarize(window.snapshots), len(window.snapshots) * SNAPSHOT_S, 0.0, window.end_s)
 
 
 def matter_of(encoders: Encoders, source: AudioSource, question: Question, longest_s: float | None) -> Matter:
@@ -108,5 +108,5 @@ def matter_of(encoders: Encoders, source: AudioSource, question: Question, longe
             if longest_s is not None and audio_s > longest_s:
                 raise InputError(f"{source.name}: longer than {longest_s:g} s; send a shorter recording")
             snapshots += hearing.process(chunk)
-    embeddings = embed(encoders, hearing.window(), question.text, question.choices)
-    return Matter(embeddings, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)
+    heard = embed(encoders, hearing.window(), question.text, question.choices)
+    return Matter(heard, summarize(snapshots), audio_s, time.perf_counter() - began_s, audio_s)

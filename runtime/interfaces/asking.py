@@ -144,9 +144,9 @@ class Asker:
         """
         heard = self.hear(audio)
         began_s = time.perf_counter()
-        embeddings = embed(self._encoders, heard.window, question, choices)
+        told = embed(self._encoders, heard.window, question, choices)
         embed_s = time.perf_counter() - began_s
-        answer = self._answerer.answer(question, embeddings, choices, self._think, on_text)
+        answer = self._answerer.answer(question, told, choices, self._think, on_text)
         timing = {
             "audio_s": heard.audio_s,
             "hearing_s": heard.hearing_s,

@@ -23,6 +23,7 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
+from earshot.runtime.language.heard import Heard, names_heard
 
 ASKINGS = 5
 QUESTIONS = ("What can you hear?", "Where is the dog?", "Which sound is closest to me?")
@@ -227,7 +228,9 @@ def _time_answers(
     llm_load_s = time.perf_counter() - start_s
     try:
         # Another window for every question, so that none finds its audio computed already.
-        answers = [answerer.answer(q, timed.project(tokens.last(len(tokens) - i))) for i, q in enumerate(QUESTIONS)]
+        windows = [tokens.last(len(tokens) - number) for number in range(len(QUESTIONS))]
+        heard = [Heard(timed.project(part), names_heard(part)) for part in windows]
+        answers = [answerer.answer(question, told) for question, told in zip(QUESTIONS, heard, strict=True)]
     finally:
         answerer.close()
     return {

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.bundle.manifest import LLM_NAME
+from earshot.runtime.language.grounding import Grounding
+from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import (
     CHOICE_LETTERS,
@@ -100,7 +102,7 @@ class Answerer:
     def answer(
         self,
         question: str,
-        embeddings: Float32,
+        heard: Heard,
         choices: Sequence[str] | None = None,
         think: bool = True,
         on_text: OnText | None = None,
@@ -111,8 +113,8 @@ class Answerer:
         ----------
         question : str
             In plain language.
-        embeddings : ndarray, float32 [N, hidden]
-            Audio tokens of the projector, oldest first; N up to 25, 0 when nothing was heard yet.
+        heard : Heard
+            Evidence names only what was heard, where its names are known.
         choices : sequence of str, optional
             2 to 8 options; the answer is then always one of them.
         think : bool
@@ -134,11 +136,11 @@ class Answerer:
         clock = _Clock(on_text, think)
         self.llm.reset_cancel()
         if choices is None:
-            length = self._begin(build_prompt(question, None, think), embeddings, think)
-            reasoning, choice = self._reason(length, clock) if think else "", None
+            length = self._begin(build_prompt(question, None, think), heard.embeddings, think)
+            reasoning, choice = self._reason(length, heard.names, clock) if think else "", None
             text = self._say(clock)
         else:
-            choice, reasoning, length = self._choose(question, embeddings, [text.strip() for text in choices], think)
+            choice, reasoning, length = self._choose(question, heard, [text.strip() for text in choices], think)
             text = choice_text(choice, choices[choice].strip())
             for piece in (reasoning, THINK_END) if think else ():
                 clock.hear(piece)
@@ -149,18 +151,20 @@ class Answerer:
         reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)
         return self.llm.begin(prompt.prefix, embeddings, prompt.suffix, reserve)
 
-    def _reason(self, prompt_tokens: int, clock: _Clock) -> str:
+    def _reason(self, prompt_tokens: int, names: Sequence[str] | None, clock: _Clock) -> str:
         """Let the model write its evidence, and end it."""
-        text = self._write_reasoning(prompt_tokens, clock.hear)
+        text = self._write_reasoning(prompt_tokens, names, clock.hear)
         self.llm.feed([self._think_end])
         clock.hear(THINK_END)
         return text
 
-    def _write_reasoning(self, prompt_tokens: int, on_text: OnText | None = None) -> str:
+    def _write_reasoning(self, prompt_tokens: int, names: Sequence[str] | None, on_text: OnText | None = None) -> str:
         limit = min(MAX_REASONING_TOKENS, self.llm.context - prompt_tokens - MAX_ANSWER_TOKENS)
-        return split_reasoning(self.llm.generate(limit, (self._think_end,), on_text).text + THINK_END)[0]
+        grounding = None if names is None else Grounding(self.llm.tokenize, names)
+        written = self.llm.generate(limit, (self._think_end,), on_text, allowed=grounding)
+        return split_reasoning(written.text + THINK_END)[0]
 
-    def _choose(self, question: str, embeddings: Float32, choices: Sequence[str], think: bool) -> tuple[int, str, int]:
+    def _choose(self, question: str, heard: Heard, choices: Sequence[str], think: bool) -> tuple[int, str, int]:
         """The option that the model holds likeliest, the reasoning that ends with it, and the length of the prompt.
 
         Asked in an order that follows from the options' own texts, and turned by half, the probabilities averaged: a small
@@ -173,9 +177,9 @@ class Answerer:
         half = len(own) // 2
         for order in (own, own[half:] + own[:half]):
             prompt = build_prompt(question, [choices[i] for i in order], think)
-            length = self._begin(prompt, embeddings, think)
-            reasoning = self._write_reasoning(length) if think else ""
-            probability, kept = self._weigh(prompt, embeddings, reasoning, [choices[i] for i in order], think)
+            length = self._begin(prompt, heard.embeddings, think)
+            reasoning = self._write_reasoning(length, heard.names) if think else ""
+            probability, kept = self._weigh(prompt, heard.embeddings, reasoning, [choices[i] for i in order], think)
             weighed.append((probability[np.argsort(order)], kept))
         best = int(np.sum([probability for probability, _ in weighed], axis=0).argmax())
         kept = max(weighed, key=lambda pair: float(pair[0][best]))[1]

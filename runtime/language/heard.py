@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,32 @@ from numpy.typing import NDArray
 from earshot.runtime.hearing.asked import ask_by_name, possible_classes
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import HearingWindow
-from earshot.runtime.hearing.objects import object_rows
+from earshot.runtime.hearing.objects import class_of, gather_objects, object_rows
+from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.naming import named_classes
 
 Float32 = NDArray[np.float32]
 
 
-def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Sequence[str] | None = None) -> Float32:
-    """Embeddings of a window for one question.
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What the language model is given of a window.
+
+    Attributes
+    ----------
+    embeddings : ndarray, float32 [N, hidden]
+        Audio tokens of the projector, oldest first; none when nothing was heard yet.
+    names : tuple of str or None
+        Spoken names of the sounds that hearing has found, told of or asked for; None where that is not known.
+    """
+
+    embeddings: Float32
+    names: tuple[str, ...] | None = None
+
+
+def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Sequence[str] | None = None) -> Heard:
+    """What is heard of a window for one question.
 
     Parameters
     ----------
@@ -27,12 +46,16 @@ def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Seq
     question : str
     choices : sequence of str, optional
         Options; what they name is looked for as well.
-
-    Returns
-    -------
-    ndarray, float32 [N, hidden]
     """
-    return encoders.project(window.tokens, asked_rows(encoders, window, question, choices))
+    asked = asked_rows(encoders, window, question, choices)
+    return Heard(encoders.project(window.tokens, asked), names_heard(window.tokens, asked))
+
+
+def names_heard(tokens: Tokens, asked: Float32 | None = None) -> tuple[str, ...]:
+    """Spoken names of the sound objects of a window, those asked for (`asked_rows`) included."""
+    if not len(tokens):
+        return ()
+    return tuple(load_labels()[class_of(row)].spoken for row in gather_objects(tokens, asked)[:-1])
 
 
 def asked_rows(

@@ -295,6 +295,7 @@ class LanguageModel:
         on_text: Callable[[str], None] | None = None,
         temperature: float = 0.0,
         rng: np.random.Generator | None = None,
+        allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None,
     ) -> Generation:
         """Continue the working sequence until a stop token or the limit.
 
@@ -312,6 +313,8 @@ class LanguageModel:
             0 = greedy; otherwise samples from the softmax of logits / temperature.
         rng : numpy Generator, optional
             Randomness for sampling; needed when `temperature` > 0.
+        allowed : callable, optional
+            Tokens written so far -> ids of those that may come next, None for all; `stop` may always come.
 
         Raises
         ------
@@ -324,7 +327,9 @@ class LanguageModel:
         tokens: list[int] = []
         pieces: list[str] = []
         for _ in range(min(max_tokens, self.context - self._position)):
-            token = pick(self.logits(), forbidden, temperature, rng)
+            permitted = None if allowed is None else allowed(tokens)
+            barred = forbidden if permitted is None else _all_but([*permitted, *stop], len(forbidden))
+            token = pick(self.logits(), barred, temperature, rng)
             if token in stop:
                 return Generation("".join(pieces), tuple(tokens), "stop", token)
             tokens.append(token)
@@ -333,6 +338,13 @@ class LanguageModel:
                 on_text(pieces[-1])
             self.feed([token])
         return Generation("".join(pieces), tuple(tokens), "length", None)
+
+
+def _all_but(tokens: Sequence[int], count: int) -> NDArray[np.bool_]:
+    """Bars every token of a vocabulary but some."""
+    barred = np.ones(count, bool)
+    barred[list(tokens)] = False
+    return barred
 
 
 def _log_probability(logits: Float32, token: int) -> float:

@@ -38,6 +38,8 @@ MAX_QUESTION_CHARS = 300
 MAX_CHOICE_CHARS = 100
 NOTHING_HEARD = "nothing"
 """The one evidence line of a scene without a source."""
+ASKED = "asked:"
+"""First word of the line of reasoning that states the question in its fixed form; evidence stands before it."""
 CONCLUSION = "so"
 """First word of the last line of reasoning about options: `so the dog`."""
 

@@ -13,11 +13,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from earshot.runtime.errors import EarshotError
 from earshot.runtime.language.answerer import Answer, Answerer, OnText
+from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.scene.sources import SourceEstimate
 
@@ -35,8 +33,8 @@ class Matter:
 
     Attributes
     ----------
-    embeddings : ndarray, float32 [N, hidden]
-        Audio tokens, N up to 25.
+    heard : Heard
+        Audio tokens, and the names of what was heard.
     sources : list of SourceEstimate
         What was heard, in order of onset.
     audio_s, hearing_s, end_s : float
@@ -44,7 +42,7 @@ class Matter:
         ends, since stream start. Seconds.
     """
 
-    embeddings: NDArray[np.float32]
+    heard: Heard
     sources: list[SourceEstimate]
     audio_s: float
     hearing_s: float
@@ -246,7 +244,7 @@ class Answering:
         matter = question.find_matter(question)
         question.check()
         choices = None if question.choices is None else list(question.choices)
-        answer = self._answerer.answer(question.text, matter.embeddings, choices, question.think, question.hear)
+        answer = self._answerer.answer(question.text, matter.heard, choices, question.think, question.hear)
         return Reply(answer, matter)
 
 

@@ -14,6 +14,7 @@ from earshot.firmware_sim.board_check import listen_by_turns
 from earshot.firmware_sim.real_listener import RealListener, Times
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answer, Answerer
+from earshot.runtime.language.heard import Heard
 
 QUESTIONS_S = [0.42, 0.83]
 
@@ -25,9 +26,9 @@ class Noting(Answerer):
         super().__init__(bundle_dir)
         self.asked: list[tuple[str, bytes]] = []
 
-    def answer(self, question: str, embeddings: Any, *rest: Any, **options: Any) -> Answer:
-        self.asked.append((question, embeddings.tobytes()))
-        return super().answer(question, embeddings, *rest, **options)
+    def answer(self, question: str, heard: Heard, *rest: Any, **options: Any) -> Answer:
+        self.asked.append((question, heard.embeddings.tobytes()))
+        return super().answer(question, heard, *rest, **options)
 
 
 @pytest.fixture(scope="module")

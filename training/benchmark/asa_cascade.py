@@ -20,6 +20,7 @@ from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer
+from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import LanguageModel
 from earshot.training.benchmark.asa_examinee import Examinee, Job, Line
 from earshot.training.benchmark.asa_probes import Treatment
@@ -82,7 +83,7 @@ class CascadeExaminee(Examinee):
         self._shards = open_shards(data)
         self._think = think
 
-    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> Float32:
+    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> Heard:
         self._reader.heard = ""
         return super()._embed(window, treatment, item)
 

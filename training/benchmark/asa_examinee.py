@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import projector_inputs
-from earshot.runtime.language.heard import asked_rows
+from earshot.runtime.language.heard import Heard, asked_rows, names_heard
 from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
 from earshot.training.benchmark.asa_probes import ROTATIONS, STRAIGHT, Probe, Treatment
 from earshot.training.benchmark.controls import without_semantic, without_spatial
@@ -77,20 +74,21 @@ class Examinee:
             lines.append(line)
         return lines
 
-    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> NDArray[np.float32]:
+    def _embed(self, window: HearingWindow | None, treatment: Treatment, item: Item) -> Heard:
         if window is None or treatment == "nothing" or not len(window.tokens):
             return self._bundle.embed(None, item.question)
         if treatment == "plain":
             return self._bundle.embed(window, item.question, item.choices)
         encoders = self._bundle.encoders
         if treatment == "no_what":  # what has no name cannot be asked for by name
-            return encoders.project_inputs(without_semantic(projector_inputs(window.tokens)))
+            return Heard(encoders.project_inputs(without_semantic(projector_inputs(window.tokens))))
         asked = asked_rows(encoders, window, item.question, item.choices)
-        return encoders.project_inputs(without_spatial(projector_inputs(window.tokens, asked)))
+        inputs = without_spatial(projector_inputs(window.tokens, asked))
+        return Heard(encoders.project_inputs(inputs), names_heard(window.tokens, asked))
 
-    def _ask(self, probe: Probe, embeddings: NDArray[np.float32]) -> Line:
+    def _ask(self, probe: Probe, heard: Heard) -> Line:
         choices = None if probe.item.choices is None else list(probe.item.choices)
-        answer = self._bundle.answerer.answer(probe.item.question, embeddings, choices, self._think)
+        answer = self._bundle.answerer.answer(probe.item.question, heard, choices, self._think)
         return {"id": probe.item.id, "answer": answer.text, "choice": answer.choice, "reasoning": answer.reasoning}
 
 

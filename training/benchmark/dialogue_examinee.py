@@ -62,9 +62,9 @@ class Partner:
             yield line
 
     def _line(self, name: str, question: str, heard: HearingWindow | None) -> Line:
-        embeddings = self._bundle.embed(heard, question)
+        told = self._bundle.embed(heard, question)
         return {
             "id": name,
             "question": question,
-            "answer": self._bundle.answerer.answer(question, embeddings, None, self._think).text,
+            "answer": self._bundle.answerer.answer(question, told, None, self._think).text,
         }

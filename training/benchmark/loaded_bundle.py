@@ -14,7 +14,7 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answerer
-from earshot.runtime.language.heard import embed
+from earshot.runtime.language.heard import Heard, embed
 
 Float32 = NDArray[np.float32]
 
@@ -32,10 +32,10 @@ class LoadedBundle:
         hearing.process(AudioChunk(np.ascontiguousarray(audio), 0))
         return hearing.window()
 
-    def embed(self, window: HearingWindow | None, question: str, choices: Sequence[str] | None = None) -> Float32:
-        """Embeddings for a question about a window; none without a window."""
+    def embed(self, window: HearingWindow | None, question: str, choices: Sequence[str] | None = None) -> Heard:
+        """What is heard of a window for a question; nothing without a window."""
         if window is None:
-            return np.zeros((0, self.encoders.embedding_width), np.float32)
+            return Heard(np.zeros((0, self.encoders.embedding_width), np.float32))
         return embed(self.encoders, window, question, choices)
 
 

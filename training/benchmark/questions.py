@@ -24,7 +24,7 @@ from rich.progress import track
 
 from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import projector_inputs
-from earshot.runtime.language.heard import asked_rows
+from earshot.runtime.language.heard import Heard, asked_rows, names_heard
 from earshot.training.benchmark.controls import mirrored_item, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
 from earshot.training.questions.generate import generate_items
@@ -94,8 +94,8 @@ class Examiner:
         """Whether the bundle chooses the right option, as in use."""
         return self._right(question.item, self.heard(question))
 
-    def heard(self, question: Question) -> NDArray[np.float32]:
-        """Embeddings of what the bundle hears, asked this question."""
+    def heard(self, question: Question) -> Heard:
+        """What the bundle hears, asked this question."""
         return self._bundle.embed(self._window(question), question.item.question, question.item.choices)
 
     def blind(self, question: Question) -> bool:
@@ -109,7 +109,7 @@ class Examiner:
             return self.blind(question)
         asked = asked_rows(self._bundle.encoders, window, item.question, item.choices)
         inputs = without_spatial(projector_inputs(window.tokens, asked))
-        return self._right(item, self._bundle.encoders.project_inputs(inputs))
+        return self._right(item, Heard(self._bundle.encoders.project_inputs(inputs), names_heard(window.tokens, asked)))
 
     def swapped(self, question: Question) -> bool:
         """... with exchanged ears, asked the mirrored question."""
@@ -120,9 +120,10 @@ class Examiner:
         """... when it is told what ideal ears would hear."""
         return self._right(question.item, self.ideally_heard(question, seed))
 
-    def ideally_heard(self, question: Question, seed: int) -> NDArray[np.float32]:
-        """Embeddings of what ideal ears would hear."""
-        return self._bundle.encoders.project_inputs(ideal_inputs(question.scene, np.random.default_rng(seed)))
+    def ideally_heard(self, question: Question, seed: int) -> Heard:
+        """What ideal ears would hear."""
+        inputs = ideal_inputs(question.scene, np.random.default_rng(seed))
+        return Heard(self._bundle.encoders.project_inputs(inputs))
 
     def _window(self, question: Question, swapped: bool = False) -> HearingWindow:
         key = (id(question.audio), swapped)
@@ -130,9 +131,9 @@ class Examiner:
             self._cache[key] = self._bundle.hear(question.audio[::-1] if swapped else question.audio)
         return self._cache[key]
 
-    def _right(self, item: Item, embeddings: NDArray[np.float32]) -> bool:
+    def _right(self, item: Item, heard: Heard) -> bool:
         choices = list(item.choices or ())
-        return self._bundle.answerer.answer(item.question, embeddings, choices, self._think).choice == item.choice
+        return self._bundle.answerer.answer(item.question, heard, choices, self._think).choice == item.choice
 
 
 def run_questions(

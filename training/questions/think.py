@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from earshot.runtime.labels import Label
-from earshot.runtime.language.prompt import NOTHING_HEARD, evidence_line
+from earshot.runtime.language.prompt import ASKED, NOTHING_HEARD, evidence_line
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, wrap_int
-
-ASKED = "asked:"
-"""First word of the line that states the question in its fixed form."""
 
 
 def evidence_lines(view: SceneView) -> tuple[str, ...]:

@@ -75,5 +75,7 @@ class Doubt:
         change = np.tile(self._rng.normal(0.0, amount.others, logits.shape[1]), (len(logits), 1))
         for label in sounding:
             lost = self._rng.uniform(0.0, amount.most) if self._rng.random() < amount.share else 0.0
-            change[:, label] = np.maximum(logits[:, label] - lost, np.minimum(logits[:, label], FLOOR)) - logits[:, label]
+            change[:, label] = (
+                np.maximum(logits[:, label] - lost, np.minimum(logits[:, label], FLOOR)) - logits[:, label]
+            )
         return change.astype(np.float32)

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.language.prompt import (
+    ASKED,
     ASSISTANT,
     AUDIO_END,
     NOTHING_HEARD,
@@ -21,7 +22,6 @@ from earshot.runtime.language.prompt import (
     build_prompt,
 )
 from earshot.training.questions.items import Item
-from earshot.training.questions.think import ASKED
 
 DRILL_QUESTION = "practice"
 

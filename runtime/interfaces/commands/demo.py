@@ -88,8 +88,8 @@ def ask_all(
     """Put the questions to the model and print question, answer, truth and time."""
     answers = []
     for question in questions:
-        embeddings = embed(encoders, window, question.text, question.choices)
-        answer = answerer.answer(question.text, embeddings, question.choices)
+        heard = embed(encoders, window, question.text, question.choices)
+        answer = answerer.answer(question.text, heard, question.choices)
         answers.append(answer)
         console.print(Text(f"\n[{question.level}] {question.text}"))
         if question.choices:

@@ -120,8 +120,9 @@ def test_a_question_and_its_options_bring_what_they_name(encoders: Encoders) -> 
     named = load_labels()[label].definite
     assert class_of(asked_rows(encoders, window, f"Where is {named}?")[0]) == label
     assert class_of(asked_rows(encoders, window, "What is that?", ["a thing", named])[0]) == label
-    more = embed(encoders, window, f"Where is {named}?")
-    assert len(more) == len(embed(encoders, window, "What is that?")) + 1
+    more, others = (embed(encoders, window, text) for text in (f"Where is {named}?", "What is that?"))
+    assert len(more.embeddings) == len(others.embeddings) + 1
+    assert set(more.names or ()) - set(others.names or ()) == {load_labels()[label].spoken}
 
 
 def test_asked_rows_join_the_others_in_order_of_onset_and_are_never_left_out() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from earshot.runtime.errors import BundleError, UsageError
 from earshot.runtime.language.answerer import MAX_ANSWER_TOKENS, MAX_REASONING_TOKENS, Answerer
+from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.language.prompt import THINK_END
 
@@ -25,8 +26,8 @@ def answerer(gguf_path: Path) -> Iterator[Answerer]:
     model.close()
 
 
-def audio(n: int = 25, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.3, (n, 128)).astype(np.float32)
+def audio(n: int = 25, seed: int = 0, names: tuple[str, ...] | None = None) -> Heard:
+    return Heard(np.random.default_rng(seed).normal(0, 0.3, (n, 128)).astype(np.float32), names)
 
 
 def test_text_comes_as_reasoning_mark_answer(answerer: Answerer) -> None:
@@ -79,7 +80,7 @@ def test_reasoning_that_does_not_end_is_ended(answerer: Answerer) -> None:
 
 
 def test_no_audio_yet_is_a_question_like_others(answerer: Answerer) -> None:
-    assert answerer.answer("Where is the dog?", np.zeros((0, 128), np.float32)).text
+    assert answerer.answer("Where is the dog?", Heard(np.zeros((0, 128), np.float32))).text
 
 
 def test_the_longest_questions_are_answered_or_refused(answerer: Answerer) -> None:

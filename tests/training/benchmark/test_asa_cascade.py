@@ -58,7 +58,7 @@ def window_of(count: int = 6) -> HearingWindow:
 def test_it_is_told_what_a_treatment_leaves(examinee: CascadeExaminee) -> None:
     told = {}
     for treatment in ("plain", "no_where", "no_what", "nothing"):
-        assert len(examinee._embed(window_of(), treatment, ITEM)) == 0  # type: ignore[arg-type]
+        assert len(examinee._embed(window_of(), treatment, ITEM).embeddings) == 0  # type: ignore[arg-type]
         told[treatment] = examinee._reader.heard
     assert told["plain"] == tracks_text(projector_inputs(window_of().tokens))
     assert told["nothing"] == ""
@@ -70,7 +70,7 @@ def test_it_is_told_what_a_treatment_leaves(examinee: CascadeExaminee) -> None:
 @torch.no_grad()
 def test_it_reads_the_prompt_that_training_writes(examinee: CascadeExaminee, cascade: Path) -> None:
     prompt = build_prompt("Where is the dog?")
-    embeddings = examinee._embed(window_of(), "plain", ITEM)
+    embeddings = examinee._embed(window_of(), "plain", ITEM).embeddings
     ids = load_tokenizer(cascade).encode(prompt.prefix + examinee._reader.heard + prompt.suffix).ids
     assert examinee._reader.begin(prompt.prefix, embeddings, prompt.suffix) == len(ids)
     expected = load_llm(cascade).eval()(torch.tensor([ids])).logits[0, -1].numpy()
