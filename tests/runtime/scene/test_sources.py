@@ -91,3 +91,10 @@ def test_one_sound_under_two_names_is_one_source(second: Heard, expected: int) -
     sources = summarize(track([[Heard(10, azimuth_deg=40.0), second]] * 25))
     assert len(sources) == expected
     assert load_labels()[10].name in {source.label for source in sources}
+
+
+def test_what_is_hardly_likely_is_told_of_only_while_nothing_is_surer() -> None:
+    hardly = Heard(4, azimuth_deg=-80.0, probability=0.1)
+    assert [s.label for s in summarize(track([[hardly]] * 25))] == [load_labels()[4].name]
+    sure = Heard(10, azimuth_deg=40.0)
+    assert [s.label for s in summarize(track([[sure, hardly]] * 25))] == [load_labels()[10].name]
