@@ -48,6 +48,8 @@ class TrackerSettings:
         A slot is taken a moment after the sound begins; the onset is moved back by this at most, seconds.
     lookback_probability : float
         ... over the frames in which the class was at least this probable, 0 to 1.
+    told_confidence, kept_confidence : float
+        Beside a surer sound a track is told of from the first on, and no more below the second, 0 to 1.
     remember_s : float
         A source that has lost its slot keeps its number when it is heard again in its place within this time, seconds.
     """
@@ -59,11 +61,15 @@ class TrackerSettings:
     coast_s: float = 0.3
     lookback_s: float = 0.4
     lookback_probability: float = 0.2
+    told_confidence: float = 0.25
+    kept_confidence: float = 0.15
     remember_s: float = 30.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.off_activity <= self.on_activity <= 1.0:
             raise ValueError("0 <= off_activity <= on_activity <= 1 needed")
+        if not 0.0 <= self.kept_confidence <= self.told_confidence <= 1.0:
+            raise ValueError("0 <= kept_confidence <= told_confidence <= 1 needed")
         if self.smoothing_s <= 0.0 or min(self.minimum_s, self.coast_s, self.lookback_s, self.remember_s) < 0.0:
             raise ValueError("smoothing_s must be positive, the other times not negative")
 

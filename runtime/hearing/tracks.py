@@ -1,12 +1,13 @@
 """From encoder frames to tracks, told ten times a second.
 
 A track starts when a source has sounded for a minimum time, survives short pauses, and leaves the scene when the slot of its
-class is given up. Most slots hold one source; of several of one class each has its track (`kin.py`).
+class is given up. What is hardly likely is told of only while nothing surer sounds. Most slots hold one source; of several of one class each has its track (`kin.py`).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
@@ -37,6 +38,7 @@ class Tracker:
         self._kin: list[Kin | None] = [None] * SLOTS
         self._past = Past(self.settings)
         self._probable: deque[Floats] = deque(maxlen=1 + round(self.settings.lookback_s / FRAME_S))
+        self._told: frozenset[int] = frozenset()
         self._frames = 0
         self._yaw_deg: float | None = None
 
@@ -89,5 +91,16 @@ class Tracker:
     def _snapshots(self) -> tuple[TrackSnapshot, ...]:
         held = [kin for kin in self._kin if kin is not None]
         classes = [kin.class_id for kin in held]
-        snapshots = (track.snapshot(self._frames, classes) for kin in held for track in kin.tracks)
-        return tuple(sorted(snapshots, key=lambda snapshot: snapshot.track_id))
+        snapshots = [track.snapshot(self._frames, classes) for kin in held for track in kin.tracks]
+        self._told = frozenset(self._likely(snapshots))
+        told = (snapshot for snapshot in snapshots if snapshot.track_id in self._told)
+        return tuple(sorted(told, key=lambda snapshot: snapshot.track_id))
+
+    def _likely(self, snapshots: list[TrackSnapshot]) -> Iterator[int]:
+        """Numbers of the tracks that are to be told of: the surest that sounds, and those that are likely by themselves."""
+        surest = max((snapshot.confidence for snapshot in snapshots if snapshot.active), default=0.0)
+        for snapshot in snapshots:
+            before = snapshot.track_id in self._told
+            least = self.settings.kept_confidence if before else self.settings.told_confidence
+            if snapshot.confidence >= min(least, surest) if snapshot.active else before:
+                yield snapshot.track_id

@@ -171,6 +171,7 @@ def test_a_lobe_where_another_class_is_heard_is_no_second_dog() -> None:
         cat = frame(k, [None, Heard(CAT, azimuth_deg=-30.0)])
         for name in ("slot_class", "activity", "azimuth_posterior", "direction"):
             getattr(told, name)[1] = getattr(cat, name)[1]
+        told.class_probability[CAT] = cat.class_probability[CAT]
         snapshots += tracker.process(told)
     assert sorted(t.class_id for t in snapshots[-1].tracks) == [DOG, CAT]
 

@@ -107,3 +107,22 @@ def test_reset_equals_a_fresh_tracker() -> None:
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="off_activity <= on_activity"):
         TrackerSettings(on_activity=0.2, off_activity=0.5)
+
+
+def test_beside_a_surer_sound_a_track_is_told_of_once_it_is_likely_and_until_it_is_not() -> None:
+    sure = Heard(10, azimuth_deg=40.0)
+    likely, hardly, less = (Heard(4, azimuth_deg=-80.0, probability=p) for p in (0.5, 0.1, 0.2))
+    assert {t.class_id for t in track([[sure, hardly]] * 30)[-1].tracks} == {10}
+    assert {t.class_id for t in track([[None, hardly]] * 30)[-1].tracks} == {4}, "alone it is told of"
+    snapshots = track([[sure, likely]] * 30 + [[sure, less]] * 30)
+    assert {t.class_id for t in snapshots[-1].tracks} == {4, 10}, "it need not be as likely to stay"
+    snapshots = track([[sure, likely]] * 30 + [[sure, hardly]] * 60)
+    assert {t.class_id for t in snapshots[-1].tracks} == {10}
+
+
+def test_in_a_pause_a_track_is_told_of_as_before() -> None:
+    hardly = Heard(4, azimuth_deg=-80.0, probability=0.1)
+    paused = Heard(4, azimuth_deg=-80.0, probability=0.1, activity=0.01)
+    assert [t.class_id for t in track([[hardly]] * 30 + [[paused]] * 15)[-1].tracks] == [4]
+    with pytest.raises(ValueError, match="told_confidence"):
+        TrackerSettings(told_confidence=0.1, kept_confidence=0.2)
