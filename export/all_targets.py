@@ -36,7 +36,7 @@ class Row:
     size_mb : float
         Of the bundle.
     encoders : str
-        Number format of semantic and spatial.
+        Number formats of the graphs that hear.
     llm : str
     figures, loss : dict of float
         The gate's figures of the bundle; how much worse than float32 and F16 they are.

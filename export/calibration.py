@@ -1,4 +1,4 @@
-"""What the encoders meet in use: the inputs and states of real steps, from which static int8 takes its scales."""
+"""What the graphs that hear meet in use: the inputs and states of real steps, from which static int8 takes its scales."""
 
 from __future__ import annotations
 
@@ -21,27 +21,24 @@ FRAMES = 500
 
 
 class Calibration:
-    """Scenes as both encoders hear them, step by step.
+    """Scenes as the encoders and the names network hear them, step by step.
 
     Parameters
     ----------
-    semantic_graph : Path
-        Float `semantic.onnx`; what it says decides what the spatial encoder is asked.
+    graphs : Path
+        Folder of the float graphs: what `semantic.onnx` and `names.onnx` say decides what the spatial encoder is asked.
     scenes : sequence of GateScene
         Not those of the gate: a scale that fits them would flatter the figure.
     """
 
-    def __init__(self, semantic_graph: Path, scenes: Sequence[GateScene]) -> None:
-        self._semantic_graph, self._scenes = semantic_graph, scenes
+    def __init__(self, graphs: Path, scenes: Sequence[GateScene]) -> None:
+        self._graphs, self._scenes = graphs, scenes
 
     @cached_property
     def _steps(self) -> dict[str, list[Steps]]:
-        """By encoder, then by scene; only made when static int8 is asked for."""
-        heard = [encoder_steps(self._semantic_graph, scene.audio) for scene in self._scenes]
-        return {
-            "semantic": [semantic for semantic, _ in heard],
-            "spatial": [spatial for _, spatial in heard],
-        }
+        """By graph, then by scene; only made when static int8 is asked for."""
+        heard = [encoder_steps(self._graphs, scene.audio) for scene in self._scenes]
+        return {graph: [steps[graph] for steps in heard] for graph in heard[0]} if heard else {}
 
     def frames(self, graph: Path, count: int = FRAMES) -> Iterator[Frame]:
         """Inputs and state of some steps, as the float graph has them while it hears.
@@ -49,7 +46,7 @@ class Calibration:
         Parameters
         ----------
         graph : Path
-            Float; its stem says which encoder it is. Every scene begins with an empty state.
+            Float; its stem says which one it is. Every scene begins with an empty state.
         count : int
             How many at most, evenly spread.
         """

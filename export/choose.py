@@ -1,4 +1,4 @@
-"""Which number format each encoder gets: the fastest one of those that pass the gate."""
+"""Which number format each graph that hears gets: the fastest one of those that pass the gate."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from earshot.export.gate import (
 from earshot.export.gate_scenes import GateScene
 from earshot.export.quantize import Steps, quantize_products, stream, worst_snr_db
 from earshot.export.quantize_static import quantize_calibrated
-from earshot.export.targets import Encoding, Format, Recipe
+from earshot.export.targets import QUANTIZED_AS, Encoding, Format, Recipe
 
-ENCODERS = ("semantic", "spatial")
 QUANTIZED: tuple[Format, ...] = ("int8", "int8-static")
 WORTHWHILE = 0.05
 """int8 must save this part of the cost: less is within the noise of timing, and two exports must agree."""
 SEARCH_SCENES = 30
 """Scenes on which the costliest layer is looked for."""
+_STORED = {"names": ("weights stored in 16 bits",)}
+"""What is to be said of a graph that stays float."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class QuantReport:
 
 @dataclass(frozen=True)
 class Costs:
-    """What one step of each encoder costs.
+    """What one step of each graph costs; of the names network, each time that it hears.
 
     Attributes
     ----------
@@ -80,7 +81,7 @@ class Costs:
 
     def of(self, graph: str) -> dict[Format, float]:
         """What the formats of a graph cost."""
-        return {encoding: by_graph[graph] for encoding, by_graph in self.steps.items()}
+        return {encoding: by_graph[graph] for encoding, by_graph in self.steps.items() if graph in by_graph}
 
 
 Meter = Callable[[Mapping[Format, Path]], "Costs | None"]
@@ -126,12 +127,12 @@ class Choice:
 
 
 class Chooser:
-    """Decides for each encoder by turns; the second one is judged together with what became of the first.
+    """Decides for each graph that hears by turns; each is judged together with what became of those before.
 
     Parameters
     ----------
     floats : Path
-        Folder of the float graphs; the projector and the names network stay as they are.
+        Folder of the float graphs; the projector stays as it is.
     scratch : Path
         Folder to work in.
     recipe : Recipe
@@ -145,10 +146,11 @@ class Chooser:
     ) -> None:
         self._recipe, self._encoding, self._calibration = recipe, encoding, calibration
         self._folders: dict[Format, Path] = {"float32": floats}
+        self._graphs = [name for name in QUANTIZED_AS if (floats / f"{name}.onnx").is_file()]
         self._trial, self.chosen = scratch / "trial", scratch / "chosen"
-        for quantized in self._quantized():
+        for quantized in self._tried():
             self._folders[quantized] = scratch / quantized
-        for folder in (*(self._folders[name] for name in self._quantized()), self._trial, self.chosen):
+        for folder in (*(self._folders[name] for name in self._tried()), self._trial, self.chosen):
             shutil.copytree(floats, folder)
         self._nodes: dict[tuple[Format, str], list[str]] = {}
 
@@ -158,7 +160,7 @@ class Chooser:
         Parameters
         ----------
         steps : mapping
-            Inputs of each encoder, for the decibel figure.
+            Inputs of each graph, for the decibel figure.
         gate : Gate
         meter : callable
 
@@ -168,23 +170,23 @@ class Chooser:
             When fewer nodes became int8 than planned; when an int8 format was asked for and does not pass the gate.
         """
         if self._encoding == "float32":
-            return Choice(tuple(QuantReport(name, "float32", "as asked") for name in ENCODERS), gate.reference)
-        for quantized in self._quantized():
-            for name in ENCODERS:
+            asked = tuple(_as_float(_priced(name, None), ["as asked"]) for name in self._graphs)
+            return Choice(asked, gate.reference)
+        for name in self._graphs:
+            for quantized in self._tried(name):
                 self._nodes[quantized, name] = self._quantize(quantized, name, self._folders[quantized])
         costs = meter(self._folders)
         figures = gate.reference
         reports = []
-        for name in ENCODERS:
+        for name in self._graphs:
             report, figures = self._decide(name, steps[name], costs, gate, figures)
             reports.append(report)
         return Choice(tuple(reports), figures)
 
-    def _quantized(self) -> tuple[Format, ...]:
-        """The formats that are tried."""
-        if self._encoding == "auto":
-            return QUANTIZED
-        return tuple(name for name in QUANTIZED if name == self._encoding)
+    def _tried(self, graph: str | None = None) -> tuple[Format, ...]:
+        """The formats that are tried, of all graphs or of one."""
+        made = QUANTIZED if graph is None else QUANTIZED_AS[graph]
+        return tuple(name for name in made if self._encoding in ("auto", name))
 
     def _quantize(self, encoding: Format, name: str, folder: Path, but: Collection[str] = ()) -> list[str]:
         graph = f"{name}.onnx"
@@ -210,7 +212,7 @@ class Chooser:
             if self._encoding != "auto":
                 raise ValueError(f"{name}.onnx in {candidate}: {why_not}")
             reasons.append(f"{candidate}: {why_not}")
-        return replace(report, reason="; ".join(reasons)), figures
+        return _as_float(report, reasons), figures
 
     def _candidates(self, name: str, costs: Costs | None) -> tuple[list[Format], list[str]]:
         """Formats to try, the cheapest first, and why others are not tried.
@@ -218,15 +220,16 @@ class Chooser:
         Without a figure, for the card must not differ between two exports.
         """
         if self._encoding != "auto":
-            return list(self._quantized()), []
+            tried = list(self._tried(name))
+            return tried, [] if tried else [f"it has no {self._encoding}"]
         if costs is None:
-            if self._recipe.uncounted != "float32":
+            if self._recipe.uncounted in self._tried(name):
                 return [self._recipe.uncounted], []
             return [], ["its speed on the board is not known here"]
         cost = costs.of(name)
         most = (1 - WORTHWHILE) * cost["float32"]
-        slow = [quantized for quantized in self._quantized() if cost[quantized] > most]
-        tried = sorted((q for q in self._quantized() if q not in slow), key=lambda q: cost[q])
+        slow = [quantized for quantized in self._tried(name) if cost[quantized] > most]
+        tried = sorted((q for q in self._tried(name) if q not in slow), key=lambda q: cost[q])
         return tried, [f"{quantized} is not faster" for quantized in slow]
 
     def _noise_db(self, candidate: Format, name: str, steps: Steps) -> float:
@@ -259,6 +262,11 @@ class Chooser:
             f"{describe_loss(metric, loss, gate.limits)}; the layer that costs most is {layer} "
             f"(without it {rest:.3f} on {min(SEARCH_SCENES, len(gate.scenes))} scenes)"
         )
+
+
+def _as_float(report: QuantReport, reasons: Sequence[str]) -> QuantReport:
+    """What stays float, and why."""
+    return replace(report, reason="; ".join((*_STORED.get(report.graph, ()), *reasons)))
 
 
 def _priced(name: str, costs: Costs | None) -> QuantReport:

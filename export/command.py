@@ -64,7 +64,7 @@ def export(
     llm_quant: Annotated[Quantization, typer.Option(help="Format of the language model.")] = Quantization("Q8_0"),
     target: Annotated[Target, typer.Option(help="Board: decides what the encoders become.")] = Target("x86"),
     encoders: Annotated[
-        EncoderFormat, typer.Option(help="Format of the encoders; auto: the fastest one that passes the gate.")
+        EncoderFormat, typer.Option(help="Format of encoders and names; auto: the fastest one that passes the gate.")
     ] = EncoderFormat("auto"),
     all_boards: Annotated[
         bool, typer.Option("--all-targets", help="Every board; prints a table (the bundles are kept with --out).")
@@ -164,9 +164,7 @@ def _tell(report: ExportReport, out: Path) -> None:
     for encoder in report.encoders:
         typer.echo(f"{encoder.graph:10} {encoder.kept:12} {encoder.reason}{_costs(encoder)}")
     if report.names_error is not None:
-        typer.echo(
-            f"{'names':10} {'float32':12} weights stored in 16 bits; differs from the network by {report.names_error:.1e}"
-        )
+        typer.echo(f"names with weights in 16 bits differ from the network by {report.names_error:.1e}")
     typer.echo(f"{'llm':10} {report.llm.quantization:12} logits follow the network by {report.llm_correlation:.5f}")
     for name, value in report.figures.items():
         typer.echo(f"{name:20} {value:8.3f}   float {report.reference[name]:8.3f}")

@@ -29,8 +29,10 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two convolutions with nothing but a ReLU between them: weights and bias of the first, weights of the second."""
+    """Two convolutions with nothing but a ReLU between them: their names, weights and bias of the first, weights of the second."""
 
+    first: str
+    second: str
     weight: str
     bias: str
     between: str
@@ -45,7 +47,7 @@ def equalize(model: onnx.ModelProto, planned: Collection[str], frames: Iterable[
     ----------
     model : onnx.ModelProto
     planned : collection of str
-        Names of the nodes that are to become int8; only what they read is changed.
+        Names of the nodes that are to become int8; only what they read or give out is changed.
     frames : iterable of mapping
         All inputs of some steps, states included, from which the ranges are taken.
 
@@ -54,7 +56,7 @@ def equalize(model: onnx.ModelProto, planned: Collection[str], frames: Iterable[
     int
         How many tensors were changed.
     """
-    pairs = _pairs(model.graph, planned)
+    pairs = _pairs(model.graph, set(planned))
     if not pairs:
         return 0
     peaks = _peaks(model, pairs, frames)
@@ -69,11 +71,11 @@ def equalize(model: onnx.ModelProto, planned: Collection[str], frames: Iterable[
     return len(pairs)
 
 
-def _pairs(graph: onnx.GraphProto, planned: Collection[str]) -> list[_Pair]:
+def _pairs(graph: onnx.GraphProto, planned: set[str]) -> list[_Pair]:
     """All that may be changed, in the order of the graph."""
     made, read = producers(graph), readers(graph)
-    found = (_pair(node, made, read, graph) for node in graph.node if node.op_type == "Conv" and node.name in planned)
-    return [pair for pair in found if pair is not None]
+    found = (_pair(node, made, read, graph) for node in graph.node if node.op_type == "Conv")
+    return [pair for pair in found if pair is not None and planned & {pair.first, pair.second}]
 
 
 def _pair(
@@ -93,16 +95,14 @@ def _pair(
     depthwise = groups == channels == sizes[node.input[1]][0]
     if groups > 1 and not depthwise:
         return None
-    return _Pair(before.input[1], before.input[2], relu.output[0], node.input[1], depthwise)
+    return _Pair(before.name, node.name, before.input[1], before.input[2], relu.output[0], node.input[1], depthwise)
 
 
 def _groups(node: onnx.NodeProto) -> int:
     return next((a.i for a in node.attribute if a.name == "group"), 1)
 
 
-def _peaks(
-    model: onnx.ModelProto, pairs: list[_Pair], frames: Iterable[Mapping[str, NDArray[Any]]]
-) -> list[Float64]:
+def _peaks(model: onnx.ModelProto, pairs: list[_Pair], frames: Iterable[Mapping[str, NDArray[Any]]]) -> list[Float64]:
     """The largest value of each channel between the convolutions of each pair."""
     peaks: list[Float64] = []
     for values in values_in(model, [pair.between for pair in pairs], frames):
@@ -122,7 +122,8 @@ def _factors(peak: Float64, reading: Float64, depthwise: bool) -> Float64:
 
 
 def _values(stored: onnx.TensorProto) -> Float64:
-    return numpy_helper.to_array(stored).astype(np.float64)
+    values: Float64 = numpy_helper.to_array(stored).astype(np.float64)
+    return values
 
 
 def _store(stored: onnx.TensorProto, values: Float64) -> None:

@@ -50,7 +50,6 @@ CALIBRATION_SINGLES, CALIBRATION_PAIRS = 32, 16
 _PROBE_VECTORS = 10
 _PARITY_STEPS = 60
 _GRAPHS = (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME, NAMES_NAME)
-_NAMES_REPORT = QuantReport("names", "float32", "weights stored in 16 bits, the same on all boards")
 
 
 def _made_scenes() -> tuple[GateScene, ...]:
@@ -72,7 +71,7 @@ class ExportSettings:
     target : str
         Key of `RECIPES`.
     encoding : Encoding
-        Of the encoders.
+        Of the encoders and the names network.
     scenes : sequence of GateScene
         What the gates hear.
     calibration : sequence of GateScene
@@ -102,6 +101,7 @@ class ExportReport:
     ----------
     manifest : Manifest
     encoders : tuple of QuantReport
+        Of the names network as well, where there is one.
     llm : GgufReport
     graph_error : float
         Largest relative difference between the encoders and their float graphs.
@@ -161,12 +161,12 @@ class Exporter:
             When a network does not fit the contract, or a file is not its network.
         """
         self._say("encoders")
+        self._names_error = self._names()
         self._steps, self._graph_error = self._encoders()
         export_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
-        self._names_error = self._names()
         self._say(f"language model ({self._settings.llm_quantization})")
         self._llm, self._correlation = self._language(name)
-        self._calibration = Calibration(self._floats / SEMANTIC_NAME, self._settings.calibration)
+        self._calibration = Calibration(self._floats, self._settings.calibration)
         self._say(f"gate ({len(self._settings.scenes)} scenes)")
         self._gate = Gate(self._floats, self._settings.scenes, self._settings.allowed)
         answers = score_answers(self._yardstick, self._gate.float_encoders, self._gate.float_heard)
@@ -196,8 +196,7 @@ class Exporter:
             self._say(f"{board}: answers")
             figures = {**choice.figures, **self._answers(chooser.chosen, choice)}
             scenes, allowed = len(self._settings.scenes), self._settings.allowed
-            parts = choice.reports if self._names_error is None else (*choice.reports, _NAMES_REPORT)
-            card = model_card(facts, self._llm, parts, self.reference, figures, scenes, allowed)
+            card = model_card(facts, self._llm, choice.reports, self.reference, figures, scenes, allowed)
             graphs = {graph: chooser.chosen / graph for graph in _GRAPHS if (chooser.chosen / graph).is_file()}
             manifest = write_bundle(directory, graphs, self._llm, card, facts)
         llm = replace(self._llm, path=directory / LLM_NAME)
@@ -213,18 +212,18 @@ class Exporter:
         )
 
     def _encoders(self) -> tuple[dict[str, Steps], float]:
-        """Write both float graphs; returns what they are fed with, and the worst parity error."""
+        """Write both float graphs; returns what all that hear are fed with, and the worst parity error."""
         semantic, spatial = self._floats / SEMANTIC_NAME, self._floats / SPATIAL_NAME
         export_semantic(self._networks.semantic, semantic)
         export_spatial(self._networks.spatial, spatial)
-        semantic_steps, spatial_steps = encoder_steps(semantic, self._audio)
-        if not semantic_steps:
-            raise ValueError("the probe audio is shorter than one frame of 40 ms")
+        steps = encoder_steps(self._floats, self._audio)
+        if not all(steps.values()):
+            raise ValueError("the probe audio is too short: 0.04 s are needed, 0.4 s for a names network")
         error = max(
-            check_graph(self._networks.semantic, semantic, semantic_steps[:_PARITY_STEPS]),
-            check_graph(self._networks.spatial, spatial, spatial_steps[:_PARITY_STEPS]),
+            check_graph(self._networks.semantic, semantic, steps["semantic"][:_PARITY_STEPS]),
+            check_graph(self._networks.spatial, spatial, steps["spatial"][:_PARITY_STEPS]),
         )
-        return {"semantic": semantic_steps, "spatial": spatial_steps}, error
+        return dict(steps), error
 
     def _names(self) -> float | None:
         """Write the names network where there is one; returns how far the graph is from it."""

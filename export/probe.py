@@ -1,4 +1,4 @@
-"""Inputs for the parity and speed gates: what the encoders see on real audio, or on a sound made here."""
+"""Inputs for the parity and speed gates: what the graphs that hear see on real audio, or on a sound made here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.audio.file import FileSource
+from earshot.runtime.bundle.manifest import NAMES_NAME, SEMANTIC_NAME
 from earshot.runtime.hearing.encoders import sigmoid
-from earshot.runtime.hearing.features import SAMPLE_RATE_HZ, features_of
+from earshot.runtime.hearing.features import FRAME_SAMPLES, SAMPLE_RATE_HZ, features_of
+from earshot.runtime.hearing.names import Named, Names
 from earshot.runtime.hearing.networks import open_network
 from earshot.runtime.hearing.slots import SlotAllocator, SlotSettings
 
@@ -64,34 +66,39 @@ def _made_sound(rng: np.random.Generator) -> Float32:
     return sound.astype(np.float32)
 
 
-def encoder_steps(semantic_graph: Path, audio: Float32) -> tuple[list[Step], list[Step]]:
-    """Inputs of both encoders, frame by frame, for some audio.
+def encoder_steps(graphs: Path, audio: Float32) -> dict[str, list[Step]]:
+    """Inputs of the graphs that hear, run by run, for some audio.
 
     Parameters
     ----------
-    semantic_graph : Path
-        Float `semantic.onnx`; the spatial encoder is fed with its outputs.
+    graphs : Path
+        Folder of the float graphs: `semantic.onnx`, whose outputs the spatial encoder is fed with, and `names.onnx` where there is
+        one, which then has its say in what the spatial encoder is asked, as when the runtime hears.
     audio : ndarray, float32 [2, samples]
 
     Returns
     -------
-    semantic, spatial : list of dict
-        Inputs without state. Slots that nothing takes ask for some class by turns, so that they are
-        judged too.
+    dict of list of dict
+        Inputs without state of `semantic` and `spatial` by frames, and of `names` where there is one, for each time it hears. Slots
+        that nothing takes ask for some class by turns, so that they are judged too.
     """
-    network = open_network(semantic_graph)
+    network = open_network(graphs / SEMANTIC_NAME)
     state = network.initial_state()
     slots = SlotAllocator(SlotSettings())
-    semantic: list[Step] = []
-    spatial: list[Step] = []
+    steps: dict[str, list[Step]] = {"semantic": [], "spatial": []}
+    names = _names_in(graphs, steps)
     for t, frame in enumerate(features_of(audio)):
         features = np.ascontiguousarray(frame[None, :, None])
-        semantic.append({"features": features})
-        outputs, state = network.run(semantic[-1], state)
-        allocation = slots.process(sigmoid(outputs["logits"]))
+        steps["semantic"].append({"features": features})
+        outputs, state = network.run(steps["semantic"][-1], state)
+        logits = outputs["logits"]
+        if names is not None:
+            names.process(audio[:, t * FRAME_SAMPLES : (t + 1) * FRAME_SAMPLES])
+            logits = names.join(logits[0])[None]
+        allocation = slots.process(sigmoid(logits))
         asked, keep = allocation.asked, allocation.keep
         spare = (7 * (t // 50) + np.arange(asked.shape[1])) % 61
-        spatial.append(
+        steps["spatial"].append(
             {
                 "features": features,
                 "semantic_embedding": outputs["embedding"],
@@ -100,4 +107,18 @@ def encoder_steps(semantic_graph: Path, audio: Float32) -> tuple[list[Step], lis
                 "slot_keep": np.where(asked < 0, float(t % 50 != 0), keep).astype(np.float32),
             }
         )
-    return semantic, spatial
+    return steps
+
+
+def _names_in(graphs: Path, steps: dict[str, list[Step]]) -> Names | None:
+    """The stage of the names network of a folder, if it has one; what it hears is added to `steps`."""
+    if not (graphs / NAMES_NAME).is_file():
+        return None
+    network, heard = open_network(graphs / NAMES_NAME), steps.setdefault("names", [])
+
+    def hear(samples: Float32) -> Named:
+        heard.append({"samples": samples})
+        outputs, _ = network.run(heard[-1], {})
+        return Named(outputs["logits"][0], outputs["trust"])
+
+    return Names(hear)

@@ -6,6 +6,8 @@ is carried into the next: on the shipped encoders that cost 3.5 and 6.7 dB. So e
 is given a copy of it for itself before, and only this copy is rounded.
 
 A ReLU behind a planned convolution is computed with it: what is rounded is what comes out of the ReLU, with the range of that alone.
+One behind a convolution that is left float is written in another way: onnxruntime would see the convolution between int8 values and
+round it when it loads, with one scale for all channels (its WeightBiasQuantization).
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from earshot.export.calibration import Calibration
@@ -65,6 +69,7 @@ def quantize_calibrated(
     halves = whole_weights(model)
     equalize(model, planned, calibration.frames(source))
     _give_own_inputs(model.graph, planned)
+    _hide_relus_behind(model.graph, but)
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / source.name
         onnx.save(model, copied)
@@ -139,15 +144,24 @@ def _run_quantizer(
         )
 
 
-def _relus_behind(graph: onnx.GraphProto, planned: Collection[str]) -> list[str]:
-    """Names of the ReLUs that alone read what a planned convolution gives out."""
+def _relus_behind(graph: onnx.GraphProto, convolutions: Collection[str]) -> list[str]:
+    """Names of the ReLUs that alone read what one of some convolutions gives out."""
     read = readers(graph)
-    given_out = {node.output[0] for node in graph.node if node.name in planned and node.op_type == "Conv"}
+    given_out = {node.output[0] for node in graph.node if node.name in convolutions and node.op_type == "Conv"}
     return [
         node.name
         for node in graph.node
         if node.op_type == "Relu" and node.input[0] in given_out and len(read[node.input[0]]) == 1
     ]
+
+
+def _hide_relus_behind(graph: onnx.GraphProto, left: Collection[str]) -> None:
+    """Write ReLUs that alone read what convolutions give out as the larger of it and zero (in place)."""
+    for name in _relus_behind(graph, left):
+        relu = next(node for node in graph.node if node.name == name)
+        graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), f"{name}/zero"))
+        relu.op_type = "Max"
+        relu.input.append(f"{name}/zero")
 
 
 def _give_own_inputs(graph: onnx.GraphProto, planned: Collection[str]) -> None:

@@ -10,13 +10,21 @@ Format = Literal["float32", "int8", "int8-static"]
 """Number formats of an encoder. int8: matrix products, activations scaled anew in every step. int8-static: convolutions as
 well, activations scaled as calibration scenes made them."""
 
+QUANTIZED_AS: dict[str, tuple[Format, ...]] = {
+    "semantic": ("int8", "int8-static"),
+    "spatial": ("int8", "int8-static"),
+    "names": ("int8-static",),
+}
+"""Smaller formats of the graphs that hear, in the order in which they are decided on. The matrix products of the names network are
+its spectrum and its head, which stay float: without its convolutions nothing is left."""
+
 Encoding = Literal["auto", "float32", "int8", "int8-static"]
 """The fastest format that passes the gates; float32 whatever it costs; one of the others or nothing."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the encoders are made for a board.
+    """How the graphs that hear are made for a board.
 
     Attributes
     ----------
@@ -38,7 +46,13 @@ class Recipe:
     board: str
     operators: tuple[str, ...] = ("MatMul", "Gemm")
     calibrated: tuple[str, ...] = ("MatMul", "Gemm", "Conv")
-    keep_float: tuple[str, ...] = ("*heads/Gemm", "*classify/Gemm")
+    keep_float: tuple[str, ...] = (
+        "*heads/Gemm",
+        "*classify/Gemm",
+        "*/log_mel/*",
+        "*/trunk/layers/layers.0/*",
+        "*/head/Gemm",
+    )
     reduce_range: bool = False
     uncounted: Format = "float32"
 
@@ -58,7 +72,8 @@ RECIPES: dict[str, Recipe] = {
         Recipe("rk3588"),
     )
 }
-"""The heads stay float: they are small, and their errors are those of class, direction and distance themselves."""
+"""The heads stay float: they are small, and their errors are those of class, direction and distance themselves. Of the names network
+so do the spectrum, whose logarithm makes much of what is quiet, and the first convolution, which alone reads it."""
 
 HOST_BOARDS = ("x86",)
 """Boards whose speed is that of the machine the export runs on; others are counted on an emulated core."""

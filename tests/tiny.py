@@ -115,28 +115,63 @@ def make_encoders(seed: int = 0) -> tuple[SemanticEncoder, SpatialEncoder]:
     return encoders[0].eval(), encoders[1].eval()
 
 
-class TinyNames(nn.Module):
-    """The interface of a names network: a spectrum by convolution with a table that is not saved, two layers, a head."""
+class TinyLogMel(nn.Module):
+    """A log spectrum by convolution with a table that is not saved."""
 
     table: torch.Tensor
-    trust: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
         angle = 2 * math.pi * torch.outer(torch.arange(33), torch.arange(64)) / 64
         table = torch.cat([torch.cos(angle), torch.sin(angle)]) * torch.hann_window(64)
         self.register_buffer("table", table[:, None], persistent=False)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Samples [1, 15600] -> [1, 1, 98, 33]."""
+        real, imaginary = nn.functional.conv1d(samples[:, None], self.table, stride=160).chunk(2, dim=1)
+        return torch.log(real * real + imaginary * imaginary + 1e-3).transpose(1, 2)[:, None]
+
+
+class TinyLayer(nn.Module):
+    """A convolution, padded behind only where it strides, and a ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int, groups: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2 if stride == 1 else 0, groups=groups)
+        self.behind = stride > 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer."""
+        return torch.relu(self.convolution(nn.functional.pad(x, (0, 1, 0, 1)) if self.behind else x))
+
+
+class TinyTrunk(nn.Module):
+    """A MobileNet of five layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = ((1, 16, 3, 2), (16, 16, 3, 2, 16), (16, 64, 1, 1), (64, 64, 3, 1, 64), (64, 256, 1, 1))
+        self.layers = nn.Sequential(*(TinyLayer(*shape) for shape in shapes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Feature map [1, 256, T, F]."""
+        return self.layers(x)
+
+
+class TinyNames(nn.Module):
+    """A names network with the parts of the real one: a spectrum, a trunk of convolutions by channel and by point, a head."""
+
+    trust: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
         self.register_buffer("trust", torch.tensor([0.7]))
-        self.convolution = nn.Conv2d(1, 16, 3, 2)
-        self.wide = nn.Conv2d(16, 64, 3, 2, 1)
-        self.head = nn.Linear(64, 61)
+        self.log_mel, self.trunk = TinyLogMel(), TinyTrunk()
+        self.head = nn.Linear(256, 61)
 
     def forward(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Samples [1, 15600] -> logits [1, 61], trust [1]."""
-        real, imaginary = nn.functional.conv1d(samples[:, None], self.table, stride=160).chunk(2, dim=1)
-        power = torch.log(real * real + imaginary * imaginary + 1e-3).transpose(1, 2)[:, None]
-        cells = torch.relu(self.convolution(nn.functional.pad(power, (0, 1, 0, 1))))
-        return self.head(torch.relu(self.wide(cells)).mean(dim=(2, 3))), self.trust + 0.0
+        return self.head(self.trunk(self.log_mel(samples)).mean(dim=(2, 3))), self.trust + 0.0
 
 
 def make_names(seed: int = 0) -> TinyNames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import onnx
@@ -9,27 +10,28 @@ import pytest
 import torch
 
 from earshot.export.calibration import Calibration
-from earshot.export.choose import ENCODERS, QUANTIZED, Choice, Chooser, Costs, Gate
+from earshot.export.choose import QUANTIZED, Choice, Chooser, Costs, Gate
 from earshot.export.gate import METRICS, Metric
 from earshot.export.gate_scenes import gate_scenes
 from earshot.export.meters import count_there, time_here
-from earshot.export.onnx_export import export_projector, export_semantic, export_spatial
+from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
 from earshot.export.probe import encoder_steps, probe_audio
 from earshot.export.quantize import int8_nodes, quantize_products, stream, worst_snr_db
 from earshot.export.quantize_static import quantized_nodes
-from earshot.export.targets import RECIPES, Encoding
-from tests.tiny import make_encoders, make_projector
+from earshot.export.targets import QUANTIZED_AS, RECIPES, Encoding
+from tests.tiny import make_encoders, make_names, make_projector
 
 
-def costs_of(dynamic: tuple[float, float], static: tuple[float, float]) -> Costs:
-    """Of semantic and spatial; float costs 1."""
-    steps = {"float32": (1.0, 1.0), "int8": dynamic, "int8-static": static}
-    return Costs({name: dict(zip(ENCODERS, values, strict=True)) for name, values in steps.items()}, "ms")
+def costs_of(dynamic: tuple[float, float], static: tuple[float, ...]) -> Costs:
+    """Of semantic, spatial and, where it is given, names; float costs 1."""
+    steps = {"float32": (1.0, 1.0, 1.0), "int8": dynamic, "int8-static": static}
+    return Costs({name: dict(zip(QUANTIZED_AS, values, strict=False)) for name, values in steps.items()}, "ms")
 
 
 FASTER_SEMANTIC = costs_of((0.8, 1.1), (1.2, 1.1))
 MIXED = costs_of((0.99, 0.5), (0.99, 0.6))
 STATIC_FIRST = costs_of((0.8, 0.9), (0.7, 0.97))
+ONLY_NAMES = costs_of((1.1, 1.1), (1.1, 1.1, 0.6))
 LOOSE = {name: Metric(180.0, metric.rising) for name, metric in METRICS.items()}
 IMPOSSIBLE = {**LOOSE, "top1": Metric(-2.0)}
 """Wants the smaller model to be right more than twice as often as always."""
@@ -47,12 +49,11 @@ def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def steps(floats: Path) -> dict:
-    semantic, spatial = encoder_steps(floats / "semantic.onnx", probe_audio()[:, :16000])
-    return {"semantic": semantic, "spatial": spatial}
+    return encoder_steps(floats, probe_audio()[:, :16000])
 
 
 def calibration_of(floats: Path) -> Calibration:
-    return Calibration(floats / "semantic.onnx", gate_scenes(None, 1, 1))
+    return Calibration(floats, gate_scenes(None, 1, 1))
 
 
 def choose(
@@ -100,6 +101,53 @@ def test_when_the_fastest_fails_the_next_one_is_tried(
     assert semantic.kept == "int8"
     assert semantic.reason == "faster, passes the gate; int8-static: top1 loses"
     assert int8_nodes(chooser.chosen / "semantic.onnx")
+
+
+@pytest.fixture(scope="module")
+def with_names(floats: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choose-names") / "float"
+    shutil.copytree(floats, folder)
+    export_names(make_names(), folder / "names.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def steps_with_names(with_names: Path) -> dict:
+    return encoder_steps(with_names, probe_audio()[:, :32000])
+
+
+def test_the_names_network_becomes_int8_where_that_is_faster(
+    with_names: Path, steps_with_names: dict, tmp_path: Path
+) -> None:
+    choice, chosen = choose(with_names, steps_with_names, tmp_path, ONLY_NAMES, LOOSE)
+    names = choice.reports[2]
+    assert [report.kept for report in choice.reports] == ["float32", "float32", "int8-static"]
+    assert names.reason == "faster, passes the gate" and names.costs == {"float32": 1.0, "int8-static": 0.6}
+    assert names.quantized_nodes == len(quantized_nodes(onnx.load(chosen / "names.onnx").graph)) == 4
+    assert 5 < names.snr_db < 100, "of the logits: trust, which never changes, says nothing"
+
+
+def test_a_names_network_that_fails_the_gate_stays_float_and_names_a_layer(
+    with_names: Path, steps_with_names: dict, tmp_path: Path
+) -> None:
+    choice, chosen = choose(with_names, steps_with_names, tmp_path, ONLY_NAMES, IMPOSSIBLE)
+    reason = choice.reports[2].reason
+    assert reason.startswith("weights stored in 16 bits; int8-static: top1 loses")
+    assert "the layer that costs most is /network/trunk/layers/layers." in reason
+    assert (chosen / "names.onnx").read_bytes() == (with_names / "names.onnx").read_bytes()
+
+
+def test_names_stay_float_when_products_alone_are_to_become_int8(
+    with_names: Path, steps_with_names: dict, tmp_path: Path
+) -> None:
+    choice, _ = choose(with_names, steps_with_names, tmp_path, None, LOOSE, "int8")
+    assert [report.kept for report in choice.reports] == ["int8", "int8", "float32"]
+    assert choice.reports[2].reason == "weights stored in 16 bits; it has no int8"
+
+
+def test_of_the_names_network_only_what_is_made_is_timed(with_names: Path, steps_with_names: dict) -> None:
+    costs = time_here({"float32": with_names, **dict.fromkeys(QUANTIZED, with_names)}, steps_with_names)
+    assert costs.of("names").keys() == {"float32", "int8-static"} and min(costs.of("names").values()) > 0
 
 
 def test_what_fails_the_gate_stays_float_and_names_a_layer(floats: Path, steps: dict, tmp_path: Path) -> None:
@@ -155,7 +203,7 @@ def test_time_is_measured_for_all_and_without_an_emulator_nothing_is_counted(
     folders = {"float32": floats, **dict.fromkeys(QUANTIZED, floats)}
     costs = time_here(folders, steps)
     assert costs.unit == "ms"
-    for name in ENCODERS:
+    for name in ("semantic", "spatial"):
         assert costs.of(name).keys() == folders.keys() and min(costs.of(name).values()) > 0
     monkeypatch.setenv("EARSHOT_AARCH64", str(tmp_path))
-    assert count_there("pi4", folders, probe_audio()[:, :16000]) is None
+    assert count_there("pi4", folders, probe_audio()[:, :16000], ("semantic", "spatial")) is None

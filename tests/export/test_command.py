@@ -14,9 +14,10 @@ import soundfile
 import torch
 from torch import nn
 
-from earshot.export import command
+from earshot.export import command, pipeline
 from earshot.export import networks as networks_module
 from earshot.export.command import app
+from earshot.export.gate import METRICS, Metric
 from earshot.export.parity import check_language
 from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.verify import verify_bundle
@@ -106,9 +107,29 @@ def test_a_names_network_goes_into_the_bundle_and_is_heard_by_the_gate(
     assert len(heard) > 10, "the gate's scenes last seconds"
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert 0.0 < document["names_error"] < 1e-2
-    assert [encoder["graph"] for encoder in document["encoders"]] == ["semantic", "spatial"]
+    assert [encoder["graph"] for encoder in document["encoders"]] == ["semantic", "spatial", "names"]
     assert "names.onnx" in verify_bundle(tmp_path / "bundle").files
     assert "| names.onnx | float32 | weights stored in 16 bits" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+
+
+def test_names_become_int8_when_asked_for(
+    export: Any,
+    trained: TinyNetworks,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "limits_for", lambda scenes: {n: Metric(180.0, m.rising) for n, m in METRICS.items()})
+    trained.names = make_names()
+    assert export("--target", "pi4", "--encoders", "int8-static", "--llm-quant", "F16") == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [encoder["kept"] for encoder in document["encoders"]] == ["int8-static"] * 3
+    verify_bundle(tmp_path / "bundle")
+    encoders = Encoders()
+    encoders.load(tmp_path / "bundle")
+    assert encoders.name_sounds(np.zeros((1, 15600), np.float32)).trust == np.float32(0.7)
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "| names.onnx | int8-static | 4 matrix products and convolutions" in card
 
 
 def test_a_loader_that_overlooks_the_names_network_is_told_of(

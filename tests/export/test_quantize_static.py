@@ -24,7 +24,7 @@ PI5 = RECIPES["pi5"]
 @pytest.fixture(scope="module")
 def calibration(float_graphs: Path) -> Calibration:
     audio = probe_audio(seed=1)[:, : 3 * 16000]
-    return Calibration(float_graphs / "semantic.onnx", [GateScene(audio, ()), *gate_scenes(None, 1, 1)])
+    return Calibration(float_graphs, [GateScene(audio, ()), *gate_scenes(None, 1, 1)])
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,7 @@ def quantized(float_graphs: Path, calibration: Calibration, tmp_path_factory: py
 
 @pytest.fixture(scope="module")
 def steps(float_graphs: Path) -> dict[str, list[dict[str, np.ndarray]]]:
-    semantic, spatial = encoder_steps(float_graphs / "semantic.onnx", probe_audio()[:, : 3 * 16000])
-    return {"semantic": semantic, "spatial": spatial}
+    return encoder_steps(float_graphs, probe_audio()[:, : 3 * 16000])
 
 
 @pytest.mark.parametrize("name", ["semantic", "spatial"])
@@ -81,7 +80,7 @@ def test_weights_have_a_scale_for_every_channel(quantized: Path) -> None:
 
 def test_scales_are_those_of_the_scenes(float_graphs: Path, quantized: Path, tmp_path: Path, steps: dict) -> None:
     """Scales from silence cut off all that is louder."""
-    silence = Calibration(float_graphs / "semantic.onnx", [GateScene(np.zeros((2, 16000), np.float32), ())])
+    silence = Calibration(float_graphs, [GateScene(np.zeros((2, 16000), np.float32), ())])
     quantize_calibrated(float_graphs / "semantic.onnx", tmp_path / "semantic.onnx", PI5, silence)
     expected, found, cut = (
         stream(folder / "semantic.onnx", steps["semantic"])[0] for folder in (float_graphs, quantized, tmp_path)
@@ -91,10 +90,10 @@ def test_scales_are_those_of_the_scenes(float_graphs: Path, quantized: Path, tmp
 
 def test_frames_are_those_of_a_stream_with_its_state(float_graphs: Path) -> None:
     scenes = gate_scenes(None, 2, 0)
-    calibration = Calibration(float_graphs / "semantic.onnx", scenes)
+    calibration = Calibration(float_graphs, scenes)
     network = open_network(float_graphs / "semantic.onnx")
     frames = list(calibration.frames(float_graphs / "semantic.onnx"))
-    lengths = [len(encoder_steps(float_graphs / "semantic.onnx", scene.audio)[0]) for scene in scenes]
+    lengths = [len(encoder_steps(float_graphs, scene.audio)["semantic"]) for scene in scenes]
     assert len(frames) == sum(lengths)
     for number, frame in enumerate(frames):
         if number in (0, lengths[0]):
