@@ -184,6 +184,10 @@ class EncoderStream:
         if self._names is not None:
             self._names.reset()
 
+    def forget_places(self) -> None:
+        """What is heard next has its place from itself alone, as at the start of a stream; what sounds, and its slots, stay."""
+        self._spatial = self._encoders.network("spatial").initial_state()
+
     def step(self, features: Float32) -> HearingFrame:
         """Hear one encoder frame.
 

@@ -23,6 +23,7 @@ from earshot.runtime.hearing.gate import GateSettings, SilenceGate
 from earshot.runtime.hearing.slots import EMPTY
 from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, TrackerSettings
+from earshot.runtime.hearing.two_ears import TwoEars
 
 MAX_FILL_S = 10.0
 """Lost sound up to this long is taken as silence; after more the stream starts afresh, its clock goes on."""
@@ -98,6 +99,7 @@ class Hearing:
         self._encoders = encoders
         self._features = FeatureExtractor()
         self._gate = SilenceGate(gate_settings)
+        self._ears = TwoEars()
         self._pending: Float32 = np.zeros((2, 0), np.float32)
         self._frame: HearingFrame | None = None
         self._frames = 0
@@ -169,7 +171,7 @@ class Hearing:
 
     def _restart(self, base_samples: int) -> None:
         """Reset every stage; the stream clock starts at `base_samples`."""
-        for stage in (self._features, self._gate, self._pooler, self._ring):
+        for stage in (self._features, self._gate, self._ears, self._pooler, self._ring):
             stage.reset()
         self._tracker.forget()
         self._snapshots.clear()
@@ -223,7 +225,7 @@ class Hearing:
     def _listen(self, features: Float32, samples: Float32) -> HearingFrame:
         """Hear one frame, or take it to be as the last one was when it is to be skipped."""
         self._frames += 1
-        self._open_stream().add(samples)
+        self._add(samples)
         if self._frame is None or self._frames % self.stride == 0:
             self._step(features)
         self._gate.heard(samples, something=bool((self._now.slot_class != EMPTY).any()))
@@ -241,9 +243,16 @@ class Hearing:
             self._features.reset()
             self._open_stream().forget_sound()
             for number, features in enumerate(self._features.process(due)[1:], start=1):
-                self._open_stream().add(due[:, number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
+                self._add(due[:, number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
                 self._step(features)
         return self._now
+
+    def _add(self, samples: Float32) -> None:
+        """Give the sound of a frame to what hears it without features, before the frame is stepped."""
+        stream = self._open_stream()
+        stream.add(samples)
+        if self._ears.process(samples):
+            stream.forget_places()
 
     def _step(self, features: Float32) -> None:
         self._frame = self._open_stream().step(features)

@@ -113,6 +113,24 @@ def test_after_seconds_without_sound_the_encoders_know_what_they_knew_before(enc
     assert any((after.spatial[name] != values).any() for name, values in hearing._stream.memory().spatial.items())
 
 
+def places_after(encoders: Encoders, fault: Samples) -> dict[str, np.ndarray]:
+    """State of the spatial encoder after two ears, a fault and two ears again."""
+    hearing = Hearing(encoders)
+    hear(hearing, chunks_of(np.concatenate([noise(1.0), fault, noise(0.2, seed=4)], axis=1), [16_100]))
+    assert hearing._stream is not None
+    return hearing._stream.memory().spatial
+
+
+def test_when_both_ears_are_heard_again_what_one_alone_heard_has_no_place(encoders: Encoders) -> None:
+    left, right = noise(2.0, seed=5), noise(2.0, seed=5)
+    left[1], right[0] = 0.0, 0.0
+    after_left, after_right = places_after(encoders, left), places_after(encoders, right)
+    for name, values in after_left.items():
+        np.testing.assert_array_equal(after_right[name], values)
+    both = places_after(encoders, noise(2.0, 0.2, 0.05)), places_after(encoders, noise(2.0, 0.05, 0.2))
+    assert any((both[0][name] != values).any() for name, values in both[1].items()), "what both heard is remembered"
+
+
 def test_after_a_long_loss_the_stream_starts_afresh_with_new_ids(encoders: Encoders) -> None:
     hearing = Hearing(encoders)
     hear(hearing, chunks_of(noise(2.0, 0.2, 0.05), []))
