@@ -99,7 +99,7 @@ def _lonely(view: SceneView, rng: random.Random) -> Heard | None:
 def where(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """In which direction a sound is."""
     if form in ("open", "number") and coin(rng, view.absent_share):
-        return absent_draft("where.open", view, rng)
+        return absent_draft(f"where.{form}", view, rng)
     if not view.heard:
         return None
     source = rng.choice(view.heard)

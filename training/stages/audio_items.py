@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
 from earshot.training.questions.generate import balanced_view, generate_items, make_item
-from earshot.training.questions.items import TASKS, Balancer, Item
+from earshot.training.questions.items import TASKS, Balancer, Form, Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
@@ -51,7 +51,7 @@ class AudioMix:
     evidence_weight, replay_evidence_weight : float
         Weight of evidence lines with audio, and in replayed text.
     where_share : float
-        Share of scenes that are only asked where something is, in the open form.
+        Share of scenes that are only asked where something is, in words or in degrees.
     weak_share : float
         Share of scenes that are only asked one of `WEAK_TASKS`.
     absent_share : float
@@ -134,7 +134,8 @@ class AudioBatches:
         """Questions about a scene; now and then the one that people ask most, where something is, or one that is hard."""
         drawn = rng.random()
         if drawn < self._mix.where_share:
-            item = make_item(TASKS["where"], "open", balanced_view(scene, balancer), rng)
+            form: Form = rng.choice(("open", "number"))
+            item = make_item(TASKS["where"], form, balanced_view(scene, balancer), rng)
             return [item] if item else []
         if drawn < self._mix.where_share + self._mix.weak_share:
             view = balanced_view(scene, balancer)

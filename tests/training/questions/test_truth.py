@@ -91,6 +91,14 @@ def test_a_sound_that_is_not_there_is_not_invented() -> None:
     assert all(item.truth["label"] not in ("dog", "speech") and ": none" in item.think for item in absent)
 
 
+def test_the_degrees_of_an_absent_sound_are_asked_for_in_words_about_degrees() -> None:
+    """They were asked for in the words of the open question, so that no wording about degrees was ever answered by a denial."""
+    items = items_of(TWO, "where", "number")
+    asked = {absent: {item.think.split("asked: ")[1][:12] for item in items if bool(item.truth.get("absent")) == absent}
+             for absent in (False, True)}  # fmt: skip
+    assert asked == {False: {"where number"}, True: {"where number"}}
+
+
 def test_a_moving_source_is_stated_where_it_is_in_the_middle() -> None:
     scene = scene_of(("dog", 0.0, 1.0, 0.0, 4.0, -20.0))
     places = [{"time_s": t, "azimuth_deg": 20.0 * t, "elevation_deg": 0.0, "distance_m": 1.0} for t in range(5)]
