@@ -1,8 +1,8 @@
 """What hearing and answering cost each other on this machine, measured apart from what is to be predicted.
 
 Hearing in true time beside answers without a pause, to questions that the check does not ask, about sound that stands
-still: whatever they wait for each other (Python's interpreter, which llama.cpp asks at each step whether to stop; caches; a
-core) is in these times, and none of it has to be known.
+still: whatever they wait for each other (Python's interpreter, caches, a core) is in these times, and none of it has to be
+known.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,6 @@ from earshot.runtime.language.answerer import MAX_ANSWER_TOKENS, MAX_REASONING_T
 from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.language.prompt import THINK_END
-
-
-@pytest.fixture(scope="module")
-def answerer(gguf_path: Path) -> Iterator[Answerer]:
-    model = Answerer(gguf_path.parent)
-    model.load()
-    yield model
-    model.close()
 
 
 def audio(n: int = 25, seed: int = 0, names: tuple[str, ...] | None = None) -> Heard:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,15 +12,6 @@ from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.prompt import ASKED, THINK_END, parse_evidence
 
 NAMES = ("alarm clock", "violin")
-
-
-@pytest.fixture(scope="module")
-def answerer(gguf_path: Path) -> Iterator[Answerer]:
-    """A language model with random weights: what it writes is nonsense, and grounded all the same."""
-    model = Answerer(gguf_path.parent)
-    model.load()
-    yield model
-    model.close()
 
 
 def after(answerer: Answerer, text: str, names: tuple[str, ...] = NAMES) -> set[str] | None:
