@@ -183,7 +183,7 @@ class _Run:
         self._work = work
         self._times = TurnTimes(work)
         self._cores = simpy.PriorityResource(self.env, capacity=board.cores)
-        self._waiting: deque[float] = deque()
+        self._waiting: deque[tuple[int, float]] = deque()  # number of a piece and when it came
         self._came = self.env.event()
         if board.thermal is not None:
             self.env.process(self._heat(board, board.thermal))
@@ -201,7 +201,7 @@ class _Run:
             number += 1
             yield self.env.timeout(number * self._work.hop_s - self.env.now)
             self.outcome.hops += 1
-            self._waiting.append(self.env.now)
+            self._waiting.append((number - 1, self.env.now))
             if len(self._waiting) > self._work.queue_hops:
                 self._waiting.popleft()
                 self.outcome.dropped += 1
@@ -226,12 +226,12 @@ class _Run:
             if not self._waiting:
                 yield self._came
                 yield self.env.timeout(self._times.wake_s(self._answering))
-            came_s = self._waiting.popleft()
+            number, came_s = self._waiting.popleft()
             stalled = self._asked > 0
             with self._ears_free.request() as mine:
                 yield mine
                 self._lost_s += self._times.stall_s(self._answering)
-                seconds = self._times.hearing_s(self._answering)
+                seconds = self._times.hearing_s(number, self._answering)
                 yield from self._compute(seconds, priority=0, slice_s=seconds)
             latency_s = self.env.now - came_s
             self.outcome.latencies_s.append(latency_s)

@@ -26,6 +26,7 @@ from earshot.firmware_sim.real_listener import RealListener, Times
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S
+from earshot.runtime.hearing.names import NAMES_EVERY
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.interfaces.profile_runs import machine_facts
 from earshot.runtime.language.answerer import Answerer
@@ -36,6 +37,9 @@ DISTURBED = 1.25
 """From here on, time on the wall re processor time, other programs decide."""
 TURN_S = 10.0
 MAX_CHECK_MINUTES = 60.0
+CYCLE_HOPS = NAMES_EVERY
+"""One of so many hops takes longer: in it names are heard."""
+CYCLE_S = CYCLE_HOPS * FRAME_S
 BESIDE_PART = 0.4
 """A turn that measures what hearing and answering cost each other is so much of the others."""
 DRAWS = 8
@@ -48,30 +52,34 @@ _NEVER_FULL = 1_000_000
 
 @dataclass
 class Round:
-    """Times of one turn of each kind."""
+    """Times of one turn of each kind, and when questions came in each, seconds from its start."""
 
+    questions_s: Sequence[float] = ()
     parts: Times = field(default_factory=Times)
     beside: Beside = field(default_factory=Beside)
     hearing: Times = field(default_factory=Times)
     together: Times = field(default_factory=Times)
 
 
-def listen_by_turns(listener: RealListener, questions_s: Sequence[float], rounds: int) -> list[Round]:
+def listen_by_turns(listener: RealListener, every_s: float, rounds: int) -> list[Round]:
     """Measure parts, their cost for each other, hearing, and both together, round after round.
 
     Parameters
     ----------
     listener : RealListener
-    questions_s : sequence of float
-        Within a turn, seconds from its start.
+        A turn of it is a whole number of cycles.
+    every_s : float
+        Seconds from question to question; 0: none.
     rounds : int
     """
     done = []
-    for _ in range(rounds):
-        times = Round()
+    for number in range(rounds):
+        questions_s = asked_at(listener.turn_hops * FRAME_S, every_s, number)
+        times = Round(questions_s)
         listener.one_at_a_time(times.parts, questions_s)
         if questions_s:
-            times.beside = measure_beside(listener, max(1, round(BESIDE_PART * listener.turn_hops)))
+            cycles = max(1, round(BESIDE_PART * listener.turn_hops / CYCLE_HOPS))
+            times.beside = measure_beside(listener, cycles * CYCLE_HOPS)
         listener.hear(times.hearing)
         listener.hear_and_answer(times.together, questions_s)
         done.append(times)
@@ -80,8 +88,8 @@ def listen_by_turns(listener: RealListener, questions_s: Sequence[float], rounds
 
 def predicted(known: Round, turn_s: float, questions_s: Sequence[float], threads: int, draw: int = 0) -> Outcome:
     """What the simulation makes of the first two turns of a round; other draws put what they cost each other in other orders."""
-    parts, rng = known.parts, np.random.default_rng(draw)
-    beside_s = (known.beside.hearing_s, known.beside.wake_s, known.beside.stall_s)
+    parts, beside, rng = known.parts, known.beside, np.random.default_rng(draw)
+    wakes_s, stalls_s = (rng.permutation(times_s).tolist() for times_s in (beside.wake_s, beside.stall_s))
     decodes_s = [max(0.0, b - a) for a, b in zip(parts.first_token_s, parts.answer_s, strict=True)]
     work = Workload(
         FRAME_S,
@@ -93,7 +101,7 @@ def predicted(known: Round, turn_s: float, questions_s: Sequence[float], threads
         threads=threads,
         questions_s=questions_s,
         wake_s=parts.wakes_s or 0.0,
-        beside=Beside(*(rng.permutation(times_s).tolist() for times_s in beside_s)),
+        beside=Beside(_other_cycles(beside.hearing_s, rng), wakes_s, stalls_s),
         sound_s=turn_s,
     )
     until_done_s = turn_s + 2 * (sum(parts.services_s) + sum(parts.answer_s)) + 1.0
@@ -101,10 +109,28 @@ def predicted(known: Round, turn_s: float, questions_s: Sequence[float], threads
     return simulate_board(Board("host", 1 + threads), work, until_done_s)
 
 
-def asked_at(turn_s: float, every_s: float) -> list[float]:
-    """When questions come within a turn, seconds from its start: at no fixed place between two hops."""
+def _other_cycles(times_s: Sequence[float], rng: np.random.Generator) -> list[float]:
+    """The same cycles of hops in another order; a hop keeps its place within them, for in every tenth names are heard."""
+    whole = len(times_s) // CYCLE_HOPS * CYCLE_HOPS
+    cycles = rng.permutation(np.reshape(times_s[:whole], (-1, CYCLE_HOPS)))
+    return [*cycles.ravel().tolist(), *times_s[whole:]]
+
+
+def asked_at(turn_s: float, every_s: float, turn: int = 0) -> list[float]:
+    """When questions come within a turn, seconds from its start: at no fixed place between two hops, nor among ten.
+
+    Parameters
+    ----------
+    turn_s, every_s : float
+        Length of the turn, and seconds from question to question; 0: none.
+    turn : int
+        In each turn at other times.
+    """
     count = max(0, math.ceil(turn_s / every_s - 0.5)) if every_s > 0 else 0
-    return [every_s * (number + 0.5) + FRAME_S * (number * _GOLDEN % 1.0) for number in range(count)]
+    first_s = every_s * ((0.5 + turn * _GOLDEN) % 1.0)
+    between = ((turn * count + number) * _GOLDEN % 1.0 for number in range(count))
+    times_s = (first_s + every_s * number + FRAME_S * part for number, part in enumerate(between))
+    return [at_s for at_s in times_s if at_s < turn_s]
 
 
 def check(encoders: Encoders, answerer: Answerer, asking: Asking, turn_s: float = TURN_S) -> dict[str, Any]:
@@ -118,23 +144,22 @@ def check(encoders: Encoders, answerer: Answerer, asking: Asking, turn_s: float 
         Loaded, with as many threads as `asking` says.
     asking : Asking
     turn_s : float
-        Shortest turn; one question fits in at least.
+        Shortest turn; one question fits in at least, and it ends with a cycle of hops.
     """
-    turn_s = max(turn_s, asking.every_s)
-    questions_s = asked_at(turn_s, asking.every_s)
+    turn_s = math.ceil(max(turn_s, asking.every_s) / CYCLE_S - 1e-9) * CYCLE_S
     rounds = max(1, round(60 * asking.minutes / ((3 + BESIDE_PART) * turn_s)))
     machine = machine_facts()
-    done = listen_by_turns(RealListener(encoders, answerer, turn_s), questions_s, rounds)
+    done = listen_by_turns(RealListener(encoders, answerer, turn_s), asking.every_s, rounds)
     disturbed = sum(sum(r.parts.services_s) for r in done) / sum(sum(r.parts.cpu_s) for r in done)
     return {
         "board": "host",
         "kind": "check",
-        "turns": {"seconds": turn_s, "rounds": rounds, "questions": rounds * len(questions_s)},
+        "turns": {"seconds": turn_s, "rounds": rounds, "questions": sum(len(r.questions_s) for r in done)},
         "load_average": machine["load_average"],
         "cores": machine["cores"],
         "disturbed": round(disturbed, 3),
         "beside": _costs(done),
-        "figures": _figures(done, turn_s, questions_s, asking.threads),
+        "figures": _figures(done, turn_s, asking.threads),
         "notes": _notes(disturbed),
     }
 
@@ -148,10 +173,10 @@ def _costs(done: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def _figures(done: Sequence[Round], turn_s: float, questions_s: Sequence[float], threads: int) -> dict[str, Any]:
+def _figures(done: Sequence[Round], turn_s: float, threads: int) -> dict[str, Any]:
     """Predicted and measured of all rounds, each round predicted from its own parts."""
     alone = [predicted(r, turn_s, [], threads) for r in done]
-    both = [predicted(r, turn_s, questions_s, threads, draw) for r in done for draw in range(DRAWS)]
+    both = [predicted(r, turn_s, r.questions_s, threads, draw) for r in done for draw in range(DRAWS)]
     parts, together = [r.parts for r in done], [r.together for r in done]
     pairs = {
         "hop, in the turns that the prediction knows": (_all(alone, "latencies_s"), _all(parts, "latencies_s")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -15,7 +15,7 @@ class Beside:
     Attributes
     ----------
     hearing_s, wake_s : sequence of float
-        Those of the workload, while an answer is made; empty: as ever. By turns.
+        Those of the workload, while an answer is made; empty: as ever.
     stall_s : sequence of float
         An answer loses so long for each piece that is begun while it is made, seconds; by turns.
     """
@@ -34,7 +34,7 @@ class Workload:
     hop_s : float
         A piece of sound comes this often, seconds.
     hearing_s : float or sequence of float
-        One core works so long on it; a sequence is taken in turn, again and again.
+        One core works so long on it; a sequence by the number of the piece, again and again: names are heard with every tenth.
     deadline_s : float
         It should be done so long after it came.
     queue_hops : int
@@ -71,7 +71,7 @@ def turns(times_s: float | Sequence[float]) -> Sequence[float]:
 
 
 class TurnTimes:
-    """The times of a workload, each by turns.
+    """The times of a workload; those of hearing by the number of the piece, the others by turns.
 
     Parameters
     ----------
@@ -80,13 +80,16 @@ class TurnTimes:
 
     def __init__(self, work: Workload) -> None:
         beside = work.beside
-        self._hearing = _alone_and_beside(work.hearing_s, beside.hearing_s)
-        self._wake = _alone_and_beside(work.wake_s, beside.wake_s)
+        alone_s = turns(work.hearing_s)
+        self._hearing = alone_s, beside.hearing_s or alone_s
+        wakes = itertools.cycle(turns(work.wake_s))
+        self._wake = wakes, itertools.cycle(beside.wake_s) if beside.wake_s else wakes
         self._stall = itertools.cycle(beside.stall_s or (0.0,))
 
-    def hearing_s(self, answering: bool) -> float:
-        """Of the next piece."""
-        return next(self._hearing[answering])
+    def hearing_s(self, number: int, answering: bool) -> float:
+        """Of a piece; the first is number 0."""
+        times_s = self._hearing[answering]
+        return times_s[number % len(times_s)]
 
     def wake_s(self, answering: bool) -> float:
         """Of the thread that waits for it."""
@@ -95,10 +98,3 @@ class TurnTimes:
     def stall_s(self, answering: bool) -> float:
         """What an answer loses to the next piece; nothing when none is made."""
         return next(self._stall) if answering else 0.0
-
-
-def _alone_and_beside(
-    alone_s: float | Sequence[float], beside_s: Sequence[float]
-) -> tuple[Iterator[float], Iterator[float]]:
-    alone = itertools.cycle(turns(alone_s))
-    return alone, itertools.cycle(beside_s) if beside_s else alone

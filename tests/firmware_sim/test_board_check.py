@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.firmware_sim.board_check import Round, asked_at, check, compared, predicted, table_of
+from earshot.firmware_sim.board_check import CYCLE_HOPS, Round, asked_at, check, compared, predicted, table_of
 from earshot.firmware_sim.board_report import Asking
 from earshot.firmware_sim.board_workload import Beside
 from earshot.firmware_sim.command import simulate
@@ -35,9 +35,9 @@ def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) ->
     directory, encoders = open_encoders(tiny_bundle)
     answerer = Answerer(directory)
     answerer.load()
-    report = check(encoders, answerer, Asking(minutes=0.025, every_s=0.25), turn_s=0.5)
+    report = check(encoders, answerer, Asking(minutes=0.025, every_s=0.25), turn_s=0.4)
     answerer.close()
-    assert report["turns"] == {"seconds": 0.5, "rounds": 1, "questions": 2}
+    assert report["turns"] == {"seconds": 0.4, "rounds": 1, "questions": 2}
     # With so small a model an answer may be over before the next hop.
     assert all(figures for name, figures in report["figures"].items() if "hop during an answer" not in name)
     assert table_of(report).row_count == sum(bool(figures) for figures in report["figures"].values()) >= 6
@@ -47,18 +47,28 @@ def test_a_check_compares_hearing_with_and_without_answers(tiny_bundle: Path) ->
 @given(st.lists(st.floats(0.001, 0.03), min_size=1, max_size=40), st.floats(0.0, 0.005))
 def test_what_is_alone_and_fits_is_predicted_as_it_was_measured(services_s: list[float], wake_s: float) -> None:
     parts = Times(wakes_s=[wake_s], services_s=services_s, cpu_s=services_s)
-    outcome = predicted(Round(parts), FRAME_S * len(services_s), questions_s=[], threads=1)
+    outcome = predicted(Round((), parts), FRAME_S * len(services_s), questions_s=[], threads=1)
     assert outcome.latencies_s == pytest.approx([wake_s + seconds for seconds in services_s])
 
 
 def test_what_hearing_and_answering_cost_each_other_is_in_the_prediction() -> None:
     """An answer of 60 ms from 10 ms after a hop on loses 5 ms to the next one, which takes 4 instead of 1 ms."""
     parts = Times(services_s=[0.001] * 5, first_token_s=[0.05], answer_s=[0.06])
-    known = Round(parts, Beside(hearing_s=[0.004], wake_s=[0.0005], stall_s=[0.005]))
+    known = Round((), parts, Beside(hearing_s=[0.004], wake_s=[0.0005], stall_s=[0.005]))
     outcome = predicted(known, 5 * FRAME_S, [0.05], threads=1)
     assert outcome.first_token_s == pytest.approx([0.055])
     assert outcome.answer_s == pytest.approx([0.065])
     assert outcome.stalled_s == pytest.approx([0.0045])
+
+
+def test_a_hop_in_which_names_are_heard_stays_one_beside_answers() -> None:
+    """Answers always meet the third hop of ten; only the first of ten takes long, alone and beside them."""
+    parts = Times(services_s=[0.003, *[0.001] * 9] * 4, first_token_s=[0.02] * 4, answer_s=[0.03] * 4)
+    known = Round((), parts, Beside(hearing_s=[0.009, *[0.002] * 9] * 3))
+    for draw in range(4):
+        outcome = predicted(known, 40 * FRAME_S, [FRAME_S * (10 * cycle + 2.8) for cycle in range(4)], 1, draw)
+        assert outcome.stalled_s == pytest.approx([0.002] * 4)
+        assert max(outcome.latencies_s) == pytest.approx(0.003)
 
 
 def test_questions_fall_at_no_fixed_place_between_two_hops() -> None:
@@ -67,12 +77,15 @@ def test_questions_fall_at_no_fixed_place_between_two_hops() -> None:
     phases = sorted(at_s / FRAME_S % 1.0 for at_s in times_s)
     assert max(b - a for a, b in itertools.pairwise([*phases, phases[0] + 1.0])) < 0.3
     assert asked_at(10.0, 0.0) == []
+    cycle_s = CYCLE_HOPS * FRAME_S
+    among = sorted(at_s / cycle_s % 1.0 for turn in range(12) for at_s in asked_at(10.0, 0.4, turn))
+    assert max(b - a for a, b in itertools.pairwise([*among, among[0] + 1.0])) < 0.1
     assert asked_at(0.5, 0.25) == pytest.approx([0.125, 0.375 + 0.618 * FRAME_S])
 
 
 def test_an_answer_that_lasts_longer_than_the_turn_is_predicted_to_its_end() -> None:
     parts = Times(services_s=[0.001] * 5, first_token_s=[2.0], answer_s=[3.0])
-    outcome = predicted(Round(parts), 5 * FRAME_S, [0.1], threads=1)
+    outcome = predicted(Round((), parts), 5 * FRAME_S, [0.1], threads=1)
     assert outcome.answer_s == pytest.approx([3.0])
     assert outcome.hops == 5
 
