@@ -30,6 +30,7 @@ from earshot.training.stages.grpo_episodes import Episode, Episodes, probe_episo
 from earshot.training.stages.grpo_log import RewardLog, score
 from earshot.training.stages.grpo_trainer import AudioEmbedding, AudioGRPOTrainer, Sampling, give_ears, without_ears
 from earshot.training.stages.loop import Loop, LoopSettings
+from earshot.training.stages.option_likelihood import probabilities, weighing
 from earshot.training.stages.precision import faster_precision
 from earshot.training.stages.rewards import REWARDS
 
@@ -155,10 +156,27 @@ class _Stage:
         """Answer the kept questions greedily; notes and returns their scores."""
         items = [episode.item for episode in self.probed]
         texts = complete(self.model, self.ears, self.tokenizer, self.probed, self.settings.sampling.longest)
-        record = {"step": self.loop.progress.step, "items": len(items), **score(items, texts)}
+        chosen = self._chosen(texts)
+        record = {"step": self.loop.progress.step, "items": len(items), **score(items, texts), "chosen": chosen}
         self.log.add_probe(record)
         LOGGER.info("probe at step %(step)d: reward %(reward).3f, right %(right).3f", record)
         return record
+
+    def _chosen(self, texts: Sequence[str]) -> float:
+        """Share of the kept questions with options in which the right one is the likeliest after the reasoning, as the runtime weighs them."""
+        heard = self.ears.hear([episode.audio for episode in self.probed])
+        asked = [
+            (
+                episode.item,
+                weighing(self.tokenizer, episode.item, prompt_ids(self.tokenizer, episode.item, tokens), text),
+            )
+            for episode, tokens, text in zip(self.probed, heard, texts, strict=True)
+            if episode.item.choices
+        ]
+        weighed = [(item, row) for item, row in asked if row is not None]
+        found = probabilities(self.model, [row for _, row in weighed], self.tokenizer.token_to_id(PAD))
+        right = sum(max(p) == p[item.choice or 0] for (item, _), p in zip(weighed, found, strict=True))
+        return round(right / len(asked), 4) if asked else float("nan")
 
     def loss(self, step: int) -> tuple[torch.Tensor, int]:
         """Loss of one step, and the tokens that were sampled or replayed."""

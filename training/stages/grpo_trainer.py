@@ -34,6 +34,7 @@ from trl.trainer.utils import add_fused_lm_head
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.runtime.language.prompt import BOS, EOS, PAD
 from earshot.training.models.projector_parts import Projector
+from earshot.training.stages.option_likelihood import probabilities, weighing
 from earshot.training.stages.rewards import REWARDS, RewardPart
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Sampling:
         Weight of the KL divergence to the network that training began with.
     clip : float
         Range in which the probability ratio may move.
+    as_used : bool
+        Questions with options are judged by the probability of the right one, as the runtime weighs them, instead of the letter and words written.
     """
 
     group: int = 8
@@ -140,6 +143,7 @@ class Sampling:
     longest: int = 128
     kl: float = 0.02
     clip: float = 0.2
+    as_used: bool = True
 
 
 class AudioGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
@@ -168,7 +172,12 @@ class AudioGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         reference = copy.deepcopy(model).requires_grad_(False) if sampling.kl > 0 else None
         super().__init__(
             model,
-            [_judge(part, tokenizer) for part in rewards],
+            [
+                self._judge_as_used(part, tokenizer)
+                if sampling.as_used and part.name == "answer"
+                else _judge(part, tokenizer)
+                for part in rewards
+            ],
             _config(sampling, scratch, rewards, seed),
             Dataset.from_dict({"prompt": ["unused"]}),
             processing_class=PreTrainedTokenizerFast(
@@ -204,6 +213,25 @@ class AudioGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         metrics = {name: values[-1] for name, values in self._metrics["train"].items() if values}
         self._metrics["train"].clear()
         return loss, int(inputs["completion_mask"].sum()), metrics
+
+    def _judge_as_used(self, part: RewardPart, tokenizer: Tokenizer) -> Callable[..., list[float]]:
+        """A reward in TRL's form; questions with options get the probability of the right one after the reasoning."""
+        usual, pad = _judge(part, tokenizer), tokenizer.token_to_id(PAD)
+
+        def judge(
+            completion_ids: Sequence[Sequence[int]], item: Sequence[Item], prompts: Sequence[Sequence[int]], **_: Any
+        ) -> list[float]:
+            texts = tokenizer.decode_batch([list(ids) for ids in completion_ids], skip_special_tokens=False)
+            rows = [weighing(tokenizer, *row) for row in zip(item, prompts, texts, strict=True)]
+            found = iter(probabilities(self.model, [row for row in rows if row is not None], pad))
+            marks = usual(completion_ids, item)
+            for number, row in enumerate(rows):
+                if row is not None:
+                    marks[number] = next(found)[item[number].choice or 0]
+            return marks
+
+        judge.__name__ = part.name
+        return judge
 
     def _share_audio(self) -> None:
         if self.ref_model is not None:

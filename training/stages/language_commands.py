@@ -214,6 +214,9 @@ def grpo(
     temperature: Annotated[float, typer.Option(min=0.05, help="Of sampling.")] = 1.0,
     longest: Annotated[int, typer.Option(min=4, help="Tokens of a completion at most.")] = 128,
     kl: Annotated[float, typer.Option(min=0.0, help="Weight of the divergence from the checkpoint begun with.")] = 0.02,
+    as_used: Annotated[
+        bool, typer.Option("--as-used/--letters", help="Reward the probability of the right option, or letter and words.")
+    ] = True,
     replay_weight: Annotated[float, typer.Option(min=0.0, help="Weight of a batch of sft in every step.")] = 0.2,
     ideal_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Questions about described scenes.")] = 0.25,
     probe_items: Annotated[int, typer.Option(min=1, help="Kept questions, answered before, between and after.")] = 150,
@@ -235,7 +238,7 @@ def grpo(
         loop=replace(
             default.loop, minutes=minutes, steps=steps, precision=checked_precision(precision), learning_rate=learning_rate
         ),
-        sampling=Sampling(group, prompts, temperature, longest, kl),
+        sampling=Sampling(group, prompts, temperature, longest, kl, as_used=as_used),
         replay_weight=replay_weight, ideal_share=ideal_share, probe_items=probe_items, probe_steps=probe_steps, seed=seed,
     )  # fmt: skip
     records = stage.run(run / "grpo", start or run / "sft", bank, settings, resume, held_out)

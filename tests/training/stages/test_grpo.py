@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 pytest.importorskip("trl", reason="trl is not installed")
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.language.prompt import PAD, THINK_END, choice_text
 from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.splice import collate_spliced, spliced_embeddings
@@ -31,6 +32,7 @@ from earshot.training.stages.grpo_episodes import Episodes, is_held_out, probe_e
 from earshot.training.stages.grpo_log import RewardLog, score
 from earshot.training.stages.grpo_trainer import AudioGRPOTrainer, Sampling, give_ears, without_ears
 from earshot.training.stages.loop import LoopSettings
+from earshot.training.stages.option_likelihood import probabilities, weighing
 from earshot.training.stages.rewards import MOST_REWARD, RewardPart, gold_completion
 from tests.training.stages.conftest import rows
 
@@ -104,6 +106,49 @@ def test_what_is_rewarded_becomes_likelier(tmp_path: Path, tuned: Path, bank: Pa
         optimizer.zero_grad()
         rewards.append(metrics["reward"])
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.2
+
+
+def test_options_are_weighed_as_one_text_each_would_be(tuned: Path, bank: Path, tokenizer: Tokenizer) -> None:
+    """Rows of other lengths and numbers of options in one batch, against one pass for every option."""
+    model = load_llm(tuned).eval()
+    ears = give_ears(model, load_projector(tuned))
+    episodes = [e for e in probe_episodes(FeatureBank(bank), 12) if e.item.choices][:3]
+    items = [episodes[0].item, *(replace(e.item, choices=e.item.choices[:3], choice=0) for e in episodes[1:])]
+    heard = ears.hear([episode.audio for episode in episodes])
+    prompts = [prompt_ids(tokenizer, item, tokens) for item, tokens in zip(items, heard, strict=True)]
+    texts = [gold_completion(episode.item) for episode in episodes]
+    rows_ = [weighing(tokenizer, *row) for row in zip(items, prompts, texts, strict=True)]
+    assert None not in rows_
+    assert weighing(tokenizer, items[0], prompts[0], "nothing concluded") is None
+    found = probabilities(model, [row for row in rows_ if row is not None], tokenizer.token_to_id(PAD))
+    for row, probability in zip(rows_, found, strict=True):
+        assert row is not None and sum(probability) == pytest.approx(1.0)
+        likely = []
+        for option in row.options:
+            ids = torch.tensor([[*row.prefix, *option]])
+            with torch.no_grad():
+                logs = torch.log_softmax(model(input_ids=ids).logits[0, :-1], dim=-1)
+            likely.append(logs[torch.arange(len(row.prefix) - 1, ids.shape[1] - 1), torch.tensor(option)].sum())
+        assert torch.softmax(torch.stack(likely), dim=0).tolist() == pytest.approx(probability, abs=1e-4)
+
+
+def test_a_conclusion_is_worth_the_probability_of_the_right_option(
+    tmp_path: Path, tuned: Path, bank: Path, tokenizer: Tokenizer
+) -> None:
+    model = load_llm(tuned)
+    ears = give_ears(model, load_projector(tuned))
+    trainer = AudioGRPOTrainer(model, tokenizer, Sampling(group=2, prompts=1), tmp_path)
+    episode = next(e for e in probe_episodes(FeatureBank(bank), 12) if e.item.choices)
+    prompt = prompt_ids(tokenizer, episode.item, ears.hear([episode.audio])[0])
+    gold, letter = gold_completion(episode.item), f"nothing{THINK_END}{choice_text(0, 'x')}"
+    ids = [tokenizer.encode(text).ids for text in (gold, letter)]
+    judge = trainer.reward_funcs[0]
+    marks = judge(completion_ids=ids, item=[episode.item] * 2, prompts=[prompt] * 2)
+    row = weighing(tokenizer, episode.item, prompt, gold)
+    assert row is not None
+    expected = probabilities(model, [row], tokenizer.token_to_id(PAD))[0][episode.item.choice or 0]
+    assert marks[0] == pytest.approx(expected, abs=1e-5) and 0 < marks[0] < 1
+    assert marks[1] in (0.0, 0.5)  # without a conclusion letter and words count as ever
 
 
 def test_the_checkpoint_is_read_like_that_of_sft_and_has_learned(whole: Path, tuned: Path) -> None:
