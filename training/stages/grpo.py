@@ -174,7 +174,7 @@ class _Stage:
             if episode.item.choices
         ]
         weighed = [(item, row) for item, row in asked if row is not None]
-        found = probabilities(self.model, [row for _, row in weighed], self.tokenizer.token_to_id(PAD))
+        found = probabilities(self.model, [row for _, row in weighed])
         right = sum(max(p) == p[item.choice or 0] for (item, _), p in zip(weighed, found, strict=True))
         return round(right / len(asked), 4) if asked else float("nan")
 

@@ -216,14 +216,14 @@ class AudioGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
 
     def _judge_as_used(self, part: RewardPart, tokenizer: Tokenizer) -> Callable[..., list[float]]:
         """A reward in TRL's form; questions with options get the probability of the right one after the reasoning."""
-        usual, pad = _judge(part, tokenizer), tokenizer.token_to_id(PAD)
+        usual = _judge(part, tokenizer)
 
         def judge(
             completion_ids: Sequence[Sequence[int]], item: Sequence[Item], prompts: Sequence[Sequence[int]], **_: Any
         ) -> list[float]:
             texts = tokenizer.decode_batch([list(ids) for ids in completion_ids], skip_special_tokens=False)
             rows = [weighing(tokenizer, *row) for row in zip(item, prompts, texts, strict=True)]
-            found = iter(probabilities(self.model, [row for row in rows if row is not None], pad))
+            found = iter(probabilities(self.model, [row for row in rows if row is not None]))
             marks = usual(completion_ids, item)
             for number, row in enumerate(rows):
                 if row is not None:

@@ -18,6 +18,9 @@ from torch import Tensor
 from earshot.runtime.language.prompt import CONCLUSION, split_reasoning
 from earshot.training.questions.items import Item
 
+_FILLING = 0
+"""Token that fills shorter rows; it is never attended to."""
+
 
 @dataclass(frozen=True)
 class Weighing:
@@ -56,7 +59,7 @@ def weighing(tokenizer: Tokenizer, item: Item, prompt: Sequence[int], completion
 
 
 @torch.no_grad()
-def probabilities(model: Any, rows: Sequence[Weighing], pad: int) -> list[list[float]]:
+def probabilities(model: Any, rows: Sequence[Weighing]) -> list[list[float]]:
     """Probability of each option among those of its row.
 
     Parameters
@@ -64,19 +67,17 @@ def probabilities(model: Any, rows: Sequence[Weighing], pad: int) -> list[list[f
     model : LlamaForCausalLM
         With ears that have heard the audio of the virtual tokens.
     rows : sequence of Weighing
-    pad : int
-        Token that fills shorter rows; it is never attended to.
     """
     if not rows:
         return []
     most = max(len(row.options) for row in rows)
-    prefixes, before = _padded([row.prefix for row in rows], pad, left=True)
+    prefixes, before = _padded([row.prefix for row in rows], left=True)
     first = model(
         input_ids=prefixes, attention_mask=before, position_ids=_positions(before), use_cache=True, logits_to_keep=1
     )
     first.past_key_values.batch_repeat_interleave(most)
-    texts = [option for row in rows for option in [*row.options, *[[pad]] * (most - len(row.options))]]
-    options, told = _padded(texts, pad, left=False)
+    texts = [option for row in rows for option in [*row.options, *[[_FILLING]] * (most - len(row.options))]]
+    options, told = _padded(texts, left=False)
     mask = torch.cat([before.repeat_interleave(most, dim=0), told], dim=1)
     rest = model(
         input_ids=options, attention_mask=mask, position_ids=_positions(mask)[:, before.shape[1] :],
@@ -91,10 +92,10 @@ def probabilities(model: Any, rows: Sequence[Weighing], pad: int) -> list[list[f
     return found
 
 
-def _padded(rows: Sequence[Sequence[int]], pad: int, left: bool) -> tuple[Tensor, Tensor]:
+def _padded(rows: Sequence[Sequence[int]], left: bool) -> tuple[Tensor, Tensor]:
     """Rows of one length [N, T], and where they hold something, 0 or 1."""
     longest = max(map(len, rows))
-    filled, mask = torch.full((len(rows), longest), pad), torch.zeros(len(rows), longest, dtype=torch.long)
+    filled, mask = torch.full((len(rows), longest), _FILLING), torch.zeros(len(rows), longest, dtype=torch.long)
     for number, row in enumerate(rows):
         place = slice(longest - len(row), longest) if left else slice(0, len(row))
         filled[number, place], mask[number, place] = torch.tensor(row), 1

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 pytest.importorskip("trl", reason="trl is not installed")
 
 from earshot.runtime.errors import InputError
-from earshot.runtime.language.prompt import PAD, THINK_END, choice_text
+from earshot.runtime.language.prompt import THINK_END, choice_text
 from earshot.training.models.llm import load_llm
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.splice import collate_spliced, spliced_embeddings
@@ -120,7 +120,7 @@ def test_options_are_weighed_as_one_text_each_would_be(tuned: Path, bank: Path, 
     rows_ = [weighing(tokenizer, *row) for row in zip(items, prompts, texts, strict=True)]
     assert None not in rows_
     assert weighing(tokenizer, items[0], prompts[0], "nothing concluded") is None
-    found = probabilities(model, [row for row in rows_ if row is not None], tokenizer.token_to_id(PAD))
+    found = probabilities(model, [row for row in rows_ if row is not None])
     for row, probability in zip(rows_, found, strict=True):
         assert row is not None and sum(probability) == pytest.approx(1.0)
         likely = []
@@ -146,7 +146,7 @@ def test_a_conclusion_is_worth_the_probability_of_the_right_option(
     marks = judge(completion_ids=ids, item=[episode.item] * 2, prompts=[prompt] * 2)
     row = weighing(tokenizer, episode.item, prompt, gold)
     assert row is not None
-    expected = probabilities(model, [row], tokenizer.token_to_id(PAD))[0][episode.item.choice or 0]
+    expected = probabilities(model, [row])[0][episode.item.choice or 0]
     assert marks[0] == pytest.approx(expected, abs=1e-5) and 0 < marks[0] < 1
     assert marks[1] in (0.0, 0.5)  # without a conclusion letter and words count as ever
 
