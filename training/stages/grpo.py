@@ -135,7 +135,8 @@ class _Stage:
             features, settings.sampling.prompts, settings.ideal_share, settings.seed, settings.mix.absent_share
         )
         self.replay = AudioBatches(features, self.tokenizer, replace(settings.mix, seed=settings.seed + 1))
-        self.probed = probe_episodes(features if held_out is None else FeatureBank(held_out), settings.probe_items)
+        kept = features if held_out is None else FeatureBank(held_out)
+        self.probed = probe_episodes(kept, settings.probe_items, unseen=held_out is not None)
         self.log = RewardLog(directory)
         self.loop = self._make_loop()
         if resume:

@@ -88,11 +88,21 @@ def is_held_out(index: int) -> bool:
     return index % HELD_OUT_EVERY == 0
 
 
-def probe_episodes(bank: FeatureBank, count: int, seed: int = 4711) -> list[Episode]:
-    """The same questions at every call, about scenes that are kept for probing: balanced, at most one of each scene."""
+def probe_episodes(bank: FeatureBank, count: int, seed: int = 4711, unseen: bool = False) -> list[Episode]:
+    """The same questions at every call: balanced, at most one of each scene.
+
+    Parameters
+    ----------
+    bank : FeatureBank
+    count : int
+        Of questions, at most.
+    seed : int
+    unseen : bool
+        Whether no stage has seen any scene of the bank; else only those kept for probing are asked about.
+    """
     rng = random.Random(f"probe-{seed}")
     balancer = Balancer()
-    indices = [index for index in range(len(bank)) if is_held_out(index)]
+    indices = [index for index in range(len(bank)) if unseen or is_held_out(index)]
     rng.shuffle(indices)
     return [
         Episode(item, bank.audio(index, item))

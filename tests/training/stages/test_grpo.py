@@ -205,6 +205,7 @@ def test_episodes_depend_on_the_step_alone_and_leave_kept_scenes_out(bank: Path)
     assert not kept & {episode.item.scene for step in range(64) for episode in first(step)}
     probed = {episode.item.scene for episode in probe_episodes(features, 10)}
     assert probed and probed <= kept
+    assert len(probe_episodes(features, 1000, unseen=True)) > len(probe_episodes(features, 1000))
 
 
 def test_scores_of_perfect_completions() -> None:
