@@ -82,7 +82,7 @@ def test_the_worst_figure_comes_first_and_less_error_is_better() -> None:
     reference = {"top1": 0.6, "azimuth_error_deg": 7.0, "answers": 0.5}
     loss = losses(reference, {"top1": 0.55, "azimuth_error_deg": 17.0, "answers": 0.49})
     assert failed(loss) == ["azimuth_error_deg", "top1"]
-    assert describe_loss("top1", loss["top1"]) == "top1 loses 0.050, 0.020 allowed"
+    assert describe_loss("top1", loss["top1"]) == "top1 loses 0.050, 0.010 allowed"
 
 
 @given(st.sampled_from(KEYS), st.floats(-179.9, 180), st.integers(0, 1000))
