@@ -5,13 +5,12 @@ from __future__ import annotations
 import json as json_module
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from earshot.firmware_sim import options as given
 from earshot.firmware_sim.faults import KIND_INFO, Schedule
 from earshot.firmware_sim.hearable import Hearable
 from earshot.firmware_sim.radio import Radio
@@ -27,55 +26,18 @@ app = typer.Typer(add_completion=False, help="A hearable that is not there.")
 
 @app.command()
 def simulate(
-    scenario: Annotated[str | None, typer.Argument(help="TOML file or name of a shipped scenario.")] = None,
-    to: Annotated[
-        str | None, typer.Option(help="tcp://HOST:PORT, udp://HOST:PORT, ws://HOST:PORT or pty:PATH.")
-    ] = None,
-    speed: Annotated[float, typer.Option(help="Factor on true time: 4 plays four times as fast.")] = 1.0,
-    fast: Annotated[bool, typer.Option(help="As fast as the listener takes it.")] = False,
-    seed: Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or more.", min=0)] = None,
-    shown: Annotated[bool, typer.Option("--show", help="Only show what would happen.")] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")] = False,
-    board: Annotated[str | None, typer.Option(help="Instead: will this board keep up? Needs --profile.")] = None,
-    profile: Annotated[Path | None, typer.Option(help="With --board: output of earshot profile --json.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Simulated time: with --board, 10; with --endurance, the whole scenario.")
-    ] = None,
-    ask_every: Annotated[float, typer.Option(help="With --board: seconds from question to question; 0: none.")] = 30.0,
-    threads: Annotated[int, typer.Option(help="With --board: threads of the language model.", min=1)] = 1,
-    idle_w: Annotated[float, typer.Option(help="With --board: power when idle, watts.")] = 0.0,
-    core_w: Annotated[float, typer.Option(help="With --board: power of each busy core, watts.")] = 0.0,
-    kelvin_per_w: Annotated[float, typer.Option(help="With --board: warming of the processor, K/W.")] = 0.0,
-    check: Annotated[
-        bool, typer.Option("--check", help="With --board host: listen for real and compare; needs no profile.")
-    ] = False,
-    battery_wh: Annotated[float, typer.Option(help="With --board: battery, watt hours.")] = 0.0,
-    faults: Annotated[
-        bool,
-        typer.Option("--fault-table", help="Instead: each fault by itself, what is told and what directions suffer."),
-    ] = False,
-    codecs: Annotated[
-        bool,
-        typer.Option("--codec-table", help="Instead: what Bluetooth codecs do to directions; needs --data."),
-    ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="With --codec-table: rendered stems (earshot synth stems --split validation).")
-    ] = None,
-    clips: Annotated[int, typer.Option(help="With --codec-table: clips to hear.", min=2)] = 80,
-    endurance: Annotated[
-        bool,
-        typer.Option("--endurance", help="Instead: hear the scenario as fast as it goes, judge memory and faults."),
-    ] = False,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="Model bundle of --fault-table, --codec-table and --endurance; the built-in one by default."),
-    ] = None,
-) -> None:
+    scenario: given.ScenarioName = None, to: given.To = None, speed: given.Speed = 1.0, fast: given.Fast = False,
+    seed: given.Seed = None, shown: given.Shown = False, listed: given.Listed = False,
+    board: given.BoardName = None, profile: given.Profile = None, minutes: given.Minutes = None,
+    ask_every: given.AskEvery = 30.0, threads: given.Threads = 1, idle_w: given.IdleW = 0.0, core_w: given.CoreW = 0.0,
+    kelvin_per_w: given.KelvinPerW = 0.0, check: given.Check = False, battery_wh: given.BatteryWh = 0.0,
+    faults: given.FaultTable = False, codecs: given.CodecTable = False, data: given.Data = None, clips: given.Clips = 80,
+    endurance: given.Endurance = False, bundle: given.Bundle = None,
+) -> None:  # fmt: skip
     """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
     if listed:
         _list()
-        return
-    if board is not None:
+    elif board is not None:
         from earshot.firmware_sim import board_check, board_report  # simpy, which a hearable does not need
 
         asking = board_report.Asking(10.0 if minutes is None else minutes, ask_every, threads)
@@ -83,31 +45,38 @@ def simulate(
             board_check.show_check(board, asking)
         else:
             board_report.show_board(board, profile, asking, (idle_w, core_w), kelvin_per_w, battery_wh)
-        return
-    if faults:
+    elif faults:
         from earshot.firmware_sim import fault_table  # the encoders, which a hearable does not need
 
         fault_table.show_fault_table(bundle)
-        return
-    if codecs:
+    elif codecs:
         from earshot.firmware_sim import codec_table
 
         codec_table.show_codec_table(data, clips, bundle)
-        return
-    if scenario is None:
-        raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")
-    loaded = load_scenario(scenario, seed)
-    if endurance:
-        from earshot.firmware_sim.endurance import show_endurance
+    else:
+        loaded = _loaded(scenario, seed)
+        if endurance:
+            from earshot.firmware_sim.endurance import show_endurance
 
-        show_endurance(loaded if minutes is None else loaded.beginning(_seconds(minutes, loaded)), bundle)
-        return
-    _show_schedule(loaded)
+            show_endurance(loaded if minutes is None else loaded.beginning(_seconds(minutes, loaded)), bundle)
+        else:
+            _play(loaded, shown, to, Pacer("fast" if fast else "real", speed))
+
+
+def _loaded(name: str | None, seed: int | None) -> Scenario:
+    if name is None:
+        raise UsageError(f"which scenario? a TOML file or one of {', '.join(shipped_scenarios())}")
+    return load_scenario(name, seed)
+
+
+def _play(scenario: Scenario, shown: bool, to: str | None, pacer: Pacer) -> None:
+    """Show what will happen, and unless that is all, send it."""
+    _show_schedule(scenario)
     if shown:
         return
     if to is None:
         raise UsageError("where to? add --to tcp://127.0.0.1:9000 and listen with --source tcp://127.0.0.1:9000")
-    _stream(loaded, parse_endpoint(to), Pacer("fast" if fast else "real", speed))
+    _stream(scenario, parse_endpoint(to), pacer)
 
 
 def _seconds(minutes: float, scenario: Scenario) -> float:

@@ -228,6 +228,7 @@ class WebSocketServer:
         self._queues: list[queue.Queue[bytes | None]] = []
         self._arrived = threading.Event()
         self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)
         try:
             self._server = serve(self._serve, endpoint.host, endpoint.port)
         except OSError as error:
@@ -258,6 +259,8 @@ class WebSocketServer:
         for messages in waiting:
             with suppress(queue.Full):
                 messages.put(None, timeout=_SEND_LIMIT_S)
+        with self._left:  # a server that shuts down cuts its connections off
+            self._left.wait_for(lambda: not self._queues, _SEND_LIMIT_S)
         self._server.shutdown()
         self._thread.join(_SEND_LIMIT_S)
 
@@ -273,8 +276,9 @@ class WebSocketServer:
         except Exception:  # whatever a leaving listener causes; the device goes on
             return
         finally:
-            with self._lock:
+            with self._left:
                 self._queues.remove(messages)
+                self._left.notify_all()
 
 
 def _taken(endpoint: Endpoint, error: OSError) -> DeviceError:

@@ -117,6 +117,22 @@ def test_a_listener_that_leaves_is_missed_and_the_next_one_served() -> None:
     server.close()
 
 
+def test_a_websocket_that_closes_gives_away_what_is_queued_first() -> None:
+    """A listener that reads late: more messages than the sockets hold are still queued when the device ends."""
+    client = pytest.importorskip("websockets.sync.client", reason="needs the web extra")
+    port = free_port()
+    server = sender_for(parse_endpoint(f"ws://127.0.0.1:{port}/"))
+    with client.connect(f"ws://127.0.0.1:{port}/", proxy=None) as listener:
+        assert server.wait_for_listener(lambda: False)
+        assert all(server.send(bytes([number]) * 100_000) for number in range(100))
+        ending = threading.Thread(target=server.close)
+        ending.start()
+        ending.join(0.2)
+        heard = [message[0] for message in listener]
+    ending.join()
+    assert heard == list(range(100))
+
+
 @pytest.mark.parametrize("kind", ["tcp", "pty"])
 def test_an_address_in_use_is_one_line(kind: str, tmp_path: Path) -> None:
     (tmp_path / "line").touch()
