@@ -1,7 +1,8 @@
 """Names of sounds from the last second: when the names network hears what, and how what it says joins the class logits.
 
-It hears each ear by itself, and of every class the surer hearing counts: of several sounds each is clearest at the ear that is nearer
-to it (better-ear listening; Zurek 1993, in Acoustical Factors Affecting Hearing Aid Performance), and in the mean of both none is.
+It hears each ear by itself, and the odds of every class are averaged, so that the surer ear decides: of several sounds each is clearest
+at the ear that is nearer to it (better-ear listening; Zurek 1993, in Acoustical Factors Affecting Hearing Aid Performance), and in the
+sum of both none is. The surer logit alone would be too sure: the higher of two that err apart errs upwards.
 The semantic encoder hears every 40 ms and at once; the names network hears a whole second of sound at a time, and less often. Without
 one (bundles need none) and before it has heard for the first time, the semantic encoder is believed alone.
 """
@@ -69,7 +70,7 @@ def joined(named: Named, logits: Float32, then: Float32) -> Float32:
 
 
 def of_both(samples: Float32, hear: Callable[[Float32], Named]) -> Named:
-    """The surer hearing of each class, of the ears that hear something.
+    """The mean odds of each class, of the ears that hear something.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def of_both(samples: Float32, hear: Callable[[Float32], Named]) -> Named:
     """
     level = np.sqrt(np.mean(samples * samples, axis=1))
     said = [hear(ear[None]) for ear in samples[level >= QUIETER_BY * level.max()]]
-    logits: Float32 = np.max([named.logits for named in said], axis=0)
+    logits: Float32 = np.logaddexp.reduce([named.logits for named in said]) - np.float32(np.log(len(said)))
     return Named(logits, said[0].trust)
 
 

@@ -150,7 +150,7 @@ class Names(nn.Module):
 
 
 def of_both(model: Names, samples: Tensor) -> tuple[Tensor, Tensor]:
-    """The surer hearing of each class of the ears that hear something, as `earshot.runtime.hearing.names.of_both`.
+    """The mean odds of each class of the ears that hear something, as `earshot.runtime.hearing.names.of_both`.
 
     Parameters
     ----------
@@ -164,8 +164,8 @@ def of_both(model: Names, samples: Tensor) -> tuple[Tensor, Tensor]:
     level = torch.sqrt((samples * samples).mean(dim=2))
     logits, trust = model(samples.flatten(0, 1))
     heard = level >= QUIETER_BY * level.amax(dim=1, keepdim=True)
-    surer = logits.unflatten(0, (-1, EARS)).masked_fill(~heard[..., None], -torch.inf).amax(dim=1)
-    return surer, trust
+    said = logits.unflatten(0, (-1, EARS)).masked_fill(~heard[..., None], -torch.inf)
+    return torch.logsumexp(said, dim=1) - torch.log(heard.sum(dim=1, keepdim=True)), trust
 
 
 def save_names(model: Names, folder: Path) -> None:

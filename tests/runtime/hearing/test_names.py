@@ -88,7 +88,7 @@ def test_it_hears_at_every_tenth_frame_the_last_second_up_to_and_including_that_
     assert bytes_of(network.heard) == [ear for number in times for ear in until(sound, number)]
 
 
-def test_of_every_class_the_surer_ear_counts_and_a_dead_ear_does_not() -> None:
+def test_the_odds_of_both_ears_are_averaged_and_a_dead_ear_does_not_count() -> None:
     def hear(samples: Samples) -> Named:
         logits = np.zeros(61, np.float32)
         logits[3 if samples[0, 0] > 0 else 5] = 2.0
@@ -96,10 +96,13 @@ def test_of_every_class_the_surer_ear_counts_and_a_dead_ear_does_not() -> None:
 
     left, right = np.full(NAMES_SAMPLES, 0.1, np.float32), np.full(NAMES_SAMPLES, -0.02, np.float32)
     both = of_both(np.stack([left, right]), hear).logits
-    assert both[3] == both[5] == 2.0 and both.sum() == 4.0
+    expected = np.zeros(61)
+    expected[[3, 5]] = np.log((np.exp(2.0) + 1.0) / 2)
+    np.testing.assert_allclose(both, expected, atol=1e-6)
     one = of_both(np.stack([left, 0.1 * right]), hear).logits
-    assert one[3] == one.sum() == 2.0
-    assert of_both(np.zeros((2, NAMES_SAMPLES), np.float32), hear).logits[5] == 2.0
+    np.testing.assert_array_equal(one, 2.0 * (np.arange(61) == 3))
+    silence = of_both(np.zeros((2, NAMES_SAMPLES), np.float32), hear).logits
+    np.testing.assert_allclose(silence, 2.0 * (np.arange(61) == 5), atol=1e-6)
 
 
 def test_before_the_first_time_the_semantic_encoder_is_believed_alone_and_from_then_on_both_are() -> None:
