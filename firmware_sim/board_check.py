@@ -40,7 +40,7 @@ MAX_CHECK_MINUTES = 60.0
 CYCLE_HOPS = NAMES_EVERY
 """One of so many hops takes longer: in it names are heard."""
 CYCLE_S = CYCLE_HOPS * FRAME_S
-BESIDE_PART = 0.4
+BESIDE_PART = 0.8
 """A turn that measures what hearing and answering cost each other is so much of the others."""
 DRAWS = 8
 """So often each round is predicted, what hearing and answering cost each other drawn anew: it depends on chance more than on the hop."""
