@@ -71,7 +71,7 @@ def test_the_card_holds_every_figure_and_licence() -> None:
         "CC BY-NC",
         "9 matrix products",
         "38.2 dB",
-        "| top1 | 0.500 | 0.490 | 0.020 |",
+        "| top1 | 0.500 | 0.490 | 0.010 |",
         "120 scenes",
         "| pi4 | 14.6 |",
     ):

@@ -16,7 +16,7 @@ from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.language.answerer import Answer, Answerer
 from earshot.runtime.language.heard import Heard
 
-QUESTIONS_S = [0.42, 0.83]
+EVERY_S = 0.6
 
 
 class Noting(Answerer):
@@ -36,7 +36,7 @@ def listened(tiny_bundle: Path) -> tuple[list[Any], list[tuple[str, bytes]]]:
     directory, encoders = open_encoders(tiny_bundle)
     answerer = Noting(directory)
     answerer.load()
-    done = listen_by_turns(RealListener(encoders, answerer, turn_s=1.2), QUESTIONS_S, rounds=2)
+    done = listen_by_turns(RealListener(encoders, answerer, turn_s=1.2), EVERY_S, rounds=2)
     answerer.close()
     return done, answerer.asked
 
