@@ -55,7 +55,8 @@ METRICS: dict[str, Metric] = {
     "azimuth_over_20deg": Metric(0.01, rising=False),
     "answers": Metric(0.01),
 }
-"""A user should not notice: one point, half a degree; of few scenes two (`limits_for`). Single sources: right class; median azimuth error; part beyond 20 degrees. Pairs: F1 of class within 20 degrees.
+"""A user should not notice: one point, half a degree; of few scenes two (`limits_for`).
+Single sources: right class; median azimuth error; part beyond 20 degrees. Pairs: F1 of class within 20 degrees.
 Four-option questions: part right. For comparison: the shipped model's confidence interval of 510 answers is ±0.04."""
 
 Limits = Mapping[str, Metric]

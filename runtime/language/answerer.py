@@ -24,6 +24,7 @@ from earshot.runtime.language.prompt import (
     build_prompt,
     choice_text,
     split_reasoning,
+    up_to_conclusion,
 )
 
 Float32 = NDArray[np.float32]
@@ -193,13 +194,12 @@ class Answerer:
         Reasoning about options ends with the line `so OPTION`. There the options are compared by the likelihood of their
         whole text, which small models judge better than a letter. Without such a line the letters decide.
         """
-        kept, mark, _ = f"\n{reasoning}".rpartition(f"\n{CONCLUSION} ")
-        if not mark:
+        lines = up_to_conclusion(reasoning)
+        if lines is None:
             if think:
                 self.llm.feed([self._think_end])
             weights = self.llm.choose(CHOICE_LETTERS[: len(choices)])[1].astype(np.float64)
             return weights, reasoning
-        lines = f"{kept[1:]}\n{CONCLUSION}" if kept else CONCLUSION
         self.llm.begin(prompt.prefix, embeddings, f"{prompt.suffix}{lines}", MAX_ANSWER_TOKENS)
         likely = self.llm.log_likelihoods([f" {choice}\n" for choice in choices])
         weights = np.exp(likely - likely.max())

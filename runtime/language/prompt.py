@@ -236,6 +236,12 @@ def parse_evidence(text: str) -> list[Evidence]:
     return found
 
 
+def up_to_conclusion(reasoning: str) -> str | None:
+    """A reasoning up to where it names an option, ending with `CONCLUSION`; None when it draws no conclusion."""
+    kept, mark, _ = f"\n{reasoning}".rpartition(f"\n{CONCLUSION} ")
+    return f"{kept}\n{CONCLUSION}"[1:] if mark else None
+
+
 def split_reasoning(text: str, think: bool = True) -> tuple[str, str]:
     """Split what the model wrote into reasoning and answer.
 

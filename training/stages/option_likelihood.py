@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from earshot.runtime.language.prompt import CONCLUSION, split_reasoning
+from earshot.runtime.language.prompt import split_reasoning, up_to_conclusion
 from earshot.training.questions.items import Item
 
 _FILLING = 0
@@ -50,10 +50,9 @@ def weighing(tokenizer: Tokenizer, item: Item, prompt: Sequence[int], completion
     completion : str
         Special tokens written out.
     """
-    kept, mark, _ = f"\n{split_reasoning(completion)[0]}".rpartition(f"\n{CONCLUSION} ")
-    if item.choices is None or not mark:
+    lines = up_to_conclusion(split_reasoning(completion)[0])
+    if item.choices is None or lines is None:
         return None
-    lines = f"{kept[1:]}\n{CONCLUSION}" if kept else CONCLUSION
     options = [tokenizer.encode(f" {choice.strip()}\n").ids for choice in item.choices]
     return Weighing([*prompt, *tokenizer.encode(lines).ids], options)
 

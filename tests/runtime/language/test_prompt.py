@@ -23,6 +23,7 @@ from earshot.runtime.language.prompt import (
     parse_choice,
     parse_evidence,
     split_reasoning,
+    up_to_conclusion,
 )
 
 LABELS = st.sampled_from(["dog", "alarm clock", "water drops", "church bells"])
@@ -134,3 +135,18 @@ def test_questions_without_sense_are_refused(question: str) -> None:
 def test_choices_without_sense_are_refused(choices: list[str]) -> None:
     with pytest.raises(UsageError, match="choice"):
         build_prompt("Which?", choices)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "kept"),
+    [
+        ("dog | left\nso the dog", "dog | left\nso"),
+        ("so the dog", "so"),
+        ("so a\ncat | right\nso the cat", "so a\ncat | right\nso"),
+        ("dog | left", None),
+        ("dog | left\nsome more", None),
+        ("", None),
+    ],
+)
+def test_a_reasoning_is_kept_up_to_where_it_names_an_option(reasoning: str, kept: str | None) -> None:
+    assert up_to_conclusion(reasoning) == kept
