@@ -1,8 +1,9 @@
-"""Grounded reasoning: evidence lines may only name sounds that hearing has found.
+"""Grounded reasoning: evidence lines name the sounds that hearing has found, each once and in their order.
 
 A small language model likes to find what it is asked for: of an absent dog it writes where the dog is. What hearing has told of, or has
 found when it was asked by name, is known before it writes; so a line of evidence can begin with one of these names only
-(constrained decoding; Geng et al., EMNLP 2023). What it says about them, and the answer, remain its own.
+(constrained decoding; Geng et al., EMNLP 2023), and only with one whose object comes after those already written of. Which of them it
+believes in, what it says about them, and the answer, remain its own.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ class Grounding:
     tokenize : callable
         Text -> token ids.
     names : iterable of str
-        Spoken names of the sounds that hearing has found.
+        Spoken names of the sounds that hearing has found, in the order of their embeddings.
     """
 
     def __init__(self, tokenize: Callable[[str], Sequence[int]], names: Iterable[str]) -> None:
-        lines = [f"{name} |" for name in dict.fromkeys(names)]
         self._line_end = tokenize("\n")[-1]
         self._asked: Path = tuple(tokenize(ASKED))
-        self._begins: list[Path] = [*(tuple(tokenize(line)) for line in (*lines, f"{NOTHING_HEARD}\n")), self._asked]
+        self._lines: list[Path] = [tuple(tokenize(f"{name} |")) for name in dict.fromkeys(names)]
+        self._nothing: Path = tuple(tokenize(f"{NOTHING_HEARD}\n"))
         self._over = False
 
     def __call__(self, written: Sequence[int]) -> list[int] | None:
@@ -42,14 +43,25 @@ class Grounding:
         """
         if self._over:
             return None
-        line = self._line(written)
+        *before, line = self._split(written)
         if line[: len(self._asked)] == self._asked:
             self._over = True  # the evidence ends where the question is repeated
             return None
-        open_paths = [path for path in self._begins if path[: len(line)] == line and len(path) > len(line)]
+        begins = (*self._lines[self._following(before) :], self._nothing, self._asked)
+        open_paths = [path for path in begins if path[: len(line)] == line and len(path) > len(line)]
         return sorted({path[len(line)] for path in open_paths}) or None
 
-    def _line(self, written: Sequence[int]) -> Path:
-        """Tokens since the last end of a line."""
-        ends = [place for place, token in enumerate(written) if token == self._line_end]
-        return tuple(written[ends[-1] + 1 if ends else 0 :])
+    def _following(self, lines: Sequence[Path]) -> int:
+        """Index of the first sound behind the last one that these lines are about."""
+        about = (k for line in reversed(lines) for k, path in enumerate(self._lines) if line[: len(path)] == path)
+        return next(about, -1) + 1
+
+    def _split(self, written: Sequence[int]) -> list[Path]:
+        """Tokens by lines; the last one is empty or not yet ended."""
+        lines: list[list[int]] = [[]]
+        for token in written:
+            if token == self._line_end:
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        return [tuple(line) for line in lines]

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable
 
 from earshot.runtime.labels import load_labels
-from earshot.training.questions.tasks_l2 import place_xy
+from earshot.training.questions.tasks_l2 import RELATIONS, Relation, place_xy
 from earshot.training.questions.tasks_l3 import TURNS_DEG
-from earshot.training.questions.think import named, plus
+from earshot.training.questions.think import named, placed, plus, sign_of
 from earshot.training.questions.view import Heard, side_words, wrap_int
 
 Line = tuple[str, str]
@@ -62,16 +62,44 @@ def _side(rng: random.Random) -> Line:
 
 
 def _comparison(rng: random.Random) -> Line:
-    """`dog 1.2` and `voice 3.0` -> ` < voice 3.0`; sometimes of levels."""
-    if rng.random() < 0.3:
-        a, b = (str(-rng.randint(14, 60)) for _ in range(2))
-    else:
-        most = rng.choice((2.0, 10.0))
-        a, b = (f"{rng.uniform(0.1, most):.1f}" for _ in range(2))
-    sign = "<" if float(a) < float(b) else ">" if float(a) > float(b) else "="
+    """`distance: dog 1.2, voice 3.0:` -> ` 1.2 < 3.0, dog`."""
+    relation = rng.choice(list(RELATIONS.values()))
     one, two = rng.sample(_NAMES, 2)
-    right = {"<": one, ">": two, "=": "same"}[sign]
-    return f"{one} {a}, {two} {b}:", f" {a} {sign} {b} so lower {right}"
+    a, b = _values(relation, 2, rng)
+    text = f"{relation.word}: {one} {a}, {two} {b}:"
+    same = relation.same(a, b) or not relation.clear(a, b)
+    wins = "same" if same else one if (a < b) == relation.lower else two
+    return text, f" {a} {sign_of(a, b)} {b}, {wins}"
+
+
+def _extreme(rng: random.Random) -> Line:
+    """`distance: dog 1.2, voice 3.0, car 0.4:` -> ` 0.4 car`."""
+    relation = rng.choice(list(RELATIONS.values()))
+    names = rng.sample(_NAMES, rng.randint(2, 4))
+    values = _values(relation, len(names), rng)
+    best = (min if relation.lower else max)(values)
+    read = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+    return f"{relation.word}: {read}:", f" {best} {names[values.index(best)]}"
+
+
+def _values(relation: Relation, count: int, rng: random.Random) -> list[float]:
+    """Different values of what a relation compares, as evidence rounds them; often close to each other."""
+    if relation.attribute == "azimuth_deg":
+        return [5 * value for value in rng.sample(range(-16, 17), count)]
+    if relation.attribute == "level_db":
+        return [-value for value in rng.sample(range(14, 61), count)]
+    most = rng.choice((20, 40, 100))
+    return [value / 10.0 for value in rng.sample(range(1, most), count)]
+
+
+def _at(rng: random.Random) -> Line:
+    """`-160 hi-hat, -115 sipping`, `-155:` -> ` hi-hat`: the nearest, since what is asked for was never heard to the degree."""
+    names = rng.sample(_NAMES, rng.randint(2, 4))
+    azimuths = [_angle(rng) for _ in names]
+    place = wrap_int(rng.choice(azimuths) + 5 * rng.randint(-3, 3))
+    nearest = min(range(len(names)), key=lambda index: abs(wrap_int(azimuths[index] - place)))
+    listed = ", ".join(placed(azimuth, name, True) for azimuth, name in zip(azimuths, names, strict=True))
+    return f"{listed}\n{place}:", f" {names[nearest]}"
 
 
 def _subtraction(rng: random.Random) -> Line:
@@ -104,5 +132,5 @@ def _synonym(rng: random.Random) -> Line:
 
 _LABEL = load_labels()[0]
 KINDS: tuple[Callable[[random.Random], Line], ...] = (
-    _turn, _turn, _difference, _difference, _sector, _side, _comparison, _subtraction, _place, _membership, _synonym,
+    _turn, _turn, _difference, _difference, _sector, _side, _comparison, _comparison, _extreme, _at, _subtraction, _place, _membership, _synonym,
 )  # fmt: skip

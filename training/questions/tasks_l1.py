@@ -12,7 +12,7 @@ from typing import Any
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, sound_choice, task
 from earshot.training.questions.options import direction_options, grid_options
-from earshot.training.questions.think import heard_or_none, not_heard, read_off, sector_step
+from earshot.training.questions.think import heard_or_none, not_heard, placed, read_off, sector_step
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 COUNT_WORDS = ("none", "one", "two", "three")
@@ -68,8 +68,8 @@ def at(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     sector = sector_of(azimuth_deg, 8.0)
     in_degrees = sector is None or coin(rng)
     place = side_words(azimuth_deg) if sector is None or in_degrees else SECTORS[sector]
-    listed = ", ".join(read_off(s, "azimuth_deg") if in_degrees else sector_step(s) for s in view.heard)
-    steps = (listed, f"{place}: {source.name}")
+    listed = ", ".join(placed(s.azimuth_deg, s.name, in_degrees) for s in view.heard)
+    steps = (listed, f"{azimuth_deg if in_degrees else place}: {source.name}")
     ask = "at.degrees" if in_degrees else "at.sector"
     truth = {"label": source.key, "azimuth_deg": source.exact[0]}
     if form == "open":
@@ -83,7 +83,8 @@ def _at_nothing(view: SceneView, rng: random.Random) -> Draft | None:
     if not empty:
         return None
     sector = SECTORS[rng.choice(empty)]
-    steps = (", ".join(map(sector_step, view.heard)), f"{sector}: none") if view.heard else (f"{sector}: none",)
+    listed = ", ".join(placed(s.azimuth_deg, s.name, in_degrees=False) for s in view.heard)
+    steps = (listed, f"{sector}: none") if view.heard else (f"{sector}: none",)
     return Draft("at.sector", {"dir": sector}, answers.nothing_there(sector, rng), (), steps, {"label": None})
 
 

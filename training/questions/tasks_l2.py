@@ -100,7 +100,8 @@ def _pair(relation: Relation, view: SceneView, rng: random.Random) -> Draft | No
     if winner == "ambiguous":
         return None
     options = {"first": f"the {first.name}", "second": f"the {second.name}", "same": ABOUT_THE_SAME, "one": ONLY_ONE}
-    steps = (compare(relation.word, first, second, relation.attribute),)
+    wins = {"first": first, "second": second}.get(winner)
+    steps = (compare(relation.word, first, second, relation.attribute, wins),)
     return _pair_draft(relation, options, winner, {"x": first.label, "y": second.label}, steps, [first.key, second.key])
 
 
@@ -140,7 +141,7 @@ def _pair_yesno(relation: Relation, view: SceneView, candidates: list[Heard], rn
     if winner in ("ambiguous", "same"):
         return None
     yes = winner == "first"
-    steps = (compare(relation.word, first, second, relation.attribute),)
+    steps = (compare(relation.word, first, second, relation.attribute, first if yes else second),)
     near, far = (first, second) if yes else (second, first)
     text = f"{'Yes' if yes else 'No'}, {near.label.definite} {near.label.verb} {relation.comparative} {far.label.definite}."
     truth = {"labels": [first.key, second.key], "relation": relation.name, "yes": yes}
@@ -160,7 +161,7 @@ def _extreme(
     if not relation.clear(best, next_best):
         return None
     top = ordered[0]
-    steps = (listing(relation.word, view.heard, relation.attribute),)
+    steps = (listing(relation.word, view.heard, relation.attribute, top),)
     truth = {"label": top.key, "relation": relation.name}
     if form == "open":
         return Draft(f"{relation.name}.extreme", {}, answers.capital(f"{top.label.definite}."), (), steps, truth)

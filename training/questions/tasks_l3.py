@@ -185,7 +185,7 @@ def stop_nearest(view: SceneView, form: Form, rng: random.Random) -> Draft | Non
     near, far = sorted(rest, key=lambda source: source.distance_m)
     if not CLOSER.clear(near.distance_m, far.distance_m):
         return None
-    steps = (listing("left", rest, "distance_m"),)
+    steps = (listing("left", rest, "distance_m", near),)
     truth = {"stopped": stopped.key, "label": near.key}
     if form == "open":
         text = f"Then {near.label.definite} {near.label.verb} the nearest, {near.distance_m} metres away."

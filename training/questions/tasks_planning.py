@@ -12,7 +12,7 @@ from earshot.training.questions.items import Balance, Draft, Form, coin, pick, s
 from earshot.training.questions.tasks_l1 import PLACES
 from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, CLOSER, ONLY_ONE
 from earshot.training.questions.tasks_l3 import LEVEL_DEG
-from earshot.training.questions.think import not_heard
+from earshot.training.questions.think import not_heard, sign_of
 from earshot.training.questions.view import Heard, SceneView, wrap_int
 
 SIDES = {"left": 90, "right": -90, "front": 0, "behind": 180}
@@ -165,9 +165,12 @@ def twice(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
         key = "same" if CLOSER.same(far_m, kept.distance_m) else "first" if far_m < kept.distance_m else "second"
         if key != "same" and not CLOSER.clear(far_m, kept.distance_m):
             return None
-        sign = "<" if far_m < kept.distance_m else ">" if far_m > kept.distance_m else "="
         labels = [moved.label, kept.label]
-        steps = (f"{moved.name} {moved.distance_m} x 2 = {far_m}", f"{far_m} {sign} {kept.name} {kept.distance_m}")
+        nearer = {"first": moved.name, "second": kept.name}.get(key, key)
+        steps = (
+            f"{moved.name} {moved.distance_m} x 2 = {far_m}, {kept.name} {kept.distance_m}",
+            f"{far_m} {sign_of(far_m, kept.distance_m)} {kept.distance_m}, {nearer}",
+        )
     options = {"first": labels[0].definite, "second": labels[1].definite, "same": ABOUT_THE_SAME, "one": ONLY_ONE}
     wrong = tuple(text for name, text in options.items() if name != key)
     truth = {"labels": [label.key for label in labels], "winner": key}

@@ -55,16 +55,31 @@ def sector_step(source: Heard) -> str:
     return f"{source.name} {named(source.azimuth_deg)}"
 
 
-def compare(word: str, first: Heard, second: Heard, attribute: str) -> str:
-    """A comparison of two sources: `distance: dog 1.2 < voice 3.0`."""
+def sign_of(a: float, b: float) -> str:
+    """`<`, `>` or `=`."""
+    return "<" if a < b else ">" if a > b else "="
+
+
+def compare(word: str, first: Heard, second: Heard, attribute: str, wins: Heard | None) -> str:
+    """A comparison of two sources: `distance: dog 1.2, voice 3.0: 1.2 < 3.0, dog`.
+
+    Both values are read before they are compared, and compared before one is chosen: a sign between the names would have to
+    be written before the second value is. `same` where no one wins.
+    """
     a, b = getattr(first, attribute), getattr(second, attribute)
-    sign = "<" if a < b else ">" if a > b else "="
-    return f"{word}: {first.name} {a} {sign} {second.name} {b}"
+    read = f"{word}: {first.name} {a}, {second.name} {b}"
+    return f"{read}: {a} {sign_of(a, b)} {b}, {'same' if wins is None else wins.name}"
 
 
-def listing(word: str, sources: Sequence[Heard], attribute: str) -> str:
-    """Values of several sources: `distance: dog 1.2, voice 3.0`."""
-    return f"{word}: " + ", ".join(f"{s.name} {getattr(s, attribute)}" for s in sources)
+def listing(word: str, sources: Sequence[Heard], attribute: str, wins: Heard) -> str:
+    """Values of several sources, then the one looked for: `distance: dog 1.2, voice 3.0: 1.2 dog`."""
+    read = ", ".join(f"{s.name} {getattr(s, attribute)}" for s in sources)
+    return f"{word}: {read}: {getattr(wins, attribute)} {wins.name}"
+
+
+def placed(azimuth_deg: int, name: str, in_degrees: bool) -> str:
+    """A source behind its place, `-35 front right dog`: what stands at a place is then what follows it."""
+    return f"{azimuth_deg if in_degrees else named(azimuth_deg)} {name}"
 
 
 def read_off(source: Heard, attribute: str) -> str:

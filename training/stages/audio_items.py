@@ -18,6 +18,7 @@ from earshot.training.models.splice import SplicedBatch, collate_spliced, splice
 from earshot.training.questions.generate import balanced_view, generate_items, make_item
 from earshot.training.questions.items import TASKS, Balancer, Form, Item
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.stages.aligned import aligned
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
 from earshot.training.stages.hedging import hedged
@@ -67,7 +68,7 @@ class AudioMix:
     no_think_share: float = 0.1
     replay_share: float = 0.6
     ideal_share: float = 0.4
-    evidence_weight: float = 0.5
+    evidence_weight: float = 0.8
     replay_evidence_weight: float = 0.02
     where_share: float = 0.15
     weak_share: float = 0.0
@@ -112,7 +113,7 @@ class AudioBatches:
                 item, audio = next(ideal)
             else:
                 audio = self._bank.audio(index, item)
-            said = hedged(item, audio)
+            said = hedged(aligned(item, audio), audio)
             yield replace(encode_item(self._tokenizer, said, mix.evidence_weight, think), audio=audio)
 
     def _ideal_items(self, rng: random.Random, noise: np.random.Generator) -> Iterator[tuple[Item, ProjectorInputs]]:

@@ -24,10 +24,20 @@ def after(answerer: Answerer, text: str, names: tuple[str, ...] = NAMES) -> set[
     return None if allowed is None else {llm.token_bytes(token).decode() for token in allowed}
 
 
+def begins(answerer: Answerer, *names: str) -> set[str]:
+    texts = (*names, "nothing", ASKED)
+    return {answerer.llm.token_bytes(answerer.llm.tokenize(text)[0]).decode() for text in texts}
+
+
 def test_a_line_of_evidence_begins_with_a_name_that_was_heard(answerer: Answerer) -> None:
-    begins = {answerer.llm.token_bytes(answerer.llm.tokenize(text)[0]).decode() for text in (*NAMES, "nothing", ASKED)}
-    assert after(answerer, "") == begins
-    assert after(answerer, "violin | -35 | 0 | 2.1 | 0.4-3.2\n") == begins
+    assert after(answerer, "") == begins(answerer, *NAMES)
+
+
+def test_each_sound_is_told_of_once_and_in_the_order_of_the_objects(answerer: Answerer) -> None:
+    line = "{} | -35 | 0 | 2.1 | 0.4-3.2\n"
+    assert after(answerer, line.format("alarm clock")) == begins(answerer, "violin")
+    assert after(answerer, line.format("violin")) == begins(answerer)
+    assert after(answerer, line.format("alarm clock") + line.format("violin")) == begins(answerer)
 
 
 def test_a_name_is_written_to_its_end_and_what_it_did_is_free(answerer: Answerer) -> None:

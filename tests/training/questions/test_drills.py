@@ -9,7 +9,8 @@ import pytest
 
 from earshot.runtime.labels import load_labels
 from earshot.training.questions.drills import DRILL_LINES, KINDS, drill
-from earshot.training.questions.view import SECTORS, sector_of
+from earshot.training.questions.tasks_l2 import RELATIONS
+from earshot.training.questions.view import SECTORS, sector_of, wrap_int
 
 LINES = [line for seed in range(300) for line in drill(random.Random(seed))]
 
@@ -37,13 +38,41 @@ def test_sectors_are_those_of_the_angle() -> None:
         assert sector is None or SECTORS[sector] == word
 
 
-def test_comparisons_name_the_lower_one() -> None:
-    found = [(left, right) for left, right in LINES if " so lower " in right]
+def test_comparisons_read_both_values_and_name_the_one_that_wins() -> None:
+    found = [(left, right) for left, right in LINES if re.match(r" \S+ [<>] ", right)]
     assert len(found) > 100
     for left, right in found:
-        (one, a), (two, b) = (part.rstrip(":").rsplit(" ", 1) for part in left.split(", "))
-        lower = right.rpartition(" so lower ")[2]
-        assert lower == (one if float(a) < float(b) else two if float(b) < float(a) else "same")
+        word, _, read = left.rstrip(":").partition(": ")
+        values = {name: float(value) for name, value in (part.rsplit(" ", 1) for part in read.split(", "))}
+        first, sign, second, *wins = right.replace(",", "").split()
+        assert [float(first), float(second)] == list(values.values())
+        assert (float(first) < float(second)) == (sign == "<")
+        relation = next(r for r in RELATIONS.values() if r.word == word)
+        best = (min if relation.lower else max)(values, key=lambda name: values[name])
+        assert " ".join(wins) == (best if relation.clear(*values.values()) else "same")
+
+
+def test_the_extreme_of_a_list_follows_its_value() -> None:
+    lower = {relation.word: relation.lower for relation in RELATIONS.values()}
+    listed = [line for line in LINES if line[0].partition(":")[0] in lower]
+    extremes = [(left, right) for left, right in listed if not re.match(r" \S+ [<>=] ", right)]
+    assert len(extremes) > 100
+    for left, right in extremes:
+        word, _, read = left.rstrip(":").partition(": ")
+        values = dict(part.rsplit(" ", 1) for part in read.split(", "))
+        value, _, name = right.strip().partition(" ")
+        assert values[name] == value
+        assert float(value) == (min if lower[word] else max)(map(float, values.values()))
+
+
+def test_what_stands_at_a_place_is_the_nearest() -> None:
+    found = [(left, right) for left, right in LINES if "\n" in left]
+    assert len(found) > 50
+    for left, right in found:
+        listed, place = left.rstrip(":").split("\n")
+        places = {name: int(azimuth) for azimuth, name in (part.split(" ", 1) for part in listed.split(", "))}
+        off = {name: abs(wrap_int(azimuth - int(place))) for name, azimuth in places.items()}
+        assert off[right.strip()] == min(off.values()) <= 15
 
 
 def test_membership_is_told_by_the_list() -> None:
