@@ -30,6 +30,7 @@ WHERE = slice(2 * CLASSES + TIMELINE, OBJECT_WIDTH - 3)
 POSTERIOR = slice(WHERE.start, WHERE.start + 36)
 PEAK_LEVEL = OBJECT_WIDTH - 2
 _SOUNDING = 0.5
+_LEAST_CLEAR = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ProjectorInputs:
     objects : ndarray, float32 [M, 299]
         In order of onset: class one-hot 61, mean class probabilities while it sounded 61, its activity in 125 steps of 80 ms
         from the start of the window, azimuth posterior 36, direction 3, log distance 1 and level (tens of dB) 1 averaged
-        by activity, direction and log distance of its first and its second half 2 x 4, then total activity, peak level and
+        by activity times class probability, direction and log distance of its first and its second half 2 x 4, then total activity, peak level and
         length of the window. The last row is zero: it says that there are no more.
     """
 
@@ -106,12 +107,13 @@ def _object(tokens: Tokens, label: int, held: NDArray[np.bool_]) -> Float32:
     timeline[at] = activity
     one_hot = np.zeros(CLASSES, np.float32)
     one_hot[label] = 1.0
-    where = cells[:, SLOT_LAYOUT["where"]]
+    where, heard_as = cells[:, SLOT_LAYOUT["where"]], tokens.semantic[at, -CLASSES:]
+    # Where a sound is, is best heard while it is heard for what it is: among others a slot often listens to one of them.
+    clear = weight * (heard_as[:, label] + _LEAST_CLEAR)
     passed = np.cumsum(weight) / weight.sum()
-    first, second = (_average(where[:, 36:40], part) for part in (weight * (passed <= 0.5), weight * (passed > 0.5)))
-    heard_as = _average(tokens.semantic[at, -CLASSES:], weight)
+    first, second = (_average(where[:, 36:40], part) for part in (clear * (passed <= 0.5), clear * (passed > 0.5)))
     rest = [weight.sum() / 10.0, where[:, -1].max(), len(tokens) / MAX_TOKENS]
-    parts = (one_hot, heard_as, timeline.ravel(), _average(where, weight), first, second, rest)
+    parts = (one_hot, _average(heard_as, weight), timeline.ravel(), _average(where, clear), first, second, rest)
     return np.concatenate(parts).astype(np.float32)
 
 

@@ -1,9 +1,9 @@
-"""Grounded reasoning: evidence lines name the sounds that hearing has found, each once and in their order.
+"""Grounded reasoning: evidence lines name the sounds that hearing has found, each once.
 
 A small language model likes to find what it is asked for: of an absent dog it writes where the dog is. What hearing has told of, or has
 found when it was asked by name, is known before it writes; so a line of evidence can begin with one of these names only
-(constrained decoding; Geng et al., EMNLP 2023), and only with one whose object comes after those already written of. Which of them it
-believes in, what it says about them, and the answer, remain its own.
+(constrained decoding; Geng et al., EMNLP 2023), and with each only once, since all that was heard of a class is one object. Which of them
+it believes in, what it says about them, and the answer, remain its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Grounding:
     tokenize : callable
         Text -> token ids.
     names : iterable of str
-        Spoken names of the sounds that hearing has found, in the order of their embeddings.
+        Spoken names of the sounds that hearing has found.
     """
 
     def __init__(self, tokenize: Callable[[str], Sequence[int]], names: Iterable[str]) -> None:
@@ -47,14 +47,9 @@ class Grounding:
         if line[: len(self._asked)] == self._asked:
             self._over = True  # the evidence ends where the question is repeated
             return None
-        begins = (*self._lines[self._following(before) :], self._nothing, self._asked)
+        begins = (*(path for path in self._lines if not _is_told(path, before)), self._nothing, self._asked)
         open_paths = [path for path in begins if path[: len(line)] == line and len(path) > len(line)]
         return sorted({path[len(line)] for path in open_paths}) or None
-
-    def _following(self, lines: Sequence[Path]) -> int:
-        """Index of the first sound behind the last one that these lines are about."""
-        about = (k for line in reversed(lines) for k, path in enumerate(self._lines) if line[: len(path)] == path)
-        return next(about, -1) + 1
 
     def _split(self, written: Sequence[int]) -> list[Path]:
         """Tokens by lines; the last one is empty or not yet ended."""
@@ -65,3 +60,8 @@ class Grounding:
             else:
                 lines[-1].append(token)
         return [tuple(line) for line in lines]
+
+
+def _is_told(begin: Path, lines: Sequence[Path]) -> bool:
+    """Whether one of these lines begins so."""
+    return any(line[: len(begin)] == begin for line in lines)

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.hearing.listener import HearingWindow
-from earshot.runtime.hearing.objects import projector_inputs
+from earshot.runtime.hearing.objects import class_of, projector_inputs
+from earshot.runtime.labels import load_labels
 from earshot.runtime.language.heard import Heard, asked_rows, names_heard
 from earshot.training.benchmark.controls import mirrored_item, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
@@ -123,7 +124,8 @@ class Examiner:
     def ideally_heard(self, question: Question, seed: int) -> Heard:
         """What ideal ears would hear."""
         inputs = ideal_inputs(question.scene, np.random.default_rng(seed))
-        return Heard(self._bundle.encoders.project_inputs(inputs))
+        names = tuple(load_labels()[class_of(row)].spoken for row in inputs.objects[:-1])
+        return Heard(self._bundle.encoders.project_inputs(inputs), names)
 
     def _window(self, question: Question, swapped: bool = False) -> HearingWindow:
         key = (id(question.audio), swapped)

@@ -8,6 +8,7 @@ built-in model one in eight held the place and times of one object and the name 
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +36,7 @@ NEAR_DEG = 25.0
 """... and the share of its azimuth posterior that must lie within so much of the true direction or of its mirror image."""
 
 
-def aligned(item: Item, audio: ProjectorInputs) -> Item:
+def aligned(item: Item, audio: ProjectorInputs, shuffled: random.Random | None = None) -> Item:
     """The item with the evidence that hearing allows.
 
     A true source is told of under the name of its object: the one of its own class, or else one of another class that sounded
@@ -49,6 +50,10 @@ def aligned(item: Item, audio: ProjectorInputs) -> Item:
         With its evidence in `think`.
     audio : ProjectorInputs
         What was heard, the objects that the question asks for included.
+    shuffled : random.Random, optional
+        Puts the lines in a random order. In the order of the objects the n-th line is about the n-th object that is real, and where
+        it is can be read off without ever looking at its name; so it is learned that way, and a name that is wrong for once
+        gets the place of another sound. In random order only the name tells which object a line is about.
     """
     evidence, steps = split_think(item.think)
     sources, lines = parse_evidence(evidence), [line for line in evidence.split("\n") if " | " in line]
@@ -57,6 +62,8 @@ def aligned(item: Item, audio: ProjectorInputs) -> Item:
     asked = {load_labels()[k].spoken for k in named_classes([item.question, *(item.choices or ())])}
     found = _objects_of(sources, rows, names, asked)
     told = [f"{names[row]} | {lines[source].partition(' | ')[2]}" for source, row in sorted(found.items(), key=_row)]
+    if shuffled is not None:
+        shuffled.shuffle(told)
     other = {s.label: names[found[k]] for k, s in enumerate(sources) if k in found and s.label not in asked}
     think = "\n".join((*(told or [NOTHING_HEARD]), _renamed(steps, other).removesuffix("\n")))
     answer = item.answer if item.choices else _renamed(item.answer, other)

@@ -51,6 +51,8 @@ class AudioMix:
         Share of items about described scenes as good ears would hear them (see `ideal_hearing`).
     evidence_weight, replay_evidence_weight : float
         Weight of evidence lines with audio, and in replayed text.
+    shuffled_share : float
+        Share of items whose evidence stands in random order (see `aligned`).
     where_share : float
         Share of scenes that are only asked where something is, in words or in degrees.
     weak_share : float
@@ -70,6 +72,7 @@ class AudioMix:
     ideal_share: float = 0.4
     evidence_weight: float = 0.8
     replay_evidence_weight: float = 0.02
+    shuffled_share: float = 0.5
     where_share: float = 0.15
     weak_share: float = 0.0
     absent_share: float = 0.4
@@ -113,7 +116,7 @@ class AudioBatches:
                 item, audio = next(ideal)
             else:
                 audio = self._bank.audio(index, item)
-            said = hedged(aligned(item, audio), audio)
+            said = hedged(aligned(item, audio, rng if rng.random() < mix.shuffled_share else None), audio)
             yield replace(encode_item(self._tokenizer, said, mix.evidence_weight, think), audio=audio)
 
     def _ideal_items(self, rng: random.Random, noise: np.random.Generator) -> Iterator[tuple[Item, ProjectorInputs]]:

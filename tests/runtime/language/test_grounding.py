@@ -33,10 +33,10 @@ def test_a_line_of_evidence_begins_with_a_name_that_was_heard(answerer: Answerer
     assert after(answerer, "") == begins(answerer, *NAMES)
 
 
-def test_each_sound_is_told_of_once_and_in_the_order_of_the_objects(answerer: Answerer) -> None:
+def test_each_sound_is_told_of_once(answerer: Answerer) -> None:
     line = "{} | -35 | 0 | 2.1 | 0.4-3.2\n"
     assert after(answerer, line.format("alarm clock")) == begins(answerer, "violin")
-    assert after(answerer, line.format("violin")) == begins(answerer)
+    assert after(answerer, line.format("violin")) == begins(answerer, "alarm clock")
     assert after(answerer, line.format("alarm clock") + line.format("violin")) == begins(answerer)
 
 

@@ -130,3 +130,13 @@ def test_lines_stand_in_the_order_of_the_objects() -> None:
     item = question(scene, "count", "choice")
     turned = replace(heard, objects=heard.objects[[1, 0, 2]])
     assert names_of(aligned(item, turned)) == names_of(item)[::-1]
+
+
+def test_lines_in_random_order_keep_what_they_say() -> None:
+    scene = scene_with(3, 7)
+    heard = ideal_inputs(scene, np.random.default_rng(0))
+    item = question(scene, "count", "choice")
+    orders = {tuple(names_of(aligned(item, heard, random.Random(seed)))) for seed in range(20)}
+    assert len(orders) == 6
+    one = aligned(item, heard, random.Random(1))
+    assert sorted(one.think.split("\n")) == sorted(item.think.split("\n"))
