@@ -109,7 +109,7 @@ def _object(tokens: Tokens, label: int, held: NDArray[np.bool_]) -> Float32:
     one_hot[label] = 1.0
     where, heard_as = cells[:, SLOT_LAYOUT["where"]], tokens.semantic[at, -CLASSES:]
     # Where a sound is, is best heard while it is heard for what it is: among others a slot often listens to one of them.
-    clear = weight * (heard_as[:, label] + _LEAST_CLEAR)
+    clear = weight * (np.clip(heard_as[:, label], 0.0, 1.0) + _LEAST_CLEAR)
     passed = np.cumsum(weight) / weight.sum()
     first, second = (_average(where[:, 36:40], part) for part in (clear * (passed <= 0.5), clear * (passed > 0.5)))
     rest = [weight.sum() / 10.0, where[:, -1].max(), len(tokens) / MAX_TOKENS]

@@ -8,7 +8,7 @@ have experts of their own. Matrix products and pointwise functions only, so that
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -45,6 +45,8 @@ class ProjectorShape:
         Hidden width of the MLPs that mix the experts.
     output_rms : float
         RMS of the embeddings at the start; that of the model's token embeddings, a size it knows.
+    named : bool
+        Whether the name of every object stands before it, as an embedding of its own.
     """
 
     hidden: int = 256
@@ -58,6 +60,7 @@ class ProjectorShape:
     joint: int = 192
     mixer: int = 384
     output_rms: float = 0.02
+    named: bool = False
 
 
 class _Mixer(nn.Module):
@@ -103,6 +106,35 @@ class DenseHybridProjector(Projector):
         self.object = _Mixer(
             OBJECT_WIDTH, shape.what + shape.when + shape.direction + shape.distance + shape.joint, shape
         )
+        self.called = nn.Linear(CLASSES, shape.hidden) if shape.named else None
+
+    @property
+    def per_object(self) -> int:
+        """Embeddings that an object is turned into."""
+        return 1 if self.called is None else 2
+
+    @torch.no_grad()
+    def name_objects(self, words: torch.Tensor) -> None:
+        """Put a name before every object from now on.
+
+        Parameters
+        ----------
+        words : tensor [61, hidden]
+            Embeddings that the language model knows the names by.
+        """
+        if self.called is not None:
+            return
+        self.shape = replace(self.shape, named=True)
+        self.called = nn.Linear(CLASSES, self.shape.hidden)
+        self.called.weight.copy_(words.T)
+        self.called.bias.zero_()
+
+    def _embedded(self, objects: torch.Tensor) -> torch.Tensor:
+        """Named objects make two embeddings each, the name first."""
+        told = super()._embedded(objects)
+        if self.called is None:
+            return told
+        return torch.stack((self.called(objects[:, :CLASSES].float()), told), dim=1).flatten(0, 1)
 
     def _moments(self, inputs: torch.Tensor) -> torch.Tensor:
         semantic, scene = inputs[:, :SEMANTIC_WIDTH], inputs[:, SEMANTIC_WIDTH:]
@@ -138,7 +170,8 @@ def save_projector(projector: Projector, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().float().contiguous() for name, value in projector.state_dict().items()}
     save_file(tensors, directory / "projector.safetensors")
-    (directory / "projector.json").write_text(json.dumps(asdict(projector.shape), indent=1), encoding="utf-8")
+    shape = {name: value for name, value in asdict(projector.shape).items() if (name, value) != ("named", False)}
+    (directory / "projector.json").write_text(json.dumps(shape, indent=1), encoding="utf-8")
 
 
 def load_projector(directory: Path, kind: Kind | None = None) -> Projector:

@@ -31,6 +31,11 @@ class Projector(nn.Module):
 
     shape: DataclassInstance
 
+    @property
+    def per_object(self) -> int:
+        """Embeddings that an object is turned into."""
+        return 1
+
     def __init__(self) -> None:
         super().__init__()
         # A bin of an azimuth posterior varies by a tenth of what an activity does: unscaled, directions are drowned.
@@ -51,11 +56,15 @@ class Projector(nn.Module):
 
         Returns
         -------
-        tensor [N + M, hidden]
+        tensor [N + per_object * M, hidden]
             Moments first.
         """
         moments = self._moments(self.scale_moment(torch.cat((semantic, scene), dim=1)))
-        return torch.cat((moments, self._objects(self.scale_object(objects))))
+        return torch.cat((moments, self._embedded(objects)))
+
+    def _embedded(self, objects: torch.Tensor) -> torch.Tensor:
+        """Embeddings [per_object * M, hidden] of objects [M, 299] as they come."""
+        return self._objects(self.scale_object(objects))
 
     @abstractmethod
     def _moments(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,7 @@ class SplicedBatch:
     weights : float tensor [B, T]
         Weight of predicting the token at this position; 0 at audio positions.
     audio_at : int64 tensor [N + M]
-        Flat positions (row * T + column) of the moments of all rows, then of the objects of all rows.
+        Flat positions (row * T + column) of the moments of all rows, then of the objects of all rows (two each where they are named).
     semantic, scene, objects : float tensors [N, 317], [N, 134], [M, 299]
         Inputs of the projector.
     tokens : int
@@ -55,7 +55,7 @@ def collate_spliced(examples: Sequence[Example]) -> SplicedBatch:
     parts: list[ProjectorInputs] = []
     for row, example in enumerate(examples):
         start = len(example.prefix)
-        count = 0 if example.audio is None else len(example.audio)
+        count = example.audio_length
         ids[row, :start] = torch.from_numpy(example.prefix)
         ids[row, start + count : example.length] = torch.from_numpy(example.suffix)
         weights[row, start + count : example.length] = torch.from_numpy(example.weights)

@@ -1,6 +1,6 @@
 """Small steps, many at a time: the sums, words and comparisons that reasoning is made of, without a scene around them.
 
-An item shows one sum among a hundred other tokens; a drill shows thirty. What a drill gives (left) is not to be predicted,
+An item shows one sum among a hundred other tokens; a drill shows twenty. What a drill gives (left) is not to be predicted,
 what follows from it (right) is.
 """
 
@@ -18,7 +18,7 @@ from earshot.training.questions.view import Heard, side_words, wrap_int
 Line = tuple[str, str]
 """What is given, and what follows from it."""
 
-DRILL_LINES = 28
+DRILL_LINES = 20
 _NAMES = tuple(label.spoken for label in load_labels())
 
 

@@ -53,6 +53,8 @@ class AudioMix:
         Weight of evidence lines with audio, and in replayed text.
     shuffled_share : float
         Share of items whose evidence stands in random order (see `aligned`).
+    per_object : int
+        Embeddings that the projector makes of an object.
     where_share : float
         Share of scenes that are only asked where something is, in words or in degrees.
     weak_share : float
@@ -72,7 +74,8 @@ class AudioMix:
     ideal_share: float = 0.4
     evidence_weight: float = 0.8
     replay_evidence_weight: float = 0.02
-    shuffled_share: float = 0.5
+    shuffled_share: float = 0.3
+    per_object: int = 1
     where_share: float = 0.15
     weak_share: float = 0.0
     absent_share: float = 0.4
@@ -97,9 +100,10 @@ class AudioBatches:
         size = self._mix.batch_items
         examples = list(islice(self._examples(number), size * self._mix.chunk_batches))
         examples.sort(key=lambda example: example.length)
-        batches = [collate_spliced(examples[start : start + size]) for start in range(0, len(examples), size)]
+        batches = [examples[start : start + size] for start in range(0, len(examples), size)]
+        spread_audio(batches)
         random.Random(number).shuffle(batches)
-        return batches
+        return [collate_spliced(batch) for batch in batches]
 
     def _examples(self, number: int) -> Iterator[Example]:
         mix = self._mix
@@ -117,7 +121,8 @@ class AudioBatches:
             else:
                 audio = self._bank.audio(index, item)
             said = hedged(aligned(item, audio, rng if rng.random() < mix.shuffled_share else None), audio)
-            yield replace(encode_item(self._tokenizer, said, mix.evidence_weight, think), audio=audio)
+            example = encode_item(self._tokenizer, said, mix.evidence_weight, think)
+            yield replace(example, audio=audio, per_object=mix.per_object)
 
     def _ideal_items(self, rng: random.Random, noise: np.random.Generator) -> Iterator[tuple[Item, ProjectorInputs]]:
         balancer = Balancer(absent_share=self._mix.absent_share)
@@ -146,6 +151,31 @@ class AudioBatches:
             tried = (make_item(TASKS[name], "choice", view, rng, balancer) for name in rng.sample(WEAK_TASKS, 6))
             return list(islice(filter(None, tried), 1))
         return generate_items(scene, rng, self._mix.per_scene, balancer)
+
+
+LEAST_AUDIO = 2
+"""A batch norm needs more than one sound, and a projector that is trained alone needs one in every step."""
+
+
+def spread_audio(batches: list[list[Example]]) -> None:
+    """Exchange examples, so that every batch has some with audio: pages of text are long, and batches are sorted by length.
+
+    Parameters
+    ----------
+    batches : list of lists of Example
+        Changed in place; nothing is changed where there is too little audio in all.
+    """
+    while True:
+        poor, rich = min(batches, key=_audible), max(batches, key=_audible)
+        if _audible(poor) >= LEAST_AUDIO or _audible(rich) <= LEAST_AUDIO:
+            return
+        give = next(k for k, example in enumerate(rich) if example.audio is not None)
+        take = next(k for k, example in enumerate(poor) if example.audio is None)
+        rich[give], poor[take] = poor[take], rich[give]
+
+
+def _audible(batch: list[Example]) -> int:
+    return sum(example.audio is not None for example in batch)
 
 
 def audio_loss(model: Any, projector: torch.nn.Module, batch: SplicedBatch) -> tuple[torch.Tensor, int]:

@@ -38,17 +38,25 @@ class Example:
         Weight in the loss of every token of the suffix; 0 for the question.
     audio : ProjectorInputs, optional
         What the projector turns into embeddings (see `training.stages.bank_reader`).
+    per_object : int
+        Embeddings that it makes of an object.
     """
 
     prefix: npt.NDArray[np.int64]
     suffix: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
     audio: ProjectorInputs | None = None
+    per_object: int = 1
+
+    @property
+    def audio_length(self) -> int:
+        """Positions of audio embeddings."""
+        return 0 if self.audio is None else len(self.audio.semantic) + self.per_object * len(self.audio.objects)
 
     @property
     def length(self) -> int:
         """Positions in all, audio included."""
-        return len(self.prefix) + len(self.suffix) + (0 if self.audio is None else len(self.audio))
+        return len(self.prefix) + len(self.suffix) + self.audio_length
 
 
 def split_think(think: str) -> tuple[str, str]:

@@ -124,7 +124,10 @@ class _Stage:
         self.settings = settings
         self.tokenizer = load_tokenizer(directory)
         self.model = load_llm(tuned)
-        self.ears = give_ears(self.model, load_projector(tuned))
+        projector = load_projector(tuned)
+        if projector.per_object > 1:
+            raise InputError(f"{tuned}: reinforcement knows no named objects yet; train sft without --named-objects")
+        self.ears = give_ears(self.model, projector)
         self.trainer = AudioGRPOTrainer(
             self.model, self.tokenizer, settings.sampling, directory / "state", seed=settings.seed
         )

@@ -108,6 +108,9 @@ def sft(
     size: Annotated[
         str | None, typer.Option(help="nano, small or medium: grow the language model to this size first.")
     ] = None,
+    named_objects: Annotated[
+        bool, typer.Option("--named-objects", help="Put the name of each sound object before it, if it is not there yet.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from dataclasses import replace
@@ -120,7 +123,7 @@ def sft(
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
         ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
     )  # fmt: skip
-    settings = replace(settings, shape=_known_size(size))
+    settings = replace(settings, shape=_known_size(size), named=named_objects)
     aligned = None if fresh else start or run / "alignment"
     follow("sft", readable(stage.run(run / "sft", aligned, bank, settings, resume)))
 

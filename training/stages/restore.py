@@ -97,7 +97,8 @@ def restore_projector(path: Path) -> DenseHybridProjector:
         mixer, hidden = len(weights["moment.mix.0.weight"]), len(weights["moment.gain"])
     except KeyError as error:
         raise InputError(f"{path}: no hybrid projector with float32 weights ({error} is missing)") from error
-    projector = DenseHybridProjector(ProjectorShape(hidden=hidden, mixer=mixer, **width)).eval()
+    shape = ProjectorShape(hidden=hidden, mixer=mixer, named="called.weight" in weights, **width)
+    projector = DenseHybridProjector(shape).eval()
     _load(projector, weights, path)
     return projector
 

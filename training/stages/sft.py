@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 
+from earshot.runtime.labels import load_labels
 from earshot.training.models.llm import LlmShape, build_llm, grow_llm, load_llm, save_llm, shape_of
-from earshot.training.models.projector import load_projector, save_projector
+from earshot.training.models.projector import DenseHybridProjector, load_projector, save_projector
 from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from earshot.training.stages.alignment import new_projector, with_seed
@@ -37,6 +38,8 @@ class SftSettings:
     projector : {"hybrid", "mlp", "dual"}, optional
         Kind of the projector; a checkpoint that is begun with must hold this kind. None is that of the checkpoint, `hybrid`
         without one.
+    named : bool
+        Put the name of each object before it, as an embedding of its own, if it is not there yet.
     """
 
     loop: LoopSettings = LoopSettings(minutes=60.0, learning_rate=2e-3)  # noqa: RUF009 - frozen
@@ -44,6 +47,7 @@ class SftSettings:
     seed: int = 0
     projector: Kind | None = None
     shape: LlmShape | None = None
+    named: bool = False
 
 
 def run(
@@ -80,7 +84,8 @@ def run(
 
     parameters = {f"llm.{name}": value for name, value in model.named_parameters()}
     parameters |= {f"projector.{name}": value for name, value in projector.named_parameters()}
-    batches = AudioBatches(FeatureBank(bank), tokenizer, with_seed(settings.mix, settings.seed))
+    mix = replace(with_seed(settings.mix, settings.seed), per_object=projector.per_object)
+    batches = AudioBatches(FeatureBank(bank), tokenizer, mix)
     loop = Loop(parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop)
     if resume:
         loop.restore()
@@ -91,6 +96,16 @@ def _begin(checkpoint: Path | None, settings: SftSettings) -> tuple[Any, Project
     """What the stage begins with: a checkpoint, or everything fresh."""
     if checkpoint is not None:
         projector = load_projector(checkpoint, settings.projector)
-        return load_llm(checkpoint), projector, load_tokenizer(checkpoint)
-    model = build_llm(seed=settings.seed)
-    return model, new_projector(model, settings.projector or "hybrid"), train_tokenizer()
+        model, tokenizer = load_llm(checkpoint), load_tokenizer(checkpoint)
+    else:
+        model = build_llm(seed=settings.seed)
+        projector, tokenizer = new_projector(model, settings.projector or "hybrid"), train_tokenizer()
+    if settings.named and isinstance(projector, DenseHybridProjector):
+        projector.name_objects(first_words(model, tokenizer))
+    return model, projector, tokenizer
+
+
+def first_words(model: Any, tokenizer: Tokenizer) -> torch.Tensor:
+    """Token embeddings [61, hidden] that the names of the classes begin with at the start of a line of evidence."""
+    ids = [tokenizer.encode(f"{label.spoken} |").ids[0] for label in load_labels()]
+    return torch.as_tensor(model.get_input_embeddings().weight.detach()[ids])

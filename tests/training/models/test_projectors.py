@@ -14,8 +14,9 @@ from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.networks import open_network
 from earshot.runtime.hearing.objects import OBJECT_WIDTH
 from earshot.runtime.hearing.slots import CLASSES
-from earshot.training.models.projector import build_projector, load_projector, save_projector
+from earshot.training.models.projector import DenseHybridProjector, build_projector, load_projector, save_projector
 from earshot.training.models.projector_parts import KINDS, Kind, Projector
+from earshot.training.stages.restore import restore_projector
 
 VARIANTS: tuple[Kind, ...] = ("mlp", "dual")
 
@@ -43,6 +44,44 @@ def parameters(module: torch.nn.Module, prefixes: tuple[str, ...] = ("",)) -> in
 def test_the_counts_in_the_docstring_are_true() -> None:
     counts = {kind: parameters(build_projector(kind, 256, 0.02)) for kind in KINDS}
     assert counts == {"hybrid": 1_008_816, "mlp": 1_004_352, "dual": 1_003_936}
+
+
+def named_projector() -> DenseHybridProjector:
+    projector = make("hybrid")
+    assert isinstance(projector, DenseHybridProjector)
+    projector.name_objects(torch.arange(CLASSES, dtype=torch.float32)[:, None].expand(-1, 64))
+    with torch.no_grad():  # equal tensors become one in a graph, of one name
+        projector.moment.gain.mul_(1.1)
+    return projector.eval()
+
+
+@torch.no_grad()
+def test_a_name_stands_before_its_object(tmp_path: Path) -> None:
+    inputs = inputs_of(3, 4)
+    inputs["objects"][:, :CLASSES] = torch.eye(CLASSES)[[5, 60, 0, 7]]
+    plain, projector = make("hybrid")(**inputs), named_projector()
+    told = projector(**inputs)
+    assert told.shape == (3 + 2 * 4, 64)
+    torch.testing.assert_close(told[:3], 1.1 * plain[:3])
+    torch.testing.assert_close(told[4::2], plain[3:])
+    torch.testing.assert_close(told[3::2, 0], torch.tensor([5.0, 60.0, 0.0, 7.0]))
+    save_projector(projector, tmp_path)
+    again = load_projector(tmp_path, "hybrid").eval()
+    assert again.per_object == 2
+    torch.testing.assert_close(again(**inputs), told)
+
+
+@torch.no_grad()
+def test_the_graph_of_named_objects_is_its_network(tmp_path: Path) -> None:
+    projector = named_projector()
+    export_projector(projector, tmp_path / "projector.onnx")
+    graph = open_network(tmp_path / "projector.onnx")
+    for moments, objects in ((1, 1), (0, 1), (13, 9)):
+        inputs = inputs_of(moments, objects, seed=moments)
+        outputs, _ = graph.run({name: value.numpy() for name, value in inputs.items()}, {})
+        np.testing.assert_allclose(outputs["embeddings"], projector(**inputs).numpy(), atol=1e-4)
+    restored = restore_projector(tmp_path / "projector.onnx")
+    torch.testing.assert_close(restored(**inputs), projector(**inputs), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", VARIANTS)

@@ -105,7 +105,7 @@ def test_what_is_rewarded_becomes_likelier(tmp_path: Path, tuned: Path, bank: Pa
         optimizer.step()
         optimizer.zero_grad()
         rewards.append(metrics["reward"])
-    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.2
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.1
 
 
 def test_options_are_weighed_as_one_text_each_would_be(tuned: Path, bank: Path, tokenizer: Tokenizer) -> None:

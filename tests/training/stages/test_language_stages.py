@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from earshot.runtime.errors import InputError
-from earshot.runtime.hearing.objects import class_of
+from earshot.runtime.hearing.objects import ProjectorInputs, class_of
 from earshot.runtime.labels import by_key, class_id
 from earshot.runtime.language.prompt import THINK_END
 from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm, shape_of
@@ -25,10 +25,11 @@ from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages import alignment, language, sft
-from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioMix
+from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioMix, spread_audio
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
 from earshot.training.stages.examples import (
+    Example,
     collate_text,
     encode_chain,
     encode_drill,
@@ -266,3 +267,19 @@ def test_an_unknown_size_is_refused(bank: Path) -> None:
     result = CliRunner().invoke(app, ["sft", "--bank", str(bank), "--size", "huge"])
     assert result.exit_code == 2
     assert "choose nano, small, medium" in result.output
+
+
+def test_every_batch_has_some_audio() -> None:
+    """Pages of text are long: sorted by length, they would fill batches of their own."""
+    text = [Example(np.zeros(2, np.int64), np.zeros(400 + k, np.int64), np.ones(400 + k, np.float32)) for k in range(8)]
+    heard = ProjectorInputs(
+        np.zeros((3, 317), np.float32), np.zeros((3, 134), np.float32), np.zeros((2, 299), np.float32)
+    )
+    spoken = [replace(example, suffix=example.suffix[:9], weights=example.weights[:9], audio=heard) for example in text]
+    batches = [spoken[:4], spoken[4:], text[:4], text[4:]]
+    spread_audio(batches)
+    assert [sum(example.audio is not None for example in batch) for batch in batches] == [2, 2, 2, 2]
+    assert sorted(id(example) for batch in batches for example in batch) == sorted(map(id, text + spoken))
+    few = [spoken[:1], text[:4]]
+    spread_audio(few)
+    assert few == [spoken[:1], text[:4]]
