@@ -49,13 +49,13 @@ def test_silence_is_the_end_mark_alone() -> None:
 def test_where_is_the_mean_over_the_tokens_that_sound_most_where_it_is_heard_for_what_it_is() -> None:
     tokens = tokens_of([(1, 5, range(4, 8))])
     tokens.slots[4:6, 1, SLOT_LAYOUT["activity"]] = 0.0
-    tokens.semantic[6:8, 5 - 61] = 0.78, 0.18
+    tokens.semantic[4:8, 5 - 61] = 0.0, 0.0, 0.78, 0.18
     where = 0.8 * tokens.slots[6, 1, SLOT_LAYOUT["where"]] + 0.2 * tokens.slots[7, 1, SLOT_LAYOUT["where"]]
     row = gather_objects(tokens)[0]
     np.testing.assert_allclose(row[POSTERIOR], where[:36], atol=4e-3)
     np.testing.assert_allclose(row[DIRECTION], where[36:39], atol=4e-3)
     assert row[DISTANCE] == pytest.approx(where[39], abs=4e-3)
-    tokens.semantic[6:8, 5 - 61] = 0.0  # not heard at all for what it is: all count alike
+    tokens.semantic[4:8, 5 - 61] = 0.0  # not heard at all for what it is: all count alike
     alike = tokens.slots[6:8, 1, SLOT_LAYOUT["where"]].mean(axis=0)
     np.testing.assert_allclose(gather_objects(tokens)[0][POSTERIOR], alike[:36], atol=4e-3)
 
