@@ -86,6 +86,8 @@ class DenseHybridProjector(Projector):
         Size.
     """
 
+    shape: ProjectorShape
+
     def __init__(self, shape: ProjectorShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or ProjectorShape()
