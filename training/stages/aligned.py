@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +62,16 @@ def aligned(item: Item, audio: ProjectorInputs, shuffled: random.Random | None =
     names = [load_labels()[class_of(row)].spoken for row in rows]
     asked = {load_labels()[k].spoken for k in named_classes([item.question, *(item.choices or ())])}
     found = _objects_of(sources, rows, names, asked)
-    told = [f"{names[row]} | {lines[source].partition(' | ')[2]}" for source, row in sorted(found.items(), key=_row)]
+    told = [
+        f"{names[row]} | {lines[source].partition(' | ')[2]}"
+        for source, row in sorted(found.items(), key=itemgetter(1))
+    ]
     if shuffled is not None:
         shuffled.shuffle(told)
     other = {s.label: names[found[k]] for k, s in enumerate(sources) if k in found and s.label not in asked}
     think = "\n".join((*(told or [NOTHING_HEARD]), _renamed(steps, other).removesuffix("\n")))
     answer = item.answer if item.choices else _renamed(item.answer, other)
     return replace(item, think=think, answer=answer)
-
-
-def _row(found: tuple[int, int]) -> int:
-    return found[1]
 
 
 def _objects_of(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.labels import load_labels
 from earshot.training.models.llm import LlmShape, build_llm, grow_llm, load_llm, save_llm, shape_of
 from earshot.training.models.projector import DenseHybridProjector, load_projector, save_projector
@@ -100,7 +101,11 @@ def _begin(checkpoint: Path | None, settings: SftSettings) -> tuple[Any, Project
     else:
         model = build_llm(seed=settings.seed)
         projector, tokenizer = new_projector(model, settings.projector or "hybrid"), train_tokenizer()
-    if settings.named and isinstance(projector, DenseHybridProjector):
+    if settings.named:
+        if not isinstance(projector, DenseHybridProjector):
+            raise InputError(
+                "only a hybrid projector names its objects: leave out --named-objects, or begin with a hybrid one"
+            )
         projector.name_objects(first_words(model, tokenizer))
     return model, projector, tokenizer
 
