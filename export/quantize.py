@@ -29,9 +29,12 @@ _QUANTIZED = ("_MatMul_quant", "_quant")
 
 
 def planned_nodes(path: Path, recipe: Recipe, static: bool = False) -> list[str]:
-    """Names of the nodes of a float graph that a recipe turns into int8: those with constant weights, be they stored as halves."""
+    """Names of the nodes of a float graph that a recipe turns into int8: those with constant weights, be they stored as halves.
+
+    Stacks of matrices stay float: no kernel takes them with a scale for each column.
+    """
     graph = onnx.load(path, load_external_data=False).graph
-    stored = {value.name for value in graph.initializer}
+    stored = {value.name for value in graph.initializer if len(value.dims) != 3}
     weights = stored | {node.output[0] for node in graph.node if node.op_type == "Cast" and node.input[0] in stored}
     return [
         node.name

@@ -112,6 +112,9 @@ def make_encoders(seed: int = 0) -> tuple[SemanticEncoder, SpatialEncoder]:
         module.running_mean.normal_(0.0, 0.2)
         module.running_var.uniform_(0.5, 2.0)
     nn.init.normal_(encoders[0].classify.bias, -0.5, 1.0)  # some classes sound, so that slots are taken
+    again = encoders[1].again  # changes nothing until it is trained
+    for part in (again.wanted.weight, again.correct.weight, again.correct.bias, again.rivalry):
+        nn.init.normal_(part, std=0.1)
     return encoders[0].eval(), encoders[1].eval()
 
 

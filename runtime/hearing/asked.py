@@ -19,7 +19,7 @@ from earshot.runtime.hearing.encoders import Encoders, sigmoid
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import Tensors
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
-from earshot.runtime.hearing.slots import CLASSES, SLOTS, SlotSettings, gain_per_frame, running_average
+from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS, SlotSettings, gain_per_frame, running_average
 from earshot.runtime.hearing.tokens import Tokens, pool_frames
 
 POSSIBLE = 0.06
@@ -78,7 +78,7 @@ def ask_by_name(encoders: Encoders, frames: Sequence[HearingFrame], classes: Seq
 def _heard_again(encoders: Encoders, frames: Sequence[HearingFrame], classes: Sequence[int]) -> Tokens:
     """Tokens whose slots hold the classes (at most 4) all the time."""
     count = len(classes)
-    asked = np.zeros((1, SLOTS), np.int64)
+    asked = np.full((1, SLOTS), EMPTY, np.int64)
     asked[0, :count] = classes
     heard = zip(frames, _where(encoders, frames, asked), strict=True)
     return pool_frames([_holding(frame, where, asked[0, :count]) for frame, where in heard])

@@ -205,7 +205,7 @@ class EncoderStream:
             "features": block,
             "semantic_embedding": what["embedding"],
             "semantic_keys": what["keys"],
-            "slot_class": np.maximum(allocation.asked, 0),
+            "slot_class": allocation.asked,
             "slot_keep": allocation.keep,
         }
         where, self._spatial = self._encoders.network("spatial").run(inputs, self._spatial)

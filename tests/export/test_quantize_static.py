@@ -47,7 +47,7 @@ def test_products_and_convolutions_become_int8_and_heads_stay_float(
     source, target = float_graphs / f"{name}.onnx", quantized / f"{name}.onnx"
     planned = planned_nodes(source, PI5, static=True)
     assert quantized_nodes(onnx.load(target).graph) == set(planned)
-    assert sum("conv/Conv" in node for node in planned) == 4 and sum("Gemm" in node for node in planned) >= 3
+    assert sum("conv/Conv" in node for node in planned) >= 4 and sum("Gemm" in node for node in planned) >= 3
     assert not any("heads" in node or "classify" in node for node in planned)
     assert int8_kernels(target) >= len(planned)
     assert target.stat().st_size < 0.5 * source.stat().st_size

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from earshot.runtime.hearing.features import features_of
 from earshot.training.models.features import BinauralFeatures
-from earshot.training.models.hearing import Hearing, equalise, mistake, warp_bands
+from earshot.training.models.hearing import Hearing, equalise, mistake, rivals, warp_bands
 from earshot.training.models.load import load_hearing
 from earshot.training.models.semantic import LEVEL_CHANNELS, SemanticConfig, SemanticEncoder
 from earshot.training.models.spatial import SpatialEncoder
@@ -26,6 +26,10 @@ def hearing() -> Hearing:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2.0)
+    again = model.spatial.again  # which adds nothing before it is trained
+    for weights in (again.wanted.weight, again.correct.weight):
+        torch.nn.init.normal_(weights, std=0.2)
+    torch.nn.init.constant_(again.rivalry, 0.5)
     return model
 
 
@@ -58,7 +62,7 @@ def test_spatial_steps_equal_the_whole_clip(hearing: Hearing) -> None:
     features = hearing.features(torch.from_numpy(noise(12_800))[None])
     semantic = hearing.semantic(features)
     encoder: SpatialEncoder = hearing.spatial
-    queries = torch.tensor([[3, 17, 40, 60]])
+    queries = torch.tensor([[3, 17, -1, 60]])
     whole = encoder(features, semantic.embedding, semantic.keys, queries)
     state = encoder.initial_state()
     for frame in range(features.shape[2]):
@@ -73,6 +77,7 @@ def test_spatial_steps_equal_the_whole_clip(hearing: Hearing) -> None:
         assert torch.allclose(out["slot_activity"], whole.activity[:, :, frame], atol=1e-4)
         assert torch.allclose(out["slot_azimuth"], torch.softmax(whole.azimuth[:, :, frame], -1), atol=1e-4)
         assert torch.allclose(out["slot_direction"], whole.direction[:, :, frame], atol=1e-4)
+        assert torch.allclose(out["slot_level"], whole.level[:, :, frame], atol=1e-3)
         assert torch.allclose(out["room_log_t60"], whole.log_t60[:, frame], atol=1e-4)
 
 
@@ -83,7 +88,7 @@ def test_a_slot_that_is_not_kept_forgets(hearing: Hearing) -> None:
     semantic = hearing.semantic(features)
     arguments = (semantic.embedding[:, 0], semantic.keys[:, :, 0], torch.tensor([[1, 2, 3, 4]]))
     used = encoder.initial_state()
-    used["slots"] = torch.randn_like(used["slots"])
+    used |= {name: torch.randn_like(used[name]) for name in ("slots", "slots_again")}
     fresh, _ = encoder.step(features[:, :, :1], *arguments, torch.ones(1, 4), encoder.initial_state())
     reset, _ = encoder.step(features[:, :, :1], *arguments, torch.zeros(1, 4), used)
     assert torch.allclose(fresh["slot_azimuth"], reset["slot_azimuth"], atol=1e-6)
@@ -107,7 +112,7 @@ def test_encoders_that_heard_with_one_ear_hear_as_before(hearing: Hearing, tmp_p
     saved = {
         name: value
         for name, value in hearing.state_dict().items()
-        if not name.startswith(("semantic.", "spatial.far."))
+        if not name.startswith(("semantic.", "spatial.far.", "spatial.again."))
     }
     saved |= {f"semantic.{name}": value for name, value in narrow.state_dict().items()}
     save_file(saved, tmp_path / "model.safetensors")
@@ -116,6 +121,31 @@ def test_encoders_that_heard_with_one_ear_hear_as_before(hearing: Hearing, tmp_p
     before = narrow(features[:, LEVEL_CHANNELS])
     assert torch.allclose(heard.logits, before.logits, atol=1e-6)
     assert torch.allclose(heard.keys, before.keys, atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_second_look_changes_nothing_before_it_is_trained() -> None:
+    model = Hearing().eval()
+    _, heard = model(torch.from_numpy(noise(12_800))[None], torch.tensor([[5, 6, 7, 8]]))
+    for name in ("activity", "azimuth", "direction", "log_distance", "mask"):
+        assert torch.equal(getattr(heard, name), getattr(heard.first, name))
+
+
+@torch.no_grad()
+def test_slots_compete_for_cells_and_empty_ones_claim_nothing(hearing: Hearing) -> None:
+    audio = torch.from_numpy(noise(12_800))[None]
+    alone, crowded, company = (
+        hearing(audio, torch.tensor([queries]))[1] for queries in ([5, -1, -1, -1], [5, 5, 5, 5], [5])
+    )
+    assert torch.allclose(alone.azimuth[:, 0], company.azimuth[:, 0], atol=1e-5), "an empty slot is none"
+    assert (crowded.mask[:, 0] < alone.mask[:, 0]).all(), "what others claim is claimed from this one"
+
+
+@torch.no_grad()
+def test_what_a_slot_hears_does_not_depend_on_its_place(hearing: Hearing) -> None:
+    audio = torch.from_numpy(noise(12_800))[None]
+    first, second = (hearing(audio, torch.tensor([queries]))[1] for queries in ([5, 6, 7, -1], [7, -1, 5, 6]))
+    assert torch.allclose(first.azimuth[:, [0, 1, 2]], second.azimuth[:, [2, 3, 0]], atol=1e-4)
 
 
 def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:
@@ -144,6 +174,33 @@ def test_an_equaliser_at_both_ears_changes_levels_only() -> None:
     change = out[:, [0, 4]] - features[:, [0, 4]]
     assert change.abs().max() > 0.1
     assert change.std(dim=(1, 2)).max() < 1e-5, "the same at all times"
+
+
+def test_a_rival_is_likely_and_absent() -> None:
+    logits = torch.full((2, 6, 61), -8.0)
+    logits[:, :, [3, 40]], logits[:, 2, 50] = 4.0, 2.0
+    asked = torch.tensor([[3, 8, 20, 30], [3, 40, 20, 30]])
+    heard = torch.zeros(2, 4, 6)
+    heard[0, 0], heard[1, :2] = 1.0, 1.0
+    mistaken = torch.tensor([[40, 8, 20, 30], [3, 40, 20, 30]])
+    drawn = rivals(mistaken, asked, heard, logits, 1.0)
+    assert drawn[0, 0] == 40
+    assert drawn[1, :2].tolist() == [3, 40], "queries for sounds that are there stay"
+    absent = [*drawn[0, 1:].tolist(), *drawn[1, 2:].tolist()]
+    assert 50 in absent
+    assert not {3, 40} & set(absent), "neither what is there nor what is asked about already"
+    assert torch.equal(rivals(mistaken, asked, heard, logits, 0.0), mistaken)
+
+
+def test_an_encoder_of_names_that_is_fixed_stays_as_it_is(hearing: Hearing) -> None:
+    model = Hearing().train()
+    model.fix_names()
+    before = {name: value.clone() for name, value in model.semantic.state_dict().items()}
+    semantic, spatial = model(torch.from_numpy(noise(6400))[None], torch.tensor([[3, 8]]))
+    assert not semantic.logits.requires_grad
+    spatial.azimuth.sum().backward()
+    assert model.spatial.query.weight.grad is not None
+    assert all(torch.equal(value, before[name]) for name, value in model.semantic.state_dict().items())
 
 
 def test_a_mistaken_query_is_what_the_sound_was_taken_for() -> None:

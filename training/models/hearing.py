@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,22 @@ class Hearing(nn.Module):
         self.features = BinauralFeatures()
         self.semantic = SemanticEncoder()
         self.spatial = SpatialEncoder()
+        self.names_fixed = False
+
+    def fix_names(self) -> None:
+        """Train the spatial encoder only; the semantic one stays as it is and hears as in use."""
+        self.names_fixed = True
+        self.semantic.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for a semantic encoder that is fixed."""
+        super().train(mode)
+        self.semantic.train(mode and not self.names_fixed)
+        return self
 
     def forward(
-        self, audio: Tensor, queries: Tensor, heard: Tensor | None = None, mistaken: float = 0.0
+        self, audio: Tensor, queries: Tensor, heard: Tensor | None = None, mistaken: float = 0.0, rival: float = 0.0
     ) -> tuple[SemanticOutput, SpatialOutput]:
         """Outputs of both encoders.
 
@@ -36,14 +50,19 @@ class Hearing(nn.Module):
             Where each query's sound is audible; needed when ``mistaken`` is not 0.
         mistaken : float
             Share of the queries that ask with a class the semantic encoder takes the sound for, as in use.
+        rival : float
+            Share of the queries for absent sounds that ask for one the semantic encoder takes something for, as scouts do in use.
         """
         with torch.autocast("cpu", enabled=False):
             features = self.features(audio.float())
             if self.training:
                 features = equalise(features, 0.2)
-        semantic = self.semantic(colour(features) if self.training else features)
-        if mistaken and heard is not None:
-            queries = mistake(queries, heard, semantic.logits.detach().float(), mistaken)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.names_fixed):
+            semantic = self.semantic(colour(features) if self.semantic.training else features)
+        if heard is not None and (mistaken or rival):
+            logits, asked = semantic.logits.detach().float(), queries
+            queries = mistake(queries, heard, logits, mistaken)
+            queries = rivals(queries, asked, heard, logits, rival)
         return semantic, self.spatial(features, semantic.embedding, semantic.keys, queries)
 
 
@@ -58,6 +77,20 @@ def mistake(queries: Tensor, heard: Tensor, logits: Tensor, share: float) -> Ten
     drawn = torch.multinomial((probability + 1e-9).scatter(2, others, 0.0).flatten(0, 1), 1).view_as(queries)
     chosen = (torch.rand(queries.shape) < share) & (heard.sum(-1) > 0)
     return torch.where(chosen, drawn, queries)
+
+
+def rivals(queries: Tensor, asked: Tensor, heard: Tensor, logits: Tensor, share: float) -> Tensor:
+    """Queries [B, Q] of which a share of those for absent sounds asks for another absent class.
+
+    It is drawn as likely as the semantic encoder hears it somewhere: in use the free slots scout for such classes, and the network
+    must not hear the same sound twice. Neither a class that is there (``asked`` holds the true ones) nor one that is asked about is drawn.
+    """
+    likely = torch.softmax(logits, dim=-1).amax(1)
+    taken = torch.cat([queries, asked], dim=1)
+    drawn = torch.multinomial((likely + 1e-9).scatter(1, taken, 0.0), queries.shape[1])
+    absent = heard.sum(-1) == 0
+    drawn = drawn.gather(1, (absent.cumsum(1) - 1).clamp(min=0))  # the first draws, which are the likeliest, are for the absent
+    return torch.where(absent & (torch.rand(queries.shape) < share), drawn, queries)
 
 
 def equalise(features: Tensor, spread: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from earshot.training.models.llm import load_llm
 from earshot.training.models.names import load_names
 from earshot.training.models.projector import load_projector
 from earshot.training.models.semantic import LEVEL_CHANNELS
+
+
+_ADDING_NOTHING = ("far.", "again.")
+"""Parts of the spatial encoder that older ones lack and that change nothing before they are trained."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,17 @@ def load_hearing(folder: Path) -> Hearing:
     """Encoders of a checkpoint folder (averaged weights), in evaluation mode; those of older networks hear as before."""
     model = Hearing()
     state = model.state_dict()
-    far = {name: value for name, value in state.items() if name.startswith("spatial.far.")}  # adds nothing at first
-    saved = {**far, **_seeing_both_ears(load_file(folder / "model.safetensors"))}
+    saved = _seeing_both_ears(load_file(folder / "model.safetensors"))
+    lacking = lacking_parts(model.spatial, [name.removeprefix("spatial.") for name in saved])
+    saved |= {f"spatial.{name}": value for name, value in lacking.items()}
     model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
     return model.eval()
+
+
+def lacking_parts(network: nn.Module, saved: Collection[str]) -> dict[str, Tensor]:
+    """State of the parts that change nothing yet and of which no weight was saved, of a new network."""
+    lacking = tuple(part for part in _ADDING_NOTHING if not any(name.startswith(part) for name in saved))
+    return {name: value for name, value in network.state_dict().items() if name.startswith(lacking)}
 
 
 def _seeing_both_ears(saved: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from earshot.training.models.causal import State, Trunk, gru_step
+from earshot.training.models.second_look import Residual, SecondLook
 
 AZIMUTH_BINS = 36
 BIN_CENTRES_DEG = tuple(-175.0 + 10.0 * i for i in range(AZIMUTH_BINS))
@@ -37,38 +38,25 @@ class SpatialConfig:
 
 
 @dataclass
-class SpatialOutput:
-    """Per query [B, Q, T, ...] and per scene [B, T, ...] outputs, all before any activation; `level` in dB."""
+class SlotOutput:
+    """Per query [B, Q, T, ...], before any activation: activity, azimuth 36, direction 3, log distance, mask 8."""
 
     activity: Tensor
     azimuth: Tensor
     direction: Tensor
     log_distance: Tensor
     mask: Tensor
+
+
+@dataclass
+class SpatialOutput(SlotOutput):
+    """What the second look says, with `level` in dB, what the first one said, and per scene [B, T, ...]."""
+
+    first: SlotOutput
     level: Tensor
     scene: Tensor
     log_t60: Tensor
     count: Tensor
-
-
-class _Residual(nn.Module):
-    """x + MLP(LayerNorm(x)); the last layer starts small, so that a new block changes little."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.wide = nn.Linear(width, hidden)
-        self.narrow = nn.Linear(hidden, width)
-        nn.init.normal_(self.narrow.weight, std=0.01)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.narrow(nn.functional.silu(self.wide(self.norm(x))))
-        return out
-
-
-def residual_mlp(width: int, hidden: int) -> nn.Module:
-    """A pointwise block that deepens a query: what it makes of all bands together is where front and back differ."""
-    return _Residual(width, hidden)
 
 
 def distance_in_room(width: int, hidden: int) -> nn.Sequential:
@@ -105,14 +93,15 @@ class SpatialEncoder(nn.Module):
         self.mask_bias = nn.Parameter(torch.zeros(8))
         self.pool_cells = nn.Linear(width, config.query_hidden * 8, bias=False)
         self.pool_query = nn.Linear(8 + config.key, config.query_hidden)
-        self.deepen = residual_mlp(config.query_hidden, config.deep)
+        self.deepen = Residual(config.query_hidden, config.deep)
         self.gru = nn.GRU(config.query_hidden, config.query_hidden, batch_first=True)
-        self.think = residual_mlp(config.query_hidden, config.deep)
+        self.think = Residual(config.query_hidden, config.deep)
         self.heads = nn.Linear(config.query_hidden, 1 + AZIMUTH_BINS + 3 + 1)
         self.scene_pool = nn.Linear(width * 8, config.scene_hidden)
         self.scene_gru = nn.GRU(config.scene_hidden, config.scene_hidden, batch_first=True)
         self.scene_heads = nn.Linear(config.scene_hidden, 1 + config.max_count + 1)
         self.far = distance_in_room(config.query_hidden + config.scene_hidden, config.far_hidden)
+        self.again = SecondLook(width, config.semantic_width, config.key, config.query_hidden, config.deep)
 
     def forward(self, features: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> SpatialOutput:
         """Whole clips.
@@ -122,41 +111,37 @@ class SpatialEncoder(nn.Module):
         features : [B, 8, T, 64]
         embedding : [B, T, 256] and keys : [B, 96, T, 8] of the semantic encoder
         queries : int64 [B, Q]
-            Class ids asked for.
+            Class ids asked for, -1 for none.
         """
         cells = self.trunk(features)
-        batch, _, time, _ = cells.shape
-        count = queries.shape[1]
+        shape = (*queries.shape, features.shape[2], -1)
         pooled, mask = self.ask(cells, embedding, keys, queries)
         scene, rest = self.describe(cells)
-        room = scene.repeat_interleave(count, dim=0)
-        slots = self.locate(pooled.reshape(batch * count, time, -1), room).reshape(batch, count, time, -1)
-        return SpatialOutput(
-            slots[..., 0],
-            slots[..., 1:37],
-            slots[..., 37:40],
-            slots[..., 40],
-            mask,
-            masked_level_db(torch.sigmoid(mask), features),
-            scene,
-            rest[..., 0],
-            rest[..., 1:],
-        )
+        room = scene.repeat_interleave(queries.shape[1], dim=0)
+        read = self.remember(pooled.flatten(0, 1))
+        occupied = (queries >= 0).float()[..., None].expand(*shape[:3])
+        keys_again, _ = self.again.keys(cells, keys)
+        claims = self.again.claim(cells, keys_again, read.reshape(shape), mask, occupied)
+        first = self.say(read, room).reshape(shape)
+        slots = self.say(read + self.again.remember(claims.heard.flatten(0, 1)), room).reshape(shape)
+        level = masked_level_db(torch.sigmoid(claims.mask), features)
+        parted = _parted(slots, claims.mask)
+        return SpatialOutput(*parted, SlotOutput(*_parted(first, mask)), level, scene, rest[..., 0], rest[..., 1:])
 
-    def locate(self, pooled: Tensor, scene: Tensor) -> Tensor:
-        """Head outputs [N, T, 41] of what queries heard [N, T, hidden] in scenes [N, T, 128], their memory empty at the start."""
+    def remember(self, pooled: Tensor) -> Tensor:
+        """What the first look makes [N, T, hidden] of what queries heard [N, T, hidden], their memory empty at the start."""
         hidden, _ = self.gru(self.deepen(pooled))
-        return self._read(hidden, scene)
+        read: Tensor = self.think(hidden)
+        return read
 
-    def _read(self, hidden: Tensor, scene: Tensor) -> Tensor:
-        """Head outputs [..., 41] from slot memory [..., hidden] and scene embedding [..., 128]."""
-        read = self.think(hidden)
+    def say(self, read: Tensor, scene: Tensor) -> Tensor:
+        """Head outputs [..., 41] from what was made of a slot [..., hidden] in a scene [..., 128]."""
         heads = self.heads(read)
         return torch.cat([heads[..., :40], heads[..., 40:] + self.far(torch.cat([read, scene], dim=-1))], dim=-1)
 
     def ask(self, cells: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """What each query [B, Q] hears per frame [B, Q, T, hidden], before any memory, and its mask [B, Q, T, 8]."""
-        query = self.query(queries)
+        query = self.query(queries.clamp(min=0))
         key = self.key_cells(torch.cat([cells, keys], dim=1)) + self.key_frame(embedding).transpose(1, 2)[..., None]
         mask = torch.einsum("bqc,bctf->bqtf", query, torch.tanh(key)) + self.mask_bias
         share = torch.sigmoid(mask)
@@ -178,7 +163,9 @@ class SpatialEncoder(nn.Module):
         """Zeros for one stream."""
         return {
             **self.trunk.initial_state(),
+            "look": torch.zeros(1, self.config.key, self.again.context.past, 8),
             "slots": torch.zeros(self.config.slots, self.config.query_hidden),
+            "slots_again": torch.zeros(self.config.slots, self.config.query_hidden),
             "scene": torch.zeros(1, self.config.scene_hidden),
         }
 
@@ -194,25 +181,38 @@ class SpatialEncoder(nn.Module):
         """One encoder frame of one stream; names and shapes as in the ONNX table of docs/architecture.md."""
         cells, following = self.trunk.step(features, state)
         flat = cells[:, :, 0]  # [1, C, 8]
-        query = self.query(slot_class[0])  # [Q, key]
+        occupied = (slot_class[0] >= 0).float()
+        query = self.query(slot_class[0].clamp(min=0))  # [Q, key]
+        keep = slot_keep[0, :, None]
         key = self.key_cells(torch.cat([cells, semantic_keys[:, :, None]], dim=1))[0, :, 0]
         key = torch.tanh(key + self.key_frame(semantic_embedding)[0, :, None])
-        mask = torch.sigmoid(query @ key + self.mask_bias)  # [Q, 8]
-        pooled = mask @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([mask, query], dim=-1))
-        pooled = nn.functional.silu(pooled)
-        hidden = gru_step(self.gru, self.deepen(pooled), state["slots"] * slot_keep[0, :, None])
+        mask = query @ key + self.mask_bias  # [Q, 8]
+        share = torch.sigmoid(mask)
+        pooled = share @ self._band_parts(cells)[0, 0] + self.pool_query(torch.cat([share, query], dim=-1))
+        hidden = gru_step(self.gru, self.deepen(nn.functional.silu(pooled)), state["slots"] * keep)
+        read = self.think(hidden)
+        keys_again, reduced = self.again.keys(cells, semantic_keys[:, :, None], state["look"])
+        correction, mask, memory = self.again.step(
+            cells[0, :, 0], keys_again[0, :, 0], read, mask, occupied, state["slots_again"] * keep
+        )
         scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
         scene = gru_step(self.scene_gru, scene_in, state["scene"])
-        slots = self._read(hidden, scene.expand(len(hidden), -1))[None]
+        slots = self.say(read + correction, scene.expand(len(hidden), -1))[None]
         rest = self.scene_heads(scene)
         outputs = {
             "slot_activity": slots[..., 0],
             "slot_azimuth": torch.softmax(slots[..., 1:37], dim=-1),
             "slot_direction": slots[..., 37:40],
             "slot_log_distance": slots[..., 40],
-            "slot_level": masked_level_db(mask[None, :, None], features)[..., 0],
+            "slot_level": masked_level_db(torch.sigmoid(mask)[None, :, None], features)[..., 0],
             "scene_embedding": scene,
             "room_log_t60": rest[..., 0],
             "count_logits": rest[..., 1:],
         }
-        return outputs, {**following, "slots": hidden, "scene": scene}
+        look = self.again.context.next_past(reduced, state["look"])
+        return outputs, {**following, "look": look, "slots": hidden, "slots_again": memory, "scene": scene}
+
+
+def _parted(slots: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Head outputs [..., 41] and mask as the fields of a `SlotOutput`."""
+    return slots[..., 0], slots[..., 1:37], slots[..., 37:40], slots[..., 40], mask

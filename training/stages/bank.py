@@ -276,17 +276,29 @@ def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64]) -> Te
     stretches = [s for slot in range(slots) for s in _stretches(asked[:, slot], slot)]
     if not stretches:
         return out
+    spatial = model.spatial
     wanted = sorted({label for _, _, _, label in stretches})
-    pooled, mask = model.spatial.ask(clip.cells[None], clip.embedding[None], clip.keys[None], torch.tensor([wanted]))
-    level = masked_level_db(torch.sigmoid(mask), clip.features[None])[0]
-    pieces = [pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]
-    rooms = [clip.scene[begin:end] for _, begin, end, _ in stretches]
-    packed, around = (torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (pieces, rooms))
-    heads = model.spatial.locate(packed, around)
-    for (slot, begin, end, label), values in zip(stretches, heads, strict=True):
+    pooled, mask = spatial.ask(clip.cells[None], clip.embedding[None], clip.keys[None], torch.tensor([wanted]))
+    memory = spatial.remember(_packed([pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]))
+    read, masks = torch.zeros(slots, frames, memory.shape[-1]), torch.zeros(slots, frames, mask.shape[-1])
+    for (slot, begin, end, label), row in zip(stretches, memory, strict=True):
+        read[slot, begin:end] = row[: end - begin]
+        masks[slot, begin:end] = mask[0, wanted.index(label), begin:end]
+    keys, _ = spatial.again.keys(clip.cells[None], clip.keys[None])
+    occupied = torch.from_numpy(asked.T != EMPTY).float()[None]
+    claims = spatial.again.claim(clip.cells[None], keys, read[None], masks[None], occupied)
+    level = masked_level_db(torch.sigmoid(claims.mask), clip.features[None])[0]
+    added = spatial.again.remember(_packed([claims.heard[0, slot, begin:end] for slot, begin, end, _ in stretches]))
+    heads = spatial.say(memory + added, _packed([clip.scene[begin:end] for _, begin, end, _ in stretches]))
+    for (slot, begin, end, _), values in zip(stretches, heads, strict=True):
         out[begin:end, slot, :41] = values[: end - begin]
-        out[begin:end, slot, 41] = level[wanted.index(label), begin:end]
+        out[begin:end, slot, 41] = level[slot, begin:end]
     return out
+
+
+def _packed(rows: list[Tensor]) -> Tensor:
+    """Rows [T, ...] of any lengths as [N, T, ...], zeros after the shorter ones."""
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def _stretches(labels: NDArray[np.int64], slot: int) -> list[tuple[int, int, int, int]]:

@@ -39,6 +39,10 @@ class EncoderSettings:
         Batches of ``batch`` clips scored at every checkpoint, per number of sources.
     mistaken : float
         Share of the sounds asked for under the wrong name, as in use.
+    rival : float
+        Share of the questions for absent sounds that ask for one that something sounds like, as scouts do in use.
+    fixed_names : bool
+        Leave the semantic encoder as it is.
     start : Path, optional
         Folder of trained encoders that a new run begins with.
     teacher : Path, optional
@@ -58,6 +62,8 @@ class EncoderSettings:
     average_decay: float = 0.999
     validation_batches: int = 8
     mistaken: float = 0.3
+    rival: float = 0.5
+    fixed_names: bool = False
     start: Path | None = None
     teacher: Path | None = None
     max_steps: int | None = None
@@ -80,11 +86,14 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     torch.manual_seed(settings.seed)
     teacher = None if settings.teacher is None else Teacher(settings.teacher)
     learner = Learner(Hearing() if settings.start is None else load_hearing(settings.start).train(), teacher)
+    if settings.fixed_names:
+        learner.hearing.fix_names()
     average = checkpoint.MovingAverage(learner.hearing, settings.average_decay)
-    optimizer = torch.optim.AdamW(learner.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    trained = [value for value in learner.parameters() if value.requires_grad]
+    optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay)
     progress = {"step": 0, "seconds": 0.0}
     if checkpoint.has_state(out):
-        saved = checkpoint.load_state(out, optimizer, dict(learner.named_parameters()))
+        saved = checkpoint.load_state(out, optimizer, _trained(learner))
         progress = {key: saved[key] for key in progress}
         checkpoint.load_weights(out, learner.hearing, average, int(progress["step"]))
         learner.load_pupil(out)
@@ -117,6 +126,11 @@ class Learner(nn.Module):
         """Inverse of `save_pupil`."""
         if self.pupil is not None:
             self.pupil.load_state_dict(load_file(folder / "state" / "pupil.safetensors"))
+
+
+def _trained(learner: Learner) -> dict[str, nn.Parameter]:
+    """The parameters that the optimiser has, in its order."""
+    return {name: value for name, value in learner.named_parameters() if value.requires_grad}
 
 
 class _Loop:
@@ -164,7 +178,7 @@ class _Loop:
         self._model.train()
         with autocast(self._precision):
             heard = batch.active * batch.present[..., None]
-            semantic, spatial = self._model(batch.audio, batch.queries, heard, self._settings.mistaken)
+            semantic, spatial = self._model(batch.audio, batch.queries, heard, self._settings.mistaken, self._settings.rival)
         loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights, self._learner.pupil)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -176,7 +190,7 @@ class _Loop:
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
         config = {"settings": _plain(self._settings), "precision": self._precision}
         checkpoint.save_weights(self._out, self._model, self._average)
-        parameters = dict(self._learner.named_parameters())
+        parameters = _trained(self._learner)
         self._learner.save_pupil(self._out)
         checkpoint.save_state(self._out, self._optimizer, parameters, {**progress, **config})
         shipped = Hearing()

@@ -39,10 +39,13 @@ def encoders(
     learning_rate: Annotated[float, typer.Option(help="Highest one; it falls to zero as a cosine.")] = 2e-3,
     teacher: Annotated[Path | None, typer.Option(help="Embeddings of the training clips to imitate (.npz).")] = None,
     distance_weight: Annotated[float, typer.Option(min=0.0, help="Of the distance in the loss.")] = 0.6,
+    fixed_names: Annotated[bool, typer.Option("--fixed-names", help="Train the spatial encoder only.")] = False,
+    crowd: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of mixtures of two or three sounds.")] = 0.5,
 ) -> None:
     """Train the two hearing networks; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import encoders as stage
     from earshot.training.stages.hearing_loss import LossWeights
+    from earshot.training.stages.remix import crowded
 
     if not (data / "train").is_dir():
         fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
@@ -50,7 +53,7 @@ def encoders(
         fail(InputError(f"no encoders at {start}: give the `encoders` folder of a trained run"))
     settings = stage.EncoderSettings(
         minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate, teacher=teacher,
-        weights=LossWeights(distance=distance_weight),
+        weights=LossWeights(distance=distance_weight), fixed_names=fixed_names, remix=crowded(crowd),
     )  # fmt: skip
     try:
         stage.run(data, run / "encoders", settings)

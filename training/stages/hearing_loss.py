@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earshot.training.models.semantic import SemanticOutput
-from earshot.training.models.spatial import BIN_CENTRES_DEG, SpatialOutput
+from earshot.training.models.spatial import BIN_CENTRES_DEG, SlotOutput, SpatialOutput
 from earshot.training.stages.remix import Batch
 
 
@@ -27,6 +27,7 @@ class LossWeights:
     room: float = 0.1
     count: float = 0.15
     taught: float = 1.0
+    first_look: float = 0.3
 
 
 # Width of the soft azimuth target; about one bin, so that neighbours share the evidence (von Mises).
@@ -47,6 +48,8 @@ def hearing_loss(
         **_slot_losses(spatial, batch),
         **_scene_losses(spatial, batch),
     }
+    first = _slot_losses(spatial.first, batch)
+    parts["first_look"] = torch.stack([getattr(weights, name) * value for name, value in first.items()]).sum()
     if pupil is not None:
         parts["taught"] = taught_loss(pupil(semantic.embedding.float()), batch)
     total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
@@ -87,7 +90,7 @@ def taught_loss(said: Tensor, batch: Batch) -> Tensor:
     return ((1.0 - F.cosine_similarity(said, wanted, dim=-1)) * heard).sum() / (heard.sum() + 1.0)
 
 
-def _slot_losses(spatial: SpatialOutput, batch: Batch) -> dict[str, Tensor]:
+def _slot_losses(spatial: SlotOutput, batch: Batch) -> dict[str, Tensor]:
     weight = batch.active * batch.present[..., None]
     norm = weight.sum() + 1.0
     level = torch.sqrt(1 - batch.direction[..., 2].clamp(-1, 1) ** 2)  # azimuth means little near the zenith

@@ -30,6 +30,8 @@ from earshot.training.synthesis.scenes import places_at
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 640
 MAX_SOURCES = 3
+QUERIES = 4
+"""As many as the runtime has slots: at least one asks for what is not there."""
 # A source counts as audible in a frame when it is within 30 dB of its loudest frame and not buried under the rest.
 AUDIBLE_RANGE_LOG10 = 3.0
 AUDIBLE_SHARE = 0.03
@@ -61,9 +63,14 @@ class RemixSettings:
     speed_spread: float = 0.08
 
 
+def crowded(share: float) -> RemixSettings:
+    """Settings with this share of mixtures of two or three sounds, two of them twice as often."""
+    return RemixSettings(source_counts=(1.0 - share, share * 2 / 3, share / 3))
+
+
 @dataclass
 class Batch:
-    """Mixtures and targets; Q = MAX_SOURCES queries, the first ``count`` of them present.
+    """Mixtures and targets; Q = QUERIES queries, the first ``count`` of them present.
 
     ``audio`` [B, 2, N]; ``queries`` int64 [B, Q]; ``present`` [B, Q]; ``active`` [B, Q, T] audible frames;
     ``share`` [B, Q, T, 8]; ``azimuth_deg`` [B, Q, T]; ``direction`` [B, Q, T, 3]; ``log_distance`` [B, Q, T] (NaN unknown);
@@ -186,15 +193,15 @@ class Remixer:
         length = self._settings.frames
         scene = shard.scenes[row]
         out: dict[str, NDArray[np.generic]] = {
-            "queries": np.zeros(MAX_SOURCES, np.int64),
-            "present": np.zeros(MAX_SOURCES, np.float32),
-            "active": np.zeros((MAX_SOURCES, length), np.float32),
-            "event": np.zeros((MAX_SOURCES, length), np.float32),
-            "share": np.zeros((MAX_SOURCES, length, 8), np.float32),
-            "azimuth_deg": np.zeros((MAX_SOURCES, length), np.float32),
-            "direction": np.zeros((MAX_SOURCES, length, 3), np.float32),
-            "log_distance": np.full((MAX_SOURCES, length), np.nan, np.float32),
-            "taught": np.zeros((MAX_SOURCES, self._teacher.dimensions if self._teacher else 0), np.float32),
+            "queries": np.zeros(QUERIES, np.int64),
+            "present": np.zeros(QUERIES, np.float32),
+            "active": np.zeros((QUERIES, length), np.float32),
+            "event": np.zeros((QUERIES, length), np.float32),
+            "share": np.zeros((QUERIES, length, 8), np.float32),
+            "azimuth_deg": np.zeros((QUERIES, length), np.float32),
+            "direction": np.zeros((QUERIES, length, 3), np.float32),
+            "log_distance": np.full((QUERIES, length), np.nan, np.float32),
+            "taught": np.zeros((QUERIES, self._teacher.dimensions if self._teacher else 0), np.float32),
             "log_t60": np.float32(np.log((scene["room"]["t60_s"] or np.nan) / speed)) * np.ones((), np.float32),
         }
         time_s = (frames + 0.5) / 25
@@ -219,7 +226,7 @@ class Remixer:
             out["log_distance"][slot] = np.log(distance_m / speed)
         absent = rng.permutation(len(self._ids))
         absent = absent[~np.isin(absent, [self._ids[scene["sources"][i]["label"]] for i in audible])]
-        out["queries"][len(audible) :] = absent[: MAX_SOURCES - len(audible)]
+        out["queries"][len(audible) :] = absent[: QUERIES - len(audible)]
         return out
 
     def _ears(
@@ -243,11 +250,11 @@ def collate(examples: list[dict[str, NDArray[np.generic]]]) -> Batch:
 
 
 def validation_batches(folder: Path, settings: RemixSettings, size: int, count: int) -> dict[str, list[Batch]]:
-    """Fixed mixtures of unseen heads, rooms and recordings: ``count`` batches of one source, as many of two."""
+    """Fixed mixtures of unseen heads, rooms and recordings: ``count`` batches of one source, as many of two and of three."""
     out = {}
-    for name, counts in (("one", (1.0, 0.0, 0.0)), ("two", (0.0, 1.0, 0.0))):
+    for number, name in enumerate(("one", "two", "three")):
         plain = replace(settings, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
-        remix = replace(plain, source_counts=counts)
+        remix = replace(plain, source_counts=(number == 0, number == 1, number == 2))
         out[name] = list(islice(Remixer(folder, remix, only_still=True).batches(size, 7), count))
     return out
 

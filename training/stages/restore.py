@@ -25,6 +25,7 @@ from earshot.runtime.errors import InputError
 from earshot.training.models.causal import CausalConv2d
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.llm import save_llm
+from earshot.training.models.load import lacking_parts
 from earshot.training.models.names import SAMPLES, Names, save_names
 from earshot.training.models.projector import DenseHybridProjector, ProjectorShape, save_projector
 from earshot.training.models.tokenizer import save_tokenizer
@@ -84,7 +85,8 @@ def restore_hearing(bundle: Path, audio: Tensor) -> Hearing:
     """
     hearing = Hearing().eval()
     for name, network in ((SEMANTIC_NAME, hearing.semantic), (SPATIAL_NAME, hearing.spatial)):
-        _load(network, _encoder_weights(bundle / name, network), bundle / name)
+        weights = _encoder_weights(bundle / name, network)
+        _load(network, {**lacking_parts(network, weights), **weights}, bundle / name)
     settle_norms(hearing, audio)
     return hearing
 

@@ -50,7 +50,7 @@ def networks(run: Path) -> TrainedNetworks:
 
 
 def frames_of(name: str, path: Path, frames: int = 12) -> list[np.ndarray]:
-    """All outputs of an encoder's graph over some frames of noise, its state carried on."""
+    """What an encoder's graph says over some frames of noise, its state carried on (older graphs have less of it)."""
     graph = onnxruntime.InferenceSession(path)
     rng = np.random.default_rng(3)
     state: dict[str, np.ndarray] = {}
@@ -66,7 +66,7 @@ def frames_of(name: str, path: Path, frames: int = 12) -> list[np.ndarray]:
                 feed[value.name] = rng.standard_normal(value.shape, np.float32)
         outputs = dict(zip((v.name for v in graph.get_outputs()), graph.run(None, feed), strict=True))
         state = {f"state.{key[5:]}": value for key, value in outputs.items() if key.startswith("next.")}
-        heard += outputs.values()
+        heard += [value for key, value in outputs.items() if not key.startswith("next.")]
     return heard
 
 
