@@ -49,8 +49,12 @@ def possible_classes(probabilities: ArrayLike, among: Iterable[int] = range(CLAS
     return sorted(possible, key=lambda label: -highest[label])[:MOST_ASKED]
 
 
-def ask_by_name(encoders: Encoders, frames: Sequence[HearingFrame], classes: Sequence[int]) -> Float32:
+def ask_by_name(
+    encoders: Encoders, frames: Sequence[HearingFrame], classes: Sequence[int], told: Sequence[int] = ()
+) -> Float32:
     """Hear a window again, asked for some classes from its first frame on.
+
+    Slots that are left are asked for what was told of anyway: they claim what is theirs, and it is not taken for the sound asked for.
 
     Parameters
     ----------
@@ -60,6 +64,8 @@ def ask_by_name(encoders: Encoders, frames: Sequence[HearingFrame], classes: Seq
         Whole tokens: a multiple of 10.
     classes : sequence of int
         Class ids.
+    told : sequence of int
+        Other classes that sounded, the strongest first.
 
     Returns
     -------
@@ -68,20 +74,27 @@ def ask_by_name(encoders: Encoders, frames: Sequence[HearingFrame], classes: Seq
     """
     if not frames or not classes:
         return np.zeros((0, OBJECT_WIDTH), np.float32)
-    parts = [
-        object_rows(_heard_again(encoders, frames, classes[start : start + SLOTS]))
-        for start in range(0, len(classes), SLOTS)
-    ]
-    return np.stack([row for part in parts for row in part.values()])
+    rows: dict[int, Float32] = {}
+    for named, slots in rounds(classes, told):
+        rows |= object_rows(_heard_again(encoders, frames, named, slots))
+    return np.stack([rows[label] for label in classes])
 
 
-def _heard_again(encoders: Encoders, frames: Sequence[HearingFrame], classes: Sequence[int]) -> Tokens:
-    """Tokens whose slots hold the classes (at most 4) all the time."""
-    count = len(classes)
+def rounds(classes: Sequence[int], told: Sequence[int] = ()) -> list[tuple[list[int], list[int]]]:
+    """How classes are asked for together with what was told of: the named ones and what all slots are asked for (at most 4), by round."""
+    at_once = max(SLOTS // 2, SLOTS - len(told))
+    parts = [list(classes[start : start + at_once]) for start in range(0, len(classes), at_once)]
+    return [(named, [*named, *told][:SLOTS]) for named in parts]
+
+
+def _heard_again(
+    encoders: Encoders, frames: Sequence[HearingFrame], named: Sequence[int], slots: Sequence[int]
+) -> Tokens:
+    """Tokens of the named classes, the first of those that the slots are asked for all the time."""
     asked = np.full((1, SLOTS), EMPTY, np.int64)
-    asked[0, :count] = classes
+    asked[0, : len(slots)] = slots
     heard = zip(frames, _where(encoders, frames, asked), strict=True)
-    return pool_frames([_holding(frame, where, asked[0, :count]) for frame, where in heard])
+    return pool_frames([_holding(frame, where, asked[0, : len(named)]) for frame, where in heard])
 
 
 def _holding(frame: HearingFrame, where: Tensors, classes: NDArray[np.int64]) -> HearingFrame:

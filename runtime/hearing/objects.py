@@ -8,6 +8,7 @@ though hearing had not told of it (see `asked.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ OBJECT_WIDTH = 2 * CLASSES + TIMELINE + _WHERE + 2 * (3 + 1) + 3
 WHERE = slice(2 * CLASSES + TIMELINE, OBJECT_WIDTH - 3)
 """What a row says of places: posterior, direction, distance and level on average, then of both halves."""
 POSTERIOR = slice(WHERE.start, WHERE.start + 36)
-PEAK_LEVEL = OBJECT_WIDTH - 2
+TOTAL_ACTIVITY, PEAK_LEVEL = OBJECT_WIDTH - 3, OBJECT_WIDTH - 2
 _SOUNDING = 0.5
 _LEAST_CLEAR = 0.02
 
@@ -92,6 +93,11 @@ def object_rows(tokens: Tokens) -> dict[int, Float32]:
     return {int(label): _object(tokens, int(label), held[..., label] > 0) for label in classes}
 
 
+def strongest_first(rows: Mapping[int, Float32]) -> list[int]:
+    """Class ids of objects, the one that sounded most first."""
+    return sorted(rows, key=lambda label: -_total_activity(rows[label]))
+
+
 def class_of(row: Float32) -> int:
     """Class id of an object's row."""
     return int(row[:CLASSES].argmax())
@@ -124,7 +130,7 @@ def _average(values: Float32, weight: Float32) -> Float32:
 
 
 def _total_activity(row: Float32) -> float:
-    return float(row[-3])
+    return float(row[TOTAL_ACTIVITY])
 
 
 def _onset(row: Float32) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earshot.runtime.hearing.asked import ask_by_name, possible_classes
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import HearingWindow
-from earshot.runtime.hearing.objects import class_of, gather_objects, object_rows
+from earshot.runtime.hearing.objects import class_of, gather_objects, object_rows, strongest_first
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.naming import named_classes
@@ -71,4 +71,4 @@ def asked_rows(
     if not wanted or not window.frames:
         return ask_by_name(encoders, (), ())
     probabilities = np.stack([frame.class_probability for frame in window.frames])
-    return ask_by_name(encoders, window.frames, possible_classes(probabilities, wanted))
+    return ask_by_name(encoders, window.frames, possible_classes(probabilities, wanted), strongest_first(told))

@@ -12,9 +12,11 @@ import torch
 
 from earshot.runtime.errors import InputError
 from earshot.training.models.hearing import Hearing
+from earshot.training.models.load import load_hearing
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
 from earshot.training.stages.encoders import EncoderSettings, run
-from earshot.training.stages.remix import Remixer, RemixSettings
+from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
+from earshot.training.stages.remix import Remixer, RemixSettings, crowded
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
 from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, fully_known
 
@@ -104,6 +106,11 @@ def test_bank_scenes_state_their_sources_and_mirror_twice_is_the_same(data: Path
     assert mirrored(mirrored(scene)) == scene
 
 
+def test_a_crowd_is_two_sounds_twice_as_often_as_three() -> None:
+    assert crowded(0.6).source_counts == pytest.approx((0.4, 0.4, 0.2))
+    assert crowded(0.0).source_counts == (1.0, 0.0, 0.0)
+
+
 def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     count = build_bank(data / "train", Hearing().eval(), tmp_path, BankSettings(mixtures=1, duration_s=(5.0, 6.0)))
@@ -116,16 +123,37 @@ def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
     assert len(rows) == sum(json.loads(line)["tokens"] for line in lines)
 
 
-def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fixed_names", [False, True])
+def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path, fixed_names: bool) -> None:
     settings = EncoderSettings(
-        minutes=10, batch=4, threads=1, remix=RemixSettings(frames=50), validation_batches=1, max_steps=2
-    )
+        minutes=10, batch=4, threads=1, remix=RemixSettings(frames=50), validation_batches=1, max_steps=2,
+        fixed_names=fixed_names,
+    )  # fmt: skip
     run(data, tmp_path, settings)
     first = (tmp_path / "state" / "state.json").read_text()
     run(data, tmp_path, replace(settings, max_steps=4))
     progress = [json.loads(text) for text in (first, (tmp_path / "state" / "state.json").read_text())]
     assert [p["step"] for p in progress] == [2, 4]
     assert {"model.safetensors", "raw.safetensors", "state"} <= {p.name for p in tmp_path.iterdir()}
+    torch.manual_seed(settings.seed)
+    fresh, trained = Hearing(), load_hearing(tmp_path)
+    same = torch.equal(fresh.semantic.classify.weight, trained.semantic.classify.weight)
+    assert same == fixed_names
+    assert not torch.equal(fresh.spatial.heads.weight, trained.spatial.heads.weight)
+
+
+def test_a_distance_is_off_by_half_a_metre_or_not(data: Path) -> None:
+    batch = next(Remixer(data / "train", RemixSettings(frames=50, source_counts=(1, 0, 0))).batches(8, 3))
+    semantic, spatial = Hearing()(batch.audio, batch.queries)
+    true = torch.nan_to_num(batch.log_distance)
+    parts = [
+        hearing_loss(semantic, replace(spatial, log_distance=(true.exp() + wrong_m).log()), batch, LossWeights())[1]
+        for wrong_m in (0.0, 0.3, 0.7, 3.0)
+    ]
+    off = [float(part["off"]) for part in parts]
+    assert off == sorted(off)
+    assert off[1] < 0.25 and off[2] > 0.7
+    assert off[3] == pytest.approx(1.0, abs=0.2), "known for nearly all"
 
 
 def test_moving_sources_come_as_stems_too_and_are_cut_with_the_scene(tmp_path: Path) -> None:

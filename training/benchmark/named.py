@@ -15,7 +15,7 @@ from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.asked import ask_by_name
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import HearingWindow
-from earshot.runtime.hearing.objects import POSTERIOR, class_of, object_rows
+from earshot.runtime.hearing.objects import POSTERIOR, class_of, object_rows, strongest_first
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.labels import by_key, class_id
 from earshot.runtime.scene.sources import SourceEstimate
@@ -56,7 +56,7 @@ def asked_errors_deg(clip: Clip, encoders: Encoders, window: HearingWindow) -> l
     """Azimuth of each source of a clip and of what is found under its name, degrees; None for a clip without a whole token."""
     found = object_rows(window.tokens)
     wanted = [label for label in dict.fromkeys(class_id(s["label"]) for s in clip.sources) if label not in found]
-    found |= {class_of(row): row for row in ask_by_name(encoders, window.frames, wanted)}
+    found |= {class_of(row): row for row in ask_by_name(encoders, window.frames, wanted, strongest_first(found))}
     azimuths = {label: lobe_azimuth_deg(row[POSTERIOR]) for label, row in found.items()}
     return [(float(s["trajectory"][0]["azimuth_deg"]), azimuths.get(class_id(s["label"]))) for s in clip.sources]
 

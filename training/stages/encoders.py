@@ -178,7 +178,9 @@ class _Loop:
         self._model.train()
         with autocast(self._precision):
             heard = batch.active * batch.present[..., None]
-            semantic, spatial = self._model(batch.audio, batch.queries, heard, self._settings.mistaken, self._settings.rival)
+            semantic, spatial = self._model(
+                batch.audio, batch.queries, heard, self._settings.mistaken, self._settings.rival
+            )
         loss, parts = hearing_loss(semantic, spatial, batch, self._settings.weights, self._learner.pupil)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

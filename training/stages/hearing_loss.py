@@ -22,6 +22,7 @@ class LossWeights:
     azimuth: float = 1.0
     direction: float = 1.5
     distance: float = 0.6
+    off: float = 1.0
     activity: float = 0.4
     mask: float = 1.0
     room: float = 0.1
@@ -30,6 +31,8 @@ class LossWeights:
     first_look: float = 0.3
 
 
+# Who listens is misled by half a metre, wherever the sound is (Zheng et al. 2024 count such errors); the slope is that of a soft count.
+TOLERANCE_M, SLOPE_M = 0.5, 0.15
 # Width of the soft azimuth target; about one bin, so that neighbours share the evidence (von Mises).
 AZIMUTH_KAPPA = 24.0
 
@@ -102,6 +105,8 @@ def _slot_losses(spatial: SlotOutput, batch: Batch) -> dict[str, Tensor]:
     known = torch.isfinite(batch.log_distance) * weight
     log_distance = torch.nan_to_num(batch.log_distance)
     far = F.smooth_l1_loss(spatial.log_distance.float(), log_distance, reduction="none", beta=0.3)
+    off_m = (spatial.log_distance.float().clamp(max=3.0).exp() - log_distance.exp()).abs()
+    off = torch.sigmoid((off_m - TOLERANCE_M) / SLOPE_M)
     mask = F.binary_cross_entropy_with_logits(spatial.mask.float(), batch.share.clamp(0, 1), reduction="none")
     activity = F.binary_cross_entropy_with_logits(spatial.activity.float(), batch.active, reduction="none")
     heard = batch.active.amax(1, keepdim=True)
@@ -109,6 +114,7 @@ def _slot_losses(spatial: SlotOutput, batch: Batch) -> dict[str, Tensor]:
         "azimuth": (cross_entropy * weight * level).sum() / norm,
         "direction": (miss * weight).sum() / norm,
         "distance": (far * known).sum() / (known.sum() + 1.0),
+        "off": (off * known).sum() / (known.sum() + 1.0),
         "activity": activity.mean(),
         "mask": (mask.mean(-1) * heard).sum() / (heard.sum() * mask.shape[1] + 1.0),
     }

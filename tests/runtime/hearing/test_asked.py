@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.hearing.asked import MOST_ASKED, POSSIBLE, ask_by_name, possible_classes
+from earshot.runtime.hearing.asked import MOST_ASKED, POSSIBLE, ask_by_name, possible_classes, rounds
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.hearing.objects import (
@@ -64,6 +64,13 @@ def test_more_classes_than_slots_are_asked_for_in_turns_and_alike(encoders: Enco
     assert [class_of(row) for row in rows] == wanted
     for label, row in zip(wanted, rows, strict=True):
         np.testing.assert_allclose(ask_by_name(encoders, window.frames, [label])[0], row, atol=1e-5)
+
+
+def test_what_was_told_of_is_asked_for_beside_it() -> None:
+    assert rounds([7]) == [([7], [7])]
+    assert rounds([7], [1, 2, 3, 4]) == [([7], [7, 1, 2, 3])]
+    assert rounds([7, 8, 9], [1, 2]) == [([7, 8], [7, 8, 1, 2]), ([9], [9, 1, 2])]
+    assert rounds([5, 6, 7, 8, 9], []) == [([5, 6, 7, 8], [5, 6, 7, 8]), ([9], [9])]
 
 
 def test_what_is_asked_for_does_not_depend_on_the_chunking(encoders: Encoders) -> None:

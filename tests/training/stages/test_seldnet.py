@@ -57,7 +57,7 @@ def batch(data: Path) -> Batch:
 
 def test_targets_are_those_of_the_remix_at_ten_a_second(batch: Batch) -> None:
     targets = targets_of(batch)
-    assert targets.active.shape == (6, 20, 3) and targets.active.any()
+    assert targets.active.shape == (6, 20, 4) and targets.active.any()
     assert not targets.active.transpose(1, 2)[batch.present == 0].any()
     # A source that stands still is at one place in all frames, whatever their rate.
     assert torch.equal(targets.direction[:, 7], batch.direction[:, :, 3])
