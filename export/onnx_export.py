@@ -63,6 +63,7 @@ def export_spatial(network: nn.Module, path: Path, embedding: int = 256, keys: i
         "semantic_keys": torch.zeros(1, keys, bands),
         "slot_class": torch.zeros(1, SLOTS, dtype=torch.int64),
         "slot_keep": torch.ones(1, SLOTS),
+        "slot_claims": torch.ones(1, SLOTS),
     }
     export_streaming(network, inputs, path)
 

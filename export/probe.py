@@ -105,6 +105,7 @@ def encoder_steps(graphs: Path, audio: Float32) -> dict[str, list[Step]]:
                 "semantic_keys": outputs["keys"],
                 "slot_class": np.where(asked < 0, spare, asked).astype(np.int64),
                 "slot_keep": np.where(asked < 0, float(t % 50 != 0), keep).astype(np.float32),
+                "slot_claims": allocation.taken.astype(np.float32),
             }
         )
     return steps

@@ -19,7 +19,7 @@ from earshot.runtime.hearing.encoders import Encoders, sigmoid
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import Tensors
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
-from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS, SlotSettings, gain_per_frame, running_average
+from earshot.runtime.hearing.slots import CLASSES, SLOTS, SlotSettings, gain_per_frame, running_average
 from earshot.runtime.hearing.tokens import Tokens, pool_frames
 
 POSSIBLE = 0.06
@@ -91,9 +91,10 @@ def _heard_again(
     encoders: Encoders, frames: Sequence[HearingFrame], named: Sequence[int], slots: Sequence[int]
 ) -> Tokens:
     """Tokens of the named classes, the first of those that the slots are asked for all the time."""
-    asked = np.full((1, SLOTS), EMPTY, np.int64)
+    asked = np.zeros((1, SLOTS), np.int64)
     asked[0, : len(slots)] = slots
-    heard = zip(frames, _where(encoders, frames, asked), strict=True)
+    claims = (np.arange(SLOTS) < len(slots)).astype(np.float32)[None]
+    heard = zip(frames, _where(encoders, frames, asked, claims), strict=True)
     return pool_frames([_holding(frame, where, asked[0, : len(named)]) for frame, where in heard])
 
 
@@ -111,7 +112,9 @@ def _holding(frame: HearingFrame, where: Tensors, classes: NDArray[np.int64]) ->
     )
 
 
-def _where(encoders: Encoders, frames: Sequence[HearingFrame], asked: NDArray[np.int64]) -> list[Tensors]:
+def _where(
+    encoders: Encoders, frames: Sequence[HearingFrame], asked: NDArray[np.int64], claims: Float32
+) -> list[Tensors]:
     """Outputs of the spatial network for each frame; while the encoders rested it stays as it was."""
     network = encoders.network("spatial")
     state, before = network.initial_state(), None
@@ -127,6 +130,7 @@ def _where(encoders: Encoders, frames: Sequence[HearingFrame], asked: NDArray[np
                 "semantic_keys": heard.semantic_keys,
                 "slot_class": asked,
                 "slot_keep": np.full((1, SLOTS), float(bool(outputs)), np.float32),
+                "slot_claims": claims,
             }
             where, state = network.run(inputs, state)
         outputs.append(where)

@@ -205,8 +205,9 @@ class EncoderStream:
             "features": block,
             "semantic_embedding": what["embedding"],
             "semantic_keys": what["keys"],
-            "slot_class": allocation.asked,
+            "slot_class": np.maximum(allocation.asked, 0),
             "slot_keep": allocation.keep,
+            "slot_claims": allocation.taken.astype(np.float32),
         }
         where, self._spatial = self._encoders.network("spatial").run(inputs, self._spatial)
         self._frames += 1

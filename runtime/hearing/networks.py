@@ -40,6 +40,8 @@ INTERFACES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "projector": (frozenset({"semantic", "scene", "objects"}), frozenset({"embeddings"})),
     "names": (frozenset({"samples"}), frozenset({"logits", "trust"})),
 }
+NEWER_INPUTS = frozenset({"slot_claims"})
+"""Inputs that graphs of older bundles lack: they are given to those that have them."""
 OPTIONAL = frozenset({"names"})
 """Graphs that a bundle may lack."""
 _SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
@@ -66,7 +68,8 @@ class Network:
 
     def run(self, inputs: Mapping[str, NDArray[Any]], state: Tensors) -> tuple[Tensors, Tensors]:
         """One step; returns the outputs and the state to give to the next step."""
-        values = self.session.run(self._outputs, {**inputs, **state})
+        known = {name: value for name, value in inputs.items() if name in self.inputs or name not in NEWER_INPUTS}
+        values = self.session.run(self._outputs, {**known, **state})
         outputs = dict(zip(self._outputs, values, strict=True))
         following = {name: outputs.pop("next." + name.removeprefix("state.")) for name in self._state}
         return outputs, following
@@ -134,7 +137,7 @@ def open_network(path: Path, threads: int = 1) -> Network:
 
 
 def _interface_problem(network: Network, inputs: frozenset[str], outputs: frozenset[str]) -> str | None:
-    if network.inputs != inputs:
+    if network.inputs - NEWER_INPUTS != inputs:
         return f"inputs {sorted(network.inputs)} found, {sorted(inputs)} needed"
     if not outputs <= network.outputs:
         return f"outputs {sorted(network.outputs)} found, {sorted(outputs)} needed"

@@ -74,7 +74,7 @@ class SecondLook(nn.Module):
         reduced = nn.functional.silu(self.reduce(torch.cat([cells, semantic], dim=1)))
         return torch.tanh(self.key(reduced + self.context(reduced, past))), reduced
 
-    def claim(self, cells: Tensor, keys: Tensor, read: Tensor, mask: Tensor, occupied: Tensor) -> Claims:
+    def claim(self, cells: Tensor, keys: Tensor, read: Tensor, mask: Tensor, claiming: Tensor) -> Claims:
         """Whole clips.
 
         Parameters
@@ -86,17 +86,17 @@ class SecondLook(nn.Module):
             What the first look made of each slot.
         mask : [B, Q, T, 8]
             Logits of the first look.
-        occupied : [B, Q, T]
-            1 where a slot asks for a class: the others claim nothing.
+        claiming : [B, Q, T]
+            1 where a slot claims what it hears, 0 where it only asks.
         """
         mask = mask + torch.einsum("bqtk,bktf->bqtf", self.wanted(read), keys)
         others = 1.0 - torch.eye(mask.shape[1])
         with torch.autocast("cpu", enabled=False):
-            strength = torch.exp(mask.float().clamp(max=_LOUDEST_CLAIM)) * occupied[..., None]
+            strength = torch.exp(mask.float().clamp(max=_LOUDEST_CLAIM)) * claiming[..., None]
             mask = mask - self.rivalry * torch.log1p(torch.einsum("pq,bqtf->bptf", others, strength))
             share = torch.sigmoid(mask)
-        shared = torch.einsum("pq,bqtf->bptf", others, share * occupied[..., None])
-        company = nn.functional.silu(self.neighbour(read)) * occupied[..., None]
+        shared = torch.einsum("pq,bqtf->bptf", others, share * claiming[..., None])
+        company = nn.functional.silu(self.neighbour(read)) * claiming[..., None]
         let_through = torch.einsum("bqtf,btfh->bqth", share, torch.einsum("bctf,fch->btfh", cells, self.parts))
         heard = let_through + self.pool(torch.cat([share, shared, read], dim=-1))
         return Claims(mask, nn.functional.silu(heard + torch.einsum("pq,bqth->bpth", others, company)))
@@ -111,7 +111,7 @@ class SecondLook(nn.Module):
         return out
 
     def step(
-        self, cells: Tensor, keys: Tensor, read: Tensor, mask: Tensor, occupied: Tensor, memory: Tensor
+        self, cells: Tensor, keys: Tensor, read: Tensor, mask: Tensor, claiming: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One frame of one stream, in products of matrices that export and quantise well.
 
@@ -121,7 +121,7 @@ class SecondLook(nn.Module):
         keys : [key, 8]
         read, memory : [Q, hidden]
         mask : [Q, 8]
-        occupied : [Q]
+        claiming : [Q]
 
         Returns
         -------
@@ -130,7 +130,7 @@ class SecondLook(nn.Module):
             Logits.
         memory : [Q, hidden]
         """
-        others = (1.0 - torch.eye(len(read))) * occupied
+        others = (1.0 - torch.eye(len(read))) * claiming
         mask = mask + self.wanted(read) @ keys
         mask = mask - self.rivalry * torch.log1p(others @ torch.exp(mask.clamp(max=_LOUDEST_CLAIM)))
         share = torch.sigmoid(mask)

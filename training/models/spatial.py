@@ -103,7 +103,9 @@ class SpatialEncoder(nn.Module):
         self.far = distance_in_room(config.query_hidden + config.scene_hidden, config.far_hidden)
         self.again = SecondLook(width, config.semantic_width, config.key, config.query_hidden, config.deep)
 
-    def forward(self, features: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> SpatialOutput:
+    def forward(
+        self, features: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor, claims: Tensor | None = None
+    ) -> SpatialOutput:
         """Whole clips.
 
         Parameters
@@ -111,7 +113,9 @@ class SpatialEncoder(nn.Module):
         features : [B, 8, T, 64]
         embedding : [B, T, 256] and keys : [B, 96, T, 8] of the semantic encoder
         queries : int64 [B, Q]
-            Class ids asked for, -1 for none.
+            Class ids asked for.
+        claims : [B, Q], optional
+            1 where a query claims what it hears, so that the others hear less of it; all do by default.
         """
         cells = self.trunk(features)
         shape = (*queries.shape, features.shape[2], -1)
@@ -119,13 +123,13 @@ class SpatialEncoder(nn.Module):
         scene, rest = self.describe(cells)
         room = scene.repeat_interleave(queries.shape[1], dim=0)
         read = self.remember(pooled.flatten(0, 1))
-        occupied = (queries >= 0).float()[..., None].expand(*shape[:3])
+        claiming = torch.ones(shape[:3]) if claims is None else claims[..., None].expand(*shape[:3])
         keys_again, _ = self.again.keys(cells, keys)
-        claims = self.again.claim(cells, keys_again, read.reshape(shape), mask, occupied)
+        again = self.again.claim(cells, keys_again, read.reshape(shape), mask, claiming)
         first = self.say(read, room).reshape(shape)
-        slots = self.say(read + self.again.remember(claims.heard.flatten(0, 1)), room).reshape(shape)
-        level = masked_level_db(torch.sigmoid(claims.mask), features)
-        parted = _parted(slots, claims.mask)
+        slots = self.say(read + self.again.remember(again.heard.flatten(0, 1)), room).reshape(shape)
+        level = masked_level_db(torch.sigmoid(again.mask), features)
+        parted = _parted(slots, again.mask)
         return SpatialOutput(*parted, SlotOutput(*_parted(first, mask)), level, scene, rest[..., 0], rest[..., 1:])
 
     def remember(self, pooled: Tensor) -> Tensor:
@@ -141,7 +145,7 @@ class SpatialEncoder(nn.Module):
 
     def ask(self, cells: Tensor, embedding: Tensor, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """What each query [B, Q] hears per frame [B, Q, T, hidden], before any memory, and its mask [B, Q, T, 8]."""
-        query = self.query(queries.clamp(min=0))
+        query = self.query(queries)
         key = self.key_cells(torch.cat([cells, keys], dim=1)) + self.key_frame(embedding).transpose(1, 2)[..., None]
         mask = torch.einsum("bqc,bctf->bqtf", query, torch.tanh(key)) + self.mask_bias
         share = torch.sigmoid(mask)
@@ -176,13 +180,13 @@ class SpatialEncoder(nn.Module):
         semantic_keys: Tensor,
         slot_class: Tensor,
         slot_keep: Tensor,
+        slot_claims: Tensor,
         state: State,
     ) -> tuple[dict[str, Tensor], State]:
         """One encoder frame of one stream; names and shapes as in the ONNX table of docs/architecture.md."""
         cells, following = self.trunk.step(features, state)
         flat = cells[:, :, 0]  # [1, C, 8]
-        occupied = (slot_class[0] >= 0).float()
-        query = self.query(slot_class[0].clamp(min=0))  # [Q, key]
+        query = self.query(slot_class[0])  # [Q, key]
         keep = slot_keep[0, :, None]
         key = self.key_cells(torch.cat([cells, semantic_keys[:, :, None]], dim=1))[0, :, 0]
         key = torch.tanh(key + self.key_frame(semantic_embedding)[0, :, None])
@@ -193,7 +197,7 @@ class SpatialEncoder(nn.Module):
         read = self.think(hidden)
         keys_again, reduced = self.again.keys(cells, semantic_keys[:, :, None], state["look"])
         correction, mask, memory = self.again.step(
-            cells[0, :, 0], keys_again[0, :, 0], read, mask, occupied, state["slots_again"] * keep
+            cells[0, :, 0], keys_again[0, :, 0], read, mask, slot_claims[0], state["slots_again"] * keep
         )
         scene_in = nn.functional.silu(self.scene_pool(flat.flatten(1)))
         scene = gru_step(self.scene_gru, scene_in, state["scene"])

@@ -234,7 +234,7 @@ def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:
     """Allocate the slots and pool; then ask for what may have sounded as well."""
     probability = torch.sigmoid(clip.logits).numpy()
     allocation = allocate(probability)
-    slots = _ask_slots(model, clip, allocation.asked)
+    slots = _ask_slots(model, clip, allocation.asked, allocation.taken)
     tokens = _pooled(clip, slots, present(allocation, torch.sigmoid(slots[..., 0]).numpy()))
     told = object_rows(tokens)
     others = [label for label in possible_classes(probability) if label not in told]
@@ -243,7 +243,7 @@ def _heard(model: Hearing, clip: _ClipCells) -> HeardClip:
     rows: dict[int, FloatArray] = {}
     for named, beside in rounds(others, strongest_first(told)):
         asked = np.tile(np.array(beside, np.int64), (len(probability), 1))
-        found = _ask_slots(model, clip, asked)[:, : len(named)]
+        found = _ask_slots(model, clip, asked, np.ones(asked.shape, bool))[:, : len(named)]
         rows |= object_rows(_pooled(clip, found, asked[:, : len(named)]))
     return HeardClip(tokens, np.stack([rows[label] for label in others]))
 
@@ -272,8 +272,10 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
     return out
 
 
-def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64]) -> Tensor:
-    """Head outputs and levels [T, Q, 42] of slots; each stretch of one class in one slot starts with empty memory."""
+def _ask_slots(
+    model: Hearing, clip: _ClipCells, asked: NDArray[np.int64], claims: NDArray[np.bool_]
+) -> Tensor:
+    """Head outputs and levels [T, Q, 42] of slots asked for classes [T, Q], of which some claim what they hear; each stretch of one class in one slot starts with empty memory."""
     frames, slots = asked.shape
     out = torch.zeros(frames, slots, 42)
     stretches = [s for slot in range(slots) for s in _stretches(asked[:, slot], slot)]
@@ -290,10 +292,10 @@ def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64]) -> Te
         read[slot, begin:end] = row[: end - begin]
         masks[slot, begin:end] = mask[0, wanted.index(label), begin:end]
     keys, _ = spatial.again.keys(clip.cells[None], clip.keys[None])
-    occupied = torch.from_numpy(asked.T != EMPTY).float()[None]
-    claims = spatial.again.claim(clip.cells[None], keys, read[None], masks[None], occupied)
-    level = masked_level_db(torch.sigmoid(claims.mask), clip.features[None])[0]
-    added = spatial.again.remember(_packed([claims.heard[0, slot, begin:end] for slot, begin, end, _ in stretches]))
+    claiming = torch.from_numpy(claims.T).float()[None]
+    again = spatial.again.claim(clip.cells[None], keys, read[None], masks[None], claiming)
+    level = masked_level_db(torch.sigmoid(again.mask), clip.features[None])[0]
+    added = spatial.again.remember(_packed([again.heard[0, slot, begin:end] for slot, begin, end, _ in stretches]))
     heads = spatial.say(memory + added, _packed([clip.scene[begin:end] for _, begin, end, _ in stretches]))
     for (slot, begin, end, _), values in zip(stretches, heads, strict=True):
         out[begin:end, slot, :41] = values[: end - begin]
