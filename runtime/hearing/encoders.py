@@ -92,7 +92,7 @@ class Encoders:
         return name in self._networks
 
     def name_sounds(self, samples: Float32) -> Named:
-        """What the names network says about samples, float32 [1, 15600]: both ears' mean, oldest first."""
+        """What the names network says about the samples of one ear, float32 [1, 15600], oldest first."""
         outputs, _ = self.network("names").run({"samples": samples}, {})
         return Named(outputs["logits"][0], outputs["trust"])
 

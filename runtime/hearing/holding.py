@@ -17,7 +17,7 @@ from earshot.runtime.hearing.effort import Effort, effort_for
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.names import NAMES_EVERY, NAMES_SAMPLES
+from earshot.runtime.hearing.names import EARS, NAMES_EVERY, NAMES_SAMPLES
 
 Clock = Callable[[], float]
 
@@ -87,14 +87,14 @@ def time_hops(
 
 
 def _names_s(encoders: Encoders, clock: Clock) -> float:
-    """What a hop takes longer on average because of the names network: it hears once in ten, too seldom for a median."""
+    """What a hop takes longer on average because of the names network: it hears both ears once in ten, too seldom for a median."""
     if not encoders.has("names"):
         return 0.0
     noise = 0.05 * np.random.default_rng(0).standard_normal((1, NAMES_SAMPLES)).astype(np.float32)
     encoders.name_sounds(noise)  # the first run allocates
     start_s = clock()
     encoders.name_sounds(noise)
-    return (clock() - start_s) / NAMES_EVERY
+    return EARS * (clock() - start_s) / NAMES_EVERY
 
 
 def what_holds(load_with: Callable[[int], float], cores: int, threads: int | None = None) -> Holding:

@@ -1,5 +1,8 @@
-"""Names of sounds from the last second: when the names network hears, and how what it says joins the class logits.
+"""Names of sounds from the last second: when the names network hears what, and how what it says joins the class logits.
 
+It hears each ear by itself, and the odds of every class are averaged, so that the surer ear decides: of several sounds each is clearest
+at the ear that is nearer to it (better-ear listening; Zurek 1993, in Acoustical Factors Affecting Hearing Aid Performance), and in the
+sum of both none is. The surer logit alone would be too sure: the higher of two that err apart errs upwards.
 The semantic encoder hears every 40 ms and at once; the names network hears a whole second of sound at a time, and less often. Without
 one (bundles need none) and before it has heard for the first time, the semantic encoder is believed alone.
 """
@@ -16,13 +19,16 @@ NAMES_SAMPLES = 15_600
 """What the network hears, at 16 kHz: 0.975 s."""
 NAMES_EVERY = 10
 """Encoder frames from one hearing to the next: 0.4 s."""
+EARS = 2
+QUIETER_BY = 10 ** (-30 / 20)
+"""An ear that is so much quieter than the other, 30 dB, is dead: no head casts such a shadow on all that sounds."""
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """What the names network says about its second.
+    """What is said about a second, by the names network of one ear or by both together.
 
     Attributes
     ----------
@@ -63,13 +69,29 @@ def joined(named: Named, logits: Float32, then: Float32) -> Float32:
     return both
 
 
+def of_both(samples: Float32, hear: Callable[[Float32], Named]) -> Named:
+    """The mean odds of each class, of the ears that hear something.
+
+    Parameters
+    ----------
+    samples : ndarray, float32 [2, 15600]
+        Of both ears, oldest first.
+    hear : callable
+        The network: samples of one ear, float32 [1, 15600] -> `Named`.
+    """
+    level = np.sqrt(np.mean(samples * samples, axis=1))
+    said = [hear(ear[None]) for ear in samples[level >= QUIETER_BY * level.max()]]
+    logits: Float32 = np.logaddexp.reduce([named.logits for named in said]) - np.float32(np.log(len(said)))
+    return Named(logits, said[0].trust)
+
+
 class Names:
     """Stage: encoder frames of sound in; class logits in, class logits with the names out.
 
     Parameters
     ----------
     hear : callable
-        The network: samples float32 [1, 15600], oldest first -> `Named`.
+        The network: samples of one ear, float32 [1, 15600], oldest first -> `Named`.
 
     Notes
     -----
@@ -86,15 +108,14 @@ class Names:
 
     def reset(self) -> None:
         """Forget all sound and what was said about it; equals a fresh object."""
-        self._samples: Float32 = np.zeros(NAMES_SAMPLES, np.float32)
+        self._samples: Float32 = np.zeros((EARS, NAMES_SAMPLES), np.float32)
         self._frames, self._due = 0, False
         self._latest: Named | None = None
         self._then: Float32 = np.zeros(0, np.float32)
 
     def process(self, samples: Float32) -> None:
         """Take the next encoder frame of sound, float32 [2, 640]; without gaps, or the second is none."""
-        mono = samples.mean(axis=0, dtype=np.float32)
-        self._samples = np.concatenate([self._samples[len(mono) :], mono])
+        self._samples = np.concatenate([self._samples[:, samples.shape[1] :], samples], axis=1)
         self._frames += 1
         self._due = self._due or self._frames % NAMES_EVERY == 0
 
@@ -112,7 +133,7 @@ class Names:
             As they came before the network has heard for the first time.
         """
         if self._due:
-            self._latest, self._then, self._due = self._hear(self._samples[None]), logits, False
+            self._latest, self._then, self._due = of_both(self._samples, self._hear), logits, False
         return logits if self._latest is None else joined(self._latest, logits, self._then)
 
     def memory(self) -> NamesMemory:

@@ -43,6 +43,7 @@ def spatial_inputs(frames: int, seed: int = 1) -> list[dict[str, np.ndarray]]:
             "semantic_keys": rng.normal(0, 0.5, (1, 96, 8)).astype(np.float32),
             "slot_class": rng.integers(0, 61, (1, 4)),
             "slot_keep": rng.integers(0, 2, (1, 4)).astype(np.float32),
+            "slot_claims": rng.integers(0, 2, (1, 4)).astype(np.float32),
         }
         for f in features(frames, seed)
     ]

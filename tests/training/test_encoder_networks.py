@@ -14,7 +14,7 @@ from earshot.training.models.features import BinauralFeatures
 from earshot.training.models.hearing import Hearing, equalise, mistake, rivals, warp_bands
 from earshot.training.models.load import load_hearing
 from earshot.training.models.semantic import LEVEL_CHANNELS, SemanticConfig, SemanticEncoder
-from earshot.training.models.spatial import SpatialEncoder
+from earshot.training.models.spatial import SpatialEncoder, SpatialOutput
 from earshot.training.stages.bank import encode_clips
 
 
@@ -62,8 +62,8 @@ def test_spatial_steps_equal_the_whole_clip(hearing: Hearing) -> None:
     features = hearing.features(torch.from_numpy(noise(12_800))[None])
     semantic = hearing.semantic(features)
     encoder: SpatialEncoder = hearing.spatial
-    queries = torch.tensor([[3, 17, -1, 60]])
-    whole = encoder(features, semantic.embedding, semantic.keys, queries)
+    queries, claims = torch.tensor([[3, 17, 40, 60]]), torch.tensor([[1.0, 1.0, 0.0, 1.0]])
+    whole = encoder(features, semantic.embedding, semantic.keys, queries, claims)
     state = encoder.initial_state()
     for frame in range(features.shape[2]):
         out, state = encoder.step(
@@ -72,6 +72,7 @@ def test_spatial_steps_equal_the_whole_clip(hearing: Hearing) -> None:
             semantic.keys[:, :, frame],
             queries,
             torch.ones(1, 4),
+            claims,
             state,
         )
         assert torch.allclose(out["slot_activity"], whole.activity[:, :, frame], atol=1e-4)
@@ -89,8 +90,9 @@ def test_a_slot_that_is_not_kept_forgets(hearing: Hearing) -> None:
     arguments = (semantic.embedding[:, 0], semantic.keys[:, :, 0], torch.tensor([[1, 2, 3, 4]]))
     used = encoder.initial_state()
     used |= {name: torch.randn_like(used[name]) for name in ("slots", "slots_again")}
-    fresh, _ = encoder.step(features[:, :, :1], *arguments, torch.ones(1, 4), encoder.initial_state())
-    reset, _ = encoder.step(features[:, :, :1], *arguments, torch.zeros(1, 4), used)
+    all_of_them = torch.ones(1, 4)
+    fresh, _ = encoder.step(features[:, :, :1], *arguments, all_of_them, all_of_them, encoder.initial_state())
+    reset, _ = encoder.step(features[:, :, :1], *arguments, torch.zeros(1, 4), all_of_them, used)
     assert torch.allclose(fresh["slot_azimuth"], reset["slot_azimuth"], atol=1e-6)
 
 
@@ -132,20 +134,28 @@ def test_the_second_look_changes_nothing_before_it_is_trained() -> None:
 
 
 @torch.no_grad()
-def test_slots_compete_for_cells_and_empty_ones_claim_nothing(hearing: Hearing) -> None:
-    audio = torch.from_numpy(noise(12_800))[None]
-    alone, crowded, company = (
-        hearing(audio, torch.tensor([queries]))[1] for queries in ([5, -1, -1, -1], [5, 5, 5, 5], [5])
+def test_slots_compete_for_cells_but_those_that_only_ask_claim_nothing(hearing: Hearing) -> None:
+    features = hearing.features(torch.from_numpy(noise(12_800))[None])
+    semantic = hearing.semantic(features)
+
+    def heard(queries: list[int], claims: list[float]) -> SpatialOutput:
+        asked, claiming = torch.tensor([queries]), torch.tensor([claims])
+        out: SpatialOutput = hearing.spatial(features, semantic.embedding, semantic.keys, asked, claiming)
+        return out
+
+    alone, beside, rivals = heard([5], [1.0]), heard([5, 6, 7], [1.0, 0.0, 0.0]), heard([5, 6, 7], [1.0, 1.0, 1.0])
+    assert torch.allclose(alone.azimuth[:, 0], beside.azimuth[:, 0], atol=1e-5)
+    assert (rivals.mask[:, 0] < alone.mask[:, 0]).all(), "what others claim is claimed from this one"
+    assert not torch.allclose(heard([6], [0.0]).azimuth[:, 0], beside.azimuth[:, 1], atol=1e-3), (
+        "who asks hears less too"
     )
-    assert torch.allclose(alone.azimuth[:, 0], company.azimuth[:, 0], atol=1e-5), "an empty slot is none"
-    assert (crowded.mask[:, 0] < alone.mask[:, 0]).all(), "what others claim is claimed from this one"
 
 
 @torch.no_grad()
 def test_what_a_slot_hears_does_not_depend_on_its_place(hearing: Hearing) -> None:
     audio = torch.from_numpy(noise(12_800))[None]
-    first, second = (hearing(audio, torch.tensor([queries]))[1] for queries in ([5, 6, 7, -1], [7, -1, 5, 6]))
-    assert torch.allclose(first.azimuth[:, [0, 1, 2]], second.azimuth[:, [2, 3, 0]], atol=1e-4)
+    first, second = (hearing(audio, torch.tensor([queries]))[1] for queries in ([5, 6, 7], [7, 5, 6]))
+    assert torch.allclose(first.azimuth[:, [0, 1, 2]], second.azimuth[:, [1, 2, 0]], atol=1e-4)
 
 
 def test_bank_tokens_have_the_contract_shapes(hearing: Hearing) -> None:

@@ -2,7 +2,7 @@
 
 The trunk is YAMNet (Google, Apache 2.0): MobileNet v1 (Howard et al. 2017) trained on AudioSet (Gemmeke et al. 2017). Our
 1,500 training clips are too few to learn names from; they are enough to learn which of its features are our classes. It hears
-0.975 s of the mean of both ears, brought to one level, so that the gain of a microphone changes nothing.
+0.975 s of one ear, brought to one level, so that the gain of a microphone changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
-from earshot.runtime.hearing.names import NAMES_SAMPLES
+from earshot.runtime.hearing.names import EARS, NAMES_SAMPLES, QUIETER_BY
 
 SAMPLES = NAMES_SAMPLES
 WINDOW, HOP, FFT = 400, 160, 512
@@ -147,6 +147,25 @@ class Names(nn.Module):
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, 61] and trust [1] of samples [B, 15600]."""
         return self.head(self.features(samples)), self.trust + 0.0
+
+
+def of_both(model: Names, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean odds of each class of the ears that hear something, as `earshot.runtime.hearing.names.of_both`.
+
+    Parameters
+    ----------
+    model : Names
+    samples : [B, 2, 15600]
+
+    Returns
+    -------
+    (logits [B, 61], trust [1])
+    """
+    level = torch.sqrt((samples * samples).mean(dim=2))
+    logits, trust = model(samples.flatten(0, 1))
+    heard = level >= QUIETER_BY * level.amax(dim=1, keepdim=True)
+    said = logits.unflatten(0, (-1, EARS)).masked_fill(~heard[..., None], -torch.inf)
+    return torch.logsumexp(said, dim=1) - torch.log(heard.sum(dim=1, keepdim=True)), trust
 
 
 def save_names(model: Names, folder: Path) -> None:

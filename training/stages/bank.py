@@ -26,7 +26,7 @@ from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
 from earshot.training.models.hearing import Hearing
-from earshot.training.models.names import SAMPLES, Names
+from earshot.training.models.names import SAMPLES, Names, of_both
 from earshot.training.models.spatial import masked_level_db
 from earshot.training.stages.doubt import Doubt
 from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
@@ -217,13 +217,13 @@ class _ClipCells:
 def fused_logits(logits: Tensor, audio: Tensor, names: Names) -> Tensor:
     """Class logits [B, T, 61] of the semantic encoder with those of the names network, as the runtime adds them.
 
-    Every tenth frame the names network hears the last 0.975 s of the mean of both ears; before the first time there are none. See
+    Every tenth frame the names network hears the last 0.975 s of both ears; before the first time there are none. See
     `earshot.runtime.hearing.names.joined`.
     """
-    mono = nn.functional.pad(audio.mean(dim=1), (SAMPLES, 0))
+    padded = nn.functional.pad(audio, (SAMPLES, 0))
     out = logits.clone()
     for end in range(FRAMES_PER_TOKEN, logits.shape[1] + 1, FRAMES_PER_TOKEN):
-        named, trust = names(mono[:, end * FRAME_SAMPLES : end * FRAME_SAMPLES + SAMPLES])
+        named, trust = of_both(names, padded[..., end * FRAME_SAMPLES : end * FRAME_SAMPLES + SAMPLES])
         frames = slice(end - 1, end - 1 + FRAMES_PER_TOKEN)
         risen = torch.relu(logits[:, frames] - logits[:, end - 1 : end])
         out[:, frames] = trust * logits[:, frames] + (1.0 - trust) * risen + named[:, None]
@@ -272,9 +272,7 @@ def _padded(clip: FloatArray, length: int) -> FloatArray:
     return out
 
 
-def _ask_slots(
-    model: Hearing, clip: _ClipCells, asked: NDArray[np.int64], claims: NDArray[np.bool_]
-) -> Tensor:
+def _ask_slots(model: Hearing, clip: _ClipCells, asked: NDArray[np.int64], claims: NDArray[np.bool_]) -> Tensor:
     """Head outputs and levels [T, Q, 42] of slots asked for classes [T, Q], of which some claim what they hear; each stretch of one class in one slot starts with empty memory."""
     frames, slots = asked.shape
     out = torch.zeros(frames, slots, 42)

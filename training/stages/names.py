@@ -24,7 +24,7 @@ from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import FRAME_SAMPLES
 from earshot.runtime.hearing.names import NAMES_EVERY
 from earshot.runtime.hearing.slots import CLASSES
-from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, save_names
+from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, of_both, save_names
 from earshot.training.models.yamnet_weights import load_trunk
 from earshot.training.stages import checkpoint
 from earshot.training.stages.loop import append_csv
@@ -58,7 +58,7 @@ class NamesSettings:
     tilt_db : float
         Standard deviation of a random smooth curve over the mel bands, dB: microphones, ear canals, playback.
     one_ear_share : float
-        Patches of one ear alone.
+        Patches of one ear alone, as in use; the others are the mean of both.
     dropout : float
         Of the features that the head sees.
     kept_share : float
@@ -78,7 +78,7 @@ class NamesSettings:
     frozen_share: float = 0.1
     weight_decay: float = 0.02
     tilt_db: float = 3.0
-    one_ear_share: float = 0.15
+    one_ear_share: float = 0.75
     dropout: float = 0.2
     kept_share: float = 0.2
     scale: float = 0.65
@@ -96,7 +96,7 @@ class NamesSettings:
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """Samples [N, 15600] and what is to be named in them [N, 61]: 1 named, 0 not, NaN either way."""
+    """Samples, [N, 15600] to train and [N, 2, 15600] to score, and what is to be named in them [N, 61]: 1 named, 0 not, NaN either way."""
 
     samples: Tensor
     targets: Tensor
@@ -253,18 +253,26 @@ def finished(before: Names, trained: Names, settings: NamesSettings) -> Names:
 
 
 def patches_of(batch: Batch, count: int, rng: np.random.Generator, settings: NamesSettings | None = None) -> Patches:
-    """Patches that end at random frames of mixtures; before their beginning there was silence. Both ears without settings."""
+    """Patches that end at random frames of mixtures; before their beginning there was silence.
+
+    With settings, for training, of one ear or of the mean of both; without, to be scored, of both as in use.
+    """
     audio, frames = batch.audio.numpy(), batch.active.shape[2]
     padded = np.pad(audio, ((0, 0), (0, 0), (SAMPLES, 0)))
-    one_ear = 0.0 if settings is None else settings.one_ear_share
     samples, targets = [], []
     for row in range(len(audio)):
         for end in rng.integers(RUN_FRAMES, frames + 1, count):
-            ears = [int(rng.integers(2))] if rng.random() < one_ear else [0, 1]
             stop = int(end) * FRAME_SAMPLES + SAMPLES
-            samples.append(padded[row, ears, stop - SAMPLES : stop].mean(axis=0))
+            both = padded[row, :, stop - SAMPLES : stop]
+            samples.append(both if settings is None else _look(both, settings.one_ear_share, rng))
             targets.append(_targets(batch, row, int(end)))
     return Patches(torch.from_numpy(np.stack(samples)), torch.from_numpy(np.stack(targets)))
+
+
+def _look(both: NDArray[np.float32], one_ear_share: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """One ear of samples [2, 15600], or their mean."""
+    look: NDArray[np.float32] = both[rng.integers(2)] if rng.random() < one_ear_share else both.mean(axis=0)
+    return look
 
 
 def _targets(batch: Batch, row: int, end: int) -> NDArray[np.float32]:
@@ -300,8 +308,8 @@ def _masks(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 @torch.no_grad()
 def score(model: Names, patches: list[Patches]) -> dict[str, float]:
-    """Mean average precision over classes, and how many patches in which one sound is to be named are named right."""
-    logits = torch.cat([model(part.samples)[0] for part in patches]).numpy()
+    """Mean average precision over classes, and how many patches in which one sound is to be named are named right, heard with both ears."""
+    logits = torch.cat([of_both(model, part.samples)[0] for part in patches]).numpy()
     targets = torch.cat([part.targets for part in patches]).numpy()
     known, there = np.isfinite(targets), targets == 1.0
     precisions = [

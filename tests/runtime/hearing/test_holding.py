@@ -40,11 +40,11 @@ def test_the_load_is_that_of_the_middle_hop_without_the_warm_up(encoders: Encode
     assert time_hops(encoders, clock) == pytest.approx(0.001 / FRAME_S)
 
 
-def test_the_names_network_counts_with_a_tenth_of_its_time(tmp_path: Path) -> None:
+def test_the_names_network_counts_with_a_tenth_of_its_time_for_each_ear(tmp_path: Path) -> None:
     encoders = Encoders()
     encoders.load(write_tiny_networks(tmp_path, names=True))
     clock = Clock(iter([0.001] * 15 + [0.03]))
-    assert time_hops(encoders, clock) == pytest.approx((0.001 + 0.003) / FRAME_S)
+    assert time_hops(encoders, clock) == pytest.approx((0.001 + 2 * 0.003) / FRAME_S)
 
 
 def test_a_slow_machine_is_not_kept_waiting(encoders: Encoders) -> None:

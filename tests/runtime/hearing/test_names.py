@@ -14,7 +14,7 @@ from earshot.runtime.errors import BundleError
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream, sigmoid
 from earshot.runtime.hearing.features import FRAME_SAMPLES, features_of
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names, joined
+from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names, joined, of_both
 from earshot.runtime.interfaces.measure import Stopwatch, time_stages
 from tests.runtime.hearing.sounds import Samples, bursts, noise
 from tests.runtime.tiny_bundle import LOW_CLASS, names_graph, write_tiny_networks
@@ -23,14 +23,14 @@ SEMANTIC = np.linspace(-3.0, 3.0, 61, dtype=np.float32)
 
 
 class Listening:
-    """A network that says the number of times it was asked, and remembers what it heard."""
+    """A network that says how often it has heard both ears, and remembers what it heard."""
 
     def __init__(self) -> None:
         self.heard: list[Samples] = []
 
     def __call__(self, samples: Samples) -> Named:
-        self.heard.append(samples)
-        return Named(np.full(61, len(self.heard), np.float32), np.array([0.25], np.float32))
+        self.heard.append(samples[0])
+        return Named(np.full(61, -(-len(self.heard) // 2), np.float32), np.array([0.25], np.float32))
 
 
 class SpiedEncoders(Encoders):
@@ -56,10 +56,14 @@ def frames_of(samples: Samples) -> Iterator[Samples]:
         yield samples[:, start : start + FRAME_SAMPLES]
 
 
-def mono_until(samples: Samples, frame: int) -> Samples:
-    """What the network is to hear after so many frames: the mean of the ears, zeros before the beginning."""
-    mono = 0.5 * (samples[0] + samples[1])
-    return np.concatenate([np.zeros(NAMES_SAMPLES, np.float32), mono[: frame * FRAME_SAMPLES]])[-NAMES_SAMPLES:]
+def until(samples: Samples, frame: int) -> list[bytes]:
+    """What the network is to hear after so many frames: one ear, then the other, zeros before the beginning."""
+    padded = np.pad(samples[:, : frame * FRAME_SAMPLES], ((0, 0), (NAMES_SAMPLES, 0)))
+    return [ear[-NAMES_SAMPLES:].tobytes() for ear in padded]
+
+
+def bytes_of(heard: list[Samples]) -> list[bytes]:
+    return [samples.tobytes() for samples in heard]
 
 
 def probabilities(stream: EncoderStream, samples: Samples, added: bool = True) -> np.ndarray:
@@ -78,11 +82,27 @@ def test_it_hears_at_every_tenth_frame_the_last_second_up_to_and_including_that_
     for number, frame in enumerate(frames_of(sound), start=1):
         stage.process(frame)
         stage.join(SEMANTIC)
-        times += [number] * (len(network.heard) - len(times))
+        times += [number] * (len(network.heard) // 2 - len(times))
     assert times == [10, 20, 30, 40, 50]
-    for number, heard in zip(times, network.heard, strict=True):
-        assert heard.dtype == np.float32
-        np.testing.assert_array_equal(heard, mono_until(sound, number)[None])
+    assert all(heard.dtype == np.float32 for heard in network.heard)
+    assert bytes_of(network.heard) == [ear for number in times for ear in until(sound, number)]
+
+
+def test_the_odds_of_both_ears_are_averaged_and_a_dead_ear_does_not_count() -> None:
+    def hear(samples: Samples) -> Named:
+        logits = np.zeros(61, np.float32)
+        logits[3 if samples[0, 0] > 0 else 5] = 2.0
+        return Named(logits, np.array([0.25], np.float32))
+
+    left, right = np.full(NAMES_SAMPLES, 0.1, np.float32), np.full(NAMES_SAMPLES, -0.02, np.float32)
+    both = of_both(np.stack([left, right]), hear).logits
+    expected = np.zeros(61)
+    expected[[3, 5]] = np.log((np.exp(2.0) + 1.0) / 2)
+    np.testing.assert_allclose(both, expected, atol=1e-6)
+    one = of_both(np.stack([left, 0.1 * right]), hear).logits
+    np.testing.assert_array_equal(one, 2.0 * (np.arange(61) == 3))
+    silence = of_both(np.zeros((2, NAMES_SAMPLES), np.float32), hear).logits
+    np.testing.assert_allclose(silence, 2.0 * (np.arange(61) == 5), atol=1e-6)
 
 
 def test_before_the_first_time_the_semantic_encoder_is_believed_alone_and_from_then_on_both_are() -> None:
@@ -102,7 +122,7 @@ def test_where_the_tenth_frame_is_left_out_it_hears_once_at_the_next_that_is_not
         stage.process(frame)
         if number % 3 == 0:
             stage.join(SEMANTIC)
-    assert [heard.tobytes() for heard in network.heard] == [mono_until(sound, n).tobytes() for n in (12, 21)]
+    assert bytes_of(network.heard) == until(sound, 12) + until(sound, 21)
 
 
 def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_since() -> None:
@@ -120,15 +140,14 @@ def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_sin
     for frame in frames_of(noise(0.2, seed=2)):
         stage.process(frame)
     stage.join(SEMANTIC)
-    expected = mono_until(np.concatenate([sound, noise(0.2, seed=2)], axis=1), 20)
-    np.testing.assert_array_equal(network.heard[-1][0], expected)
+    assert bytes_of(network.heard[-2:]) == until(np.concatenate([sound, noise(0.2, seed=2)], axis=1), 20)
     stage.reset()
     assert stage.join(SEMANTIC) is SEMANTIC
     for frame in frames_of(noise(0.4, seed=3)):
         assert stage.join(SEMANTIC) is SEMANTIC
         stage.process(frame)
     stage.join(SEMANTIC)
-    np.testing.assert_array_equal(network.heard[-1][0], mono_until(noise(0.4, seed=3), 10))
+    assert bytes_of(network.heard[-2:]) == until(noise(0.4, seed=3), 10)
 
 
 def test_what_rises_after_the_hearing_counts_in_full_and_what_falls_does_not() -> None:
@@ -149,9 +168,10 @@ def test_a_stream_joins_both_logits(named_encoders: Encoders) -> None:
         logits = outputs["logits"][0]
         then = logits if number % 10 == 0 else then
         if number >= 10:
-            names, _ = named_encoders.network("names").run({"samples": mono_until(sound, number // 10 * 10)[None]}, {})
-            assert names["logits"][0, LOW_CLASS] > 1.0, "there is something to add"
-            logits = joined(Named(names["logits"][0], names["trust"]), logits, then)
+            ears = [np.frombuffer(ear, np.float32) for ear in until(sound, number // 10 * 10)]
+            named = of_both(np.stack(ears), named_encoders.name_sounds)
+            assert named.logits[LOW_CLASS] > 1.0, "there is something to add"
+            logits = joined(named, logits, then)
         np.testing.assert_array_equal(heard[number - 1], sigmoid(logits))
 
 
@@ -201,7 +221,7 @@ def test_the_listener_gives_it_all_sound_also_of_frames_that_are_left_out(
 ) -> None:
     sound = noise(2.0, 0.2, 0.05)
     listen(spied, sound, stride)
-    assert [heard.tobytes() for heard in spied.heard] == [mono_until(sound, number).tobytes() for number in frames]
+    assert bytes_of(spied.heard) == [ear for number in frames for ear in until(sound, number)]
 
 
 def test_after_a_rest_it_hears_the_pre_roll_and_nothing_from_before(spied: SpiedEncoders) -> None:
@@ -211,9 +231,7 @@ def test_after_a_rest_it_hears_the_pre_roll_and_nothing_from_before(spied: Spied
     before, start = len(spied.heard), hearing.window().end_s * 16_000
     sound = np.concatenate([quiet[:, -9 * FRAME_SAMPLES :], burst], axis=1)
     hearing.process(AudioChunk(burst, round(start)))
-    assert [heard.tobytes() for heard in spied.heard[before:]] == [
-        mono_until(sound, number).tobytes() for number in (10, 20)
-    ]
+    assert bytes_of(spied.heard[before:]) == until(sound, 10) + until(sound, 20)
 
 
 def test_forgotten_sound_is_not_named_any_more(named_encoders: Encoders, encoders: Encoders) -> None:
@@ -231,15 +249,16 @@ def test_silence_in_place_of_long_lost_sound_is_forgotten_here_too(spied: SpiedE
     hearing.process(AudioChunk(sound[:, : lost.start], 0))
     hearing.process(AudioChunk(sound[:, lost.stop :], lost.stop))
     rest = np.concatenate([sound[:, : lost.start], sound[:, lost.stop :]], axis=1)
-    np.testing.assert_array_equal(spied.heard[-1], mono_until(rest, 30))
+    assert bytes_of(spied.heard[-2:]) == until(rest, 30)
 
 
 def test_exchanged_ears_have_the_same_names(spied: SpiedEncoders) -> None:
     sound = bursts()
-    listen(spied, sound)
-    plain, spied.heard = spied.heard, []
-    listen(spied, sound[::-1].copy())
-    assert [heard.tobytes() for heard in spied.heard] == [heard.tobytes() for heard in plain]
+    plain, spied.heard = listen(spied, sound).window(), []
+    swapped = listen(spied, sound[::-1].copy()).window()
+    assert bytes_of(spied.heard[:2]) == until(sound, 10)[::-1]
+    for one, other in zip(plain.frames, swapped.frames, strict=True):
+        np.testing.assert_allclose(one.class_probability, other.class_probability, atol=1e-5)
 
 
 def test_a_bundle_needs_no_names(encoders: Encoders, named_encoders: Encoders) -> None:
@@ -303,5 +322,5 @@ def test_its_time_is_a_stage_of_its_own_where_there_is_one(encoders: Encoders, n
     with_names, without = Stopwatch(), Stopwatch()
     time_stages(named_encoders, noise(1.0), with_names)
     time_stages(encoders, noise(1.0), without)
-    assert len(with_names.times_s["names"]) == 2
+    assert len(with_names.times_s["names"]) == 4
     assert without.times_s.keys() == with_names.times_s.keys() - {"names"}

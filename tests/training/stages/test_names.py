@@ -52,16 +52,26 @@ def batch(data: Path) -> Batch:
     return next(Remixer(data / "train", RemixSettings(frames=100, source_counts=(0.0, 0.5, 0.5))).batches(6, 3))
 
 
-def test_a_patch_is_the_mean_of_both_ears_before_its_end_and_silence_before_the_sound(batch: Batch) -> None:
-    patches = stage.patches_of(batch, 3, np.random.default_rng(1))
-    assert patches.samples.shape == (18, 15_600)
-    mono = batch.audio.mean(dim=1).numpy()
-    for number, samples in enumerate(patches.samples.numpy()):
-        padded = np.pad(mono[number // 3], (15_600, 0))
-        ends = [
-            end for end in range(10, 101) if np.allclose(padded[end * 640 : end * 640 + 15_600], samples, atol=1e-6)
-        ]
+def test_a_patch_is_both_ears_before_its_end_to_score_and_one_look_to_train_and_silence_before_the_sound(
+    batch: Batch,
+) -> None:
+    both = stage.patches_of(batch, 3, np.random.default_rng(1)).samples.numpy()
+    assert both.shape == (18, 2, 15_600)
+    for number, samples in enumerate(both):
+        padded = np.pad(batch.audio[number // 3].numpy(), ((0, 0), (15_600, 0)))
+        ends = [end for end in range(10, 101) if np.allclose(padded[:, end * 640 : end * 640 + 15_600], samples)]
         assert len(ends) == 1
+    for share, looks in ((1.0, (0, 1)), (0.0, (2,))):
+        settings = replace(SETTINGS, one_ear_share=share)
+        trained = stage.patches_of(batch, 3, np.random.default_rng(1), settings).samples.numpy()
+        assert trained.shape == (18, 15_600)
+        padded = np.pad(batch.audio[0].numpy(), ((0, 0), (15_600, 0)))
+        ears = [padded[0], padded[1], padded.mean(axis=0)]
+        found = [
+            look for look in range(3) for end in range(10, 101)
+            if np.allclose(ears[look][end * 640 : end * 640 + 15_600], trained[0], atol=1e-7)
+        ]  # fmt: skip
+        assert found and set(found) <= set(looks)
 
 
 def test_what_sounds_at_the_end_is_named_and_what_sounded_earlier_may_be(batch: Batch) -> None:
