@@ -63,7 +63,7 @@ def photograph(address: str, out: Path) -> None:
         page.fill("#question", "Where is the bird?")
         page.press("#question", "Enter")
         page.wait_for_selector("#answers .answer")
-        page.wait_for_function(f"{MARKS} >= 1")
+        page.wait_for_function(f"() => {MARKS} >= 1")
         page.screenshot(path=out, full_page=True)
         browser.close()
 

@@ -51,7 +51,7 @@ def test_calibration_hears_with_names_as_the_runtime_does(graphs: Path, monkeypa
     encoders.load(graphs)
     monkeypatch.setattr(Network, "run", noted)
     Hearing(encoders).process(AudioChunk(audio, 0))
-    assert len(steps["names"]) == len(fed["names"]) == 10
+    assert len(steps["names"]) == len(fed["names"]) == 2 * 10, "each ear once in ten frames"
     for ours, theirs in zip(steps["names"], fed["names"], strict=True):
         np.testing.assert_array_equal(ours["samples"], theirs["samples"])
     assert len(steps["spatial"]) == len(fed["slot_class"]) == 100

@@ -55,6 +55,6 @@ def votes(encoders: Encoders, audio: np.ndarray) -> tuple[float, float]:
 def test_turns_towards_real_sounds_tell_exchanged_ears_from_right_ones(sounds: np.ndarray) -> None:
     encoders = open_encoders(None)[1]
     votes_for, against = votes(encoders, sounds)
-    assert against > 1.5 and against > 4 * votes_for
+    assert against > 1.5 and against > 3 * votes_for
     votes_for, against = votes(encoders, np.ascontiguousarray(sounds[::-1]))
-    assert votes_for > 1.5 and votes_for > 4 * against
+    assert votes_for > 1.5 and votes_for > 3 * against

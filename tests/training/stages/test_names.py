@@ -76,7 +76,7 @@ def test_a_patch_is_both_ears_before_its_end_to_score_and_one_look_to_train_and_
 
 def test_what_sounds_at_the_end_is_named_and_what_sounded_earlier_may_be(batch: Batch) -> None:
     batch = replace(batch, active=torch.zeros_like(batch.active), present=torch.ones_like(batch.present))
-    batch.queries[0] = torch.tensor([3, 7, 9])
+    batch.queries[0] = torch.tensor([3, 7, 9, 20])
     batch.active[0, 0, 90:95] = 1.0
     batch.active[0, 1, 80:85] = 1.0
     batch.active[0, 2, 10:20] = 1.0
