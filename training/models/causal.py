@@ -80,6 +80,22 @@ class Trunk(nn.Module):
         return x, following
 
 
+class Residual(nn.Module):
+    """x + MLP(LayerNorm(x)); the last layer starts small, so that a new block changes little."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.wide = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, width)
+        nn.init.normal_(self.narrow.weight, std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pointwise over the last dimension."""
+        out: Tensor = x + self.narrow(nn.functional.silu(self.wide(self.norm(x))))
+        return out
+
+
 def gru_step(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
     """One GRU step with plain products, which export and quantise well: x [N, in], hidden [N, H] -> [N, H]."""
     weight_x, weight_h, bias_x, bias_h = gru.all_weights[0]

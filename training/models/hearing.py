@@ -89,9 +89,8 @@ def rivals(queries: Tensor, asked: Tensor, heard: Tensor, logits: Tensor, share:
     taken = torch.cat([queries, asked], dim=1)
     drawn = torch.multinomial((likely + 1e-9).scatter(1, taken, 0.0), queries.shape[1])
     absent = heard.sum(-1) == 0
-    drawn = drawn.gather(
-        1, (absent.cumsum(1) - 1).clamp(min=0)
-    )  # the first draws, which are the likeliest, are for the absent
+    # The first draws, which are the likeliest, are for the absent.
+    drawn = drawn.gather(1, (absent.cumsum(1) - 1).clamp(min=0))
     return torch.where(absent & (torch.rand(queries.shape) < share), drawn, queries)
 
 

@@ -13,26 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from earshot.training.models.causal import CausalConv2d, gru_step
+from earshot.training.models.causal import CausalConv2d, Residual, gru_step
 
 BANDS = 8
 _LOUDEST_CLAIM = 8.0
-
-
-class Residual(nn.Module):
-    """x + MLP(LayerNorm(x)); the last layer starts small, so that a new block changes little."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.wide = nn.Linear(width, hidden)
-        self.narrow = nn.Linear(hidden, width)
-        nn.init.normal_(self.narrow.weight, std=0.01)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Pointwise over the last dimension."""
-        out: Tensor = x + self.narrow(nn.functional.silu(self.wide(self.norm(x))))
-        return out
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from earshot.training.models.causal import State, Trunk, gru_step
-from earshot.training.models.second_look import Residual, SecondLook
+from earshot.training.models.causal import Residual, State, Trunk, gru_step
+from earshot.training.models.second_look import SecondLook
 
 AZIMUTH_BINS = 36
 BIN_CENTRES_DEG = tuple(-175.0 + 10.0 * i for i in range(AZIMUTH_BINS))

@@ -89,8 +89,9 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     if settings.fixed_names:
         learner.hearing.fix_names()
     average = checkpoint.MovingAverage(learner.hearing, settings.average_decay)
-    trained = [value for value in learner.parameters() if value.requires_grad]
-    optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        _trained(learner).values(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
     progress = {"step": 0, "seconds": 0.0}
     if checkpoint.has_state(out):
         saved = checkpoint.load_state(out, optimizer, _trained(learner))
