@@ -52,7 +52,7 @@ class AudioMix:
     evidence_weight, replay_evidence_weight : float
         Weight of evidence lines with audio, and in replayed text.
     shuffled_share : float
-        Share of items whose evidence stands in random order (see `aligned`).
+        Share of items whose evidence stands in random order (see `aligned`); more than none has cost more answers than it has won.
     per_object : int
         Embeddings that the projector makes of an object.
     where_share : float
@@ -74,7 +74,7 @@ class AudioMix:
     ideal_share: float = 0.4
     evidence_weight: float = 0.8
     replay_evidence_weight: float = 0.02
-    shuffled_share: float = 0.3
+    shuffled_share: float = 0.0
     per_object: int = 1
     where_share: float = 0.15
     weak_share: float = 0.0

@@ -50,5 +50,21 @@ def restore(
     typer.echo(json.dumps({"stage": "restore", "run": str(run)}))
 
 
+@app.command()
+def average(
+    checkpoints: Annotated[list[Path], typer.Argument(help="Folders of one stage, e.g. FIRST/sft SECOND/sft.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write, e.g. RUN/sft.")],
+    share: Annotated[list[float] | None, typer.Option(help="Of each, in their order.", show_default="equal")] = None,
+) -> None:
+    """Average checkpoints weight by weight: of several seeds, or of a start and what was trained on from it."""
+    from earshot.training.stages.average import average as write
+
+    try:
+        write(out, checkpoints, share or ())
+    except EarshotError as error:
+        fail(error)
+    typer.echo(json.dumps({"stage": "average", "out": str(out)}))
+
+
 if __name__ == "__main__":
     app()

@@ -111,6 +111,9 @@ def sft(
     named_objects: Annotated[
         bool, typer.Option("--named-objects", help="Put the name of each sound object before it, if it is not there yet.")
     ] = False,
+    shuffled_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Items whose evidence lines stand in random order.")
+    ] = 0.0,
 ) -> None:  # fmt: skip
     """Train projector and language model together on questions about audio."""
     from dataclasses import replace
@@ -121,7 +124,7 @@ def sft(
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed, projector,
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
-        ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
+        ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items, shuffled_share=shuffled_share,
     )  # fmt: skip
     settings = replace(settings, shape=_known_size(size), named=named_objects)
     aligned = None if fresh else start or run / "alignment"
