@@ -38,7 +38,7 @@ DISTURBED = 1.25
 TURN_S = 10.0
 MAX_CHECK_MINUTES = 60.0
 CYCLE_HOPS = NAMES_EVERY
-"""One of so many hops takes longer: in it names are heard."""
+"""Two of so many hops take longer: in each, names are heard at one ear."""
 CYCLE_S = CYCLE_HOPS * FRAME_S
 BESIDE_PART = 0.8
 """A turn that measures what hearing and answering cost each other is so much of the others."""
@@ -110,7 +110,7 @@ def predicted(known: Round, turn_s: float, questions_s: Sequence[float], threads
 
 
 def _other_cycles(times_s: Sequence[float], rng: np.random.Generator) -> list[float]:
-    """The same cycles of hops in another order; a hop keeps its place within them, for in every tenth names are heard."""
+    """The same cycles of hops in another order; a hop keeps its place within them, for in two of ten names are heard."""
     whole = len(times_s) // CYCLE_HOPS * CYCLE_HOPS
     cycles = rng.permutation(np.reshape(times_s[:whole], (-1, CYCLE_HOPS)))
     return [*cycles.ravel().tolist(), *times_s[whole:]]

@@ -34,7 +34,7 @@ class Workload:
     hop_s : float
         A piece of sound comes this often, seconds.
     hearing_s : float or sequence of float
-        One core works so long on it; a sequence by the number of the piece, again and again: names are heard with every tenth.
+        One core works so long on it; a sequence by the number of the piece, again and again: names are heard with two of ten.
     deadline_s : float
         It should be done so long after it came.
     queue_hops : int

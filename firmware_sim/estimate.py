@@ -31,7 +31,7 @@ RANGE = 0.4
 """Published times of one network spread so far around its instruction counts, up and down."""
 SOURCE = "public single-thread times of MobileNet-v1 on the board, divided by the instructions counted for that network"
 COUNTED_HOPS = 30
-"""A multiple of ten: the names network hears once in ten hops."""
+"""A multiple of ten: the names network hears each ear once in ten hops."""
 _GUEST = Path(__file__).with_name("count_guest.py")
 _WARM_HOPS = 5
 
@@ -80,7 +80,7 @@ class Counts:
     Attributes
     ----------
     stages : dict of float
-        Mean per hop; `names` is for each time that network hears (once in ten hops; `hearing` holds a tenth of it).
+        Mean per hop; `names` is for each time that network hears (one ear, in two of ten hops; `hearing` holds a fifth of it).
         `projector`, `prompt`, `first_token` and `answer` are for one question, from the question on: up to the first token
         written, to the first of the answer (after the reasoning), and to the end.
     typical, most : dict of float

@@ -87,7 +87,7 @@ def time_hops(
 
 
 def _names_s(encoders: Encoders, clock: Clock) -> float:
-    """What a hop takes longer on average because of the names network: it hears both ears once in ten, too seldom for a median."""
+    """What a hop takes longer on average because of the names network: it hears each ear once in ten, too seldom for a median."""
     if not encoders.has("names"):
         return 0.0
     noise = 0.05 * np.random.default_rng(0).standard_normal((1, NAMES_SAMPLES)).astype(np.float32)

@@ -9,7 +9,7 @@ one (bundles need none) and before it has heard for the first time, the semantic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +42,32 @@ class Named:
 
 
 @dataclass(frozen=True, eq=False)
+class Second:
+    """The second of sound that is being heard, ear by ear; nothing in it is ever written to.
+
+    Attributes
+    ----------
+    ears : tuple of ndarray, float32 [1, 15600]
+        Still to be heard, at least one.
+    said : tuple of Named
+        Of the ears that have been heard.
+    then : ndarray, float32 [61]
+        Logits of the semantic encoder at its end.
+    """
+
+    ears: tuple[Float32, ...]
+    said: tuple[Named, ...]
+    then: Float32
+
+
+@dataclass(frozen=True, eq=False)
 class NamesMemory:
     """What the stage remembers at one moment; nothing in it is ever written to."""
 
     samples: Float32
     frames: int
     due: bool
+    second: Second | None
     latest: Named | None
     then: Float32
 
@@ -55,32 +75,34 @@ class NamesMemory:
 def joined(named: Named, logits: Float32, then: Float32) -> Float32:
     """Class logits of both: `trust * semantic + names`, and all of what the semantic encoder has become surer of since.
 
-    What began after the names network heard cannot be in what it said: only the semantic encoder knows of it yet.
+    What began after the second that the names network heard cannot be in what it said: only the semantic encoder knows of it yet.
 
     Parameters
     ----------
     named : Named
-        Of the latest hearing.
+        Of the latest second that was heard.
     logits, then : ndarray, float32 [61]
-        Of the semantic encoder now, and at that hearing.
+        Of the semantic encoder now, and at the end of that second.
     """
     risen: Float32 = np.maximum(logits - then, 0.0)
     both: Float32 = named.trust * logits + (1.0 - named.trust) * risen + named.logits
     return both
 
 
-def of_both(samples: Float32, hear: Callable[[Float32], Named]) -> Named:
-    """The mean odds of each class, of the ears that hear something.
+def ears_to_hear(samples: Float32) -> list[Float32]:
+    """The ears that are not dead, left first, each float32 [1, 15600]; of silence both.
 
     Parameters
     ----------
     samples : ndarray, float32 [2, 15600]
         Of both ears, oldest first.
-    hear : callable
-        The network: samples of one ear, float32 [1, 15600] -> `Named`.
     """
     level = np.sqrt(np.mean(samples * samples, axis=1))
-    said = [hear(ear[None]) for ear in samples[level >= QUIETER_BY * level.max()]]
+    return [ear[None] for ear in samples[level >= QUIETER_BY * level.max()]]
+
+
+def mean_odds(said: Sequence[Named]) -> Named:
+    """The mean odds of each class, of what was said about each ear, one at least."""
     logits: Float32 = np.logaddexp.reduce([named.logits for named in said]) - np.float32(np.log(len(said)))
     return Named(logits, said[0].trust)
 
@@ -95,9 +117,12 @@ class Names:
 
     Notes
     -----
-    The network hears when a multiple of ten frames has come, up to and including that frame, and what it says holds from that frame
-    on. Where that frame's logits are not asked for (hearing leaves frames out on a slow machine) it hears when they are asked
-    for next.
+    When a multiple of ten frames has come, the network hears one ear of the second up to and including that frame; it hears the
+    other ear of the same second at the next frame, and what it says of both holds from then on, 40 ms after the second has ended:
+    both ears in one frame take longer than the frame lasts on a Raspberry Pi 4 (60 of 40 ms), so no frame carries more than one.
+    Where one ear is dead, what is said of the other holds at once. The logits of the semantic encoder never wait.
+    Where the logits of a frame are not asked for (hearing leaves frames out on a slow machine) an ear is heard when they are asked
+    for next. Should the next second be due before both ears are heard, it begins when they are asked for after that.
     """
 
     latency_s = 0.0
@@ -110,6 +135,7 @@ class Names:
         """Forget all sound and what was said about it; equals a fresh object."""
         self._samples: Float32 = np.zeros((EARS, NAMES_SAMPLES), np.float32)
         self._frames, self._due = 0, False
+        self._second: Second | None = None
         self._latest: Named | None = None
         self._then: Float32 = np.zeros(0, np.float32)
 
@@ -130,17 +156,29 @@ class Names:
         Returns
         -------
         ndarray, float32 [61]
-            As they came before the network has heard for the first time.
+            As they came before the network has heard a second for the first time.
         """
-        if self._due:
-            self._latest, self._then, self._due = of_both(self._samples, self._hear), logits, False
+        if self._second is None and self._due:
+            self._second, self._due = Second(tuple(ears_to_hear(self._samples)), (), logits), False
+        if self._second is not None:
+            self._hear_an_ear_of(self._second)
         return logits if self._latest is None else joined(self._latest, logits, self._then)
+
+    def _hear_an_ear_of(self, second: Second) -> None:
+        """Hear the next ear; after the last one, what was said of all holds."""
+        ear, *others = second.ears
+        said = (*second.said, self._hear(ear))
+        if others:
+            self._second = Second(tuple(others), said, second.then)
+        else:
+            self._second, self._latest, self._then = None, mean_odds(said), second.then
 
     def memory(self) -> NamesMemory:
         """All that has been heard so far, to be given back by `recall`."""
-        return NamesMemory(self._samples, self._frames, self._due, self._latest, self._then)
+        return NamesMemory(self._samples, self._frames, self._due, self._second, self._latest, self._then)
 
     def recall(self, memory: NamesMemory) -> None:
         """Forget what was heard since the memory was taken."""
         self._samples, self._frames = memory.samples, memory.frames
-        self._due, self._latest, self._then = memory.due, memory.latest, memory.then
+        self._due, self._second = memory.due, memory.second
+        self._latest, self._then = memory.latest, memory.then

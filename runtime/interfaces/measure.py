@@ -54,8 +54,8 @@ class Profile:
     audio_s, hop_s : float
         Length of the audio; one hop is one encoder frame.
     stages : mapping of Spread
-        Per hop, except `token` and `names` (one in ten hops; `names` only where the bundle has that network) and `projector`
-        (25 tokens, once per question).
+        Per hop, except `token` (one in ten hops), `names` (two in ten, one ear in each, where the bundle has that network) and
+        `projector` (25 tokens, once per question).
     hearing : Spread
         All of hearing together, per hop.
     hops, deadline_misses : int

@@ -150,7 +150,7 @@ class Names(nn.Module):
 
 
 def of_both(model: Names, samples: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean odds of each class of the ears that hear something, as `earshot.runtime.hearing.names.of_both`.
+    """The mean odds of each class of the ears that hear something, as `ears_to_hear` and `mean_odds` of `earshot.runtime.hearing.names`.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from earshot.runtime.errors import BundleError
 from earshot.runtime.hearing.encoders import Encoders, EncoderStream, sigmoid
 from earshot.runtime.hearing.features import FRAME_SAMPLES, features_of
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names, joined, of_both
+from earshot.runtime.hearing.names import NAMES_SAMPLES, Named, Names, ears_to_hear, joined, mean_odds
 from earshot.runtime.interfaces.measure import Stopwatch, time_stages
 from tests.runtime.hearing.sounds import Samples, bursts, noise
 from tests.runtime.tiny_bundle import LOW_CLASS, names_graph, write_tiny_networks
@@ -76,16 +76,23 @@ def probabilities(stream: EncoderStream, samples: Samples, added: bool = True) -
     return np.stack(heard)
 
 
-def test_it_hears_at_every_tenth_frame_the_last_second_up_to_and_including_that_frame() -> None:
-    network = Listening()
-    stage, sound, times = Names(network), noise(2.0, 0.2, 0.05), []
+def heard_at(network: Listening, sound: Samples, every: int = 1) -> tuple[list[int], list[Samples]]:
+    """Frames in which the network heard an ear, and the logits of those that were asked for: one of so many."""
+    stage, times, out = Names(network), [], []
     for number, frame in enumerate(frames_of(sound), start=1):
         stage.process(frame)
-        stage.join(SEMANTIC)
-        times += [number] * (len(network.heard) // 2 - len(times))
-    assert times == [10, 20, 30, 40, 50]
+        if number % every == 0:
+            out.append(stage.join(SEMANTIC))
+        times += [number] * (len(network.heard) - len(times))
+    return times, out
+
+
+def test_at_every_tenth_frame_it_hears_one_ear_and_at_the_next_the_other_of_the_same_second() -> None:
+    network, sound = Listening(), noise(2.04, 0.2, 0.05)
+    times, _ = heard_at(network, sound)
+    assert times == [10, 11, 20, 21, 30, 31, 40, 41, 50, 51]
     assert all(heard.dtype == np.float32 for heard in network.heard)
-    assert bytes_of(network.heard) == [ear for number in times for ear in until(sound, number)]
+    assert bytes_of(network.heard) == [ear for number in (10, 20, 30, 40, 50) for ear in until(sound, number)]
 
 
 def test_the_odds_of_both_ears_are_averaged_and_a_dead_ear_does_not_count() -> None:
@@ -94,35 +101,71 @@ def test_the_odds_of_both_ears_are_averaged_and_a_dead_ear_does_not_count() -> N
         logits[3 if samples[0, 0] > 0 else 5] = 2.0
         return Named(logits, np.array([0.25], np.float32))
 
+    def said(samples: Samples) -> Samples:
+        return mean_odds([hear(ear) for ear in ears_to_hear(samples)]).logits
+
     left, right = np.full(NAMES_SAMPLES, 0.1, np.float32), np.full(NAMES_SAMPLES, -0.02, np.float32)
-    both = of_both(np.stack([left, right]), hear).logits
     expected = np.zeros(61)
     expected[[3, 5]] = np.log((np.exp(2.0) + 1.0) / 2)
-    np.testing.assert_allclose(both, expected, atol=1e-6)
-    one = of_both(np.stack([left, 0.1 * right]), hear).logits
-    np.testing.assert_array_equal(one, 2.0 * (np.arange(61) == 3))
-    silence = of_both(np.zeros((2, NAMES_SAMPLES), np.float32), hear).logits
-    np.testing.assert_allclose(silence, 2.0 * (np.arange(61) == 5), atol=1e-6)
+    np.testing.assert_allclose(said(np.stack([left, right])), expected, atol=1e-6)
+    np.testing.assert_array_equal(said(np.stack([left, 0.1 * right])), 2.0 * (np.arange(61) == 3))
+    silence = np.zeros((2, NAMES_SAMPLES), np.float32)
+    assert len(ears_to_hear(silence)) == 2
+    np.testing.assert_allclose(said(silence), 2.0 * (np.arange(61) == 5), atol=1e-6)
 
 
-def test_before_the_first_time_the_semantic_encoder_is_believed_alone_and_from_then_on_both_are() -> None:
-    stage, joined = Names(Listening()), []
-    for frame in frames_of(noise(1.0)):
+def test_until_both_ears_are_heard_the_semantic_encoder_is_believed_alone_and_from_then_on_both_are() -> None:
+    _, out = heard_at(Listening(), noise(1.0))
+    assert all(logits is SEMANTIC for logits in out[:10])
+    for number, logits in enumerate(out[10:], start=11):
+        np.testing.assert_array_equal(logits, np.float32(0.25) * SEMANTIC + np.float32((number - 1) // 10))
+
+
+def test_what_has_risen_since_the_second_ended_counts_also_where_it_rose_while_the_other_ear_was_heard() -> None:
+    stage, sound = Names(Listening()), noise(1.24)
+    semantic = np.random.default_rng(0).normal(0.0, 2.0, (31, 61)).astype(np.float32)
+    for number, (frame, logits) in enumerate(zip(frames_of(sound), semantic, strict=True), start=1):
         stage.process(frame)
-        joined.append(stage.join(SEMANTIC))
-    assert all(logits is SEMANTIC for logits in joined[:9])
-    for number, logits in enumerate(joined[9:], start=10):
-        np.testing.assert_array_equal(logits, np.float32(0.25) * SEMANTIC + np.float32(number // 10))
+        out, count = stage.join(logits), (number - 1) // 10
+        named = Named(np.full(61, count, np.float32), np.array([0.25], np.float32))
+        expected = joined(named, logits, semantic[10 * count - 1]) if count else logits
+        np.testing.assert_array_equal(out, expected)
 
 
-def test_where_the_tenth_frame_is_left_out_it_hears_once_at_the_next_that_is_not() -> None:
+@pytest.mark.parametrize("ear", [0, 1])
+def test_where_one_ear_is_dead_what_the_other_says_holds_at_once(ear: int) -> None:
+    network, sound = Listening(), noise(0.8, 0.2, 0.2)
+    sound[1 - ear] *= 0.01
+    times, out = heard_at(network, sound)
+    assert times == [10, 20]
+    assert bytes_of(network.heard) == [until(sound, number)[ear] for number in times]
+    assert all(logits is SEMANTIC for logits in out[:9])
+    for logits in out[9:]:
+        np.testing.assert_array_equal(logits, np.float32(0.25) * SEMANTIC + np.float32(1.0))
+
+
+def test_where_frames_are_left_out_it_hears_one_ear_at_the_next_that_is_not_and_the_other_at_the_one_after() -> None:
+    network, sound = Listening(), noise(1.0, 0.2, 0.05)
+    times, out = heard_at(network, sound, every=3)
+    assert times == [12, 15, 21, 24]
+    assert bytes_of(network.heard) == until(sound, 12) + until(sound, 21)
+    assert all(logits is SEMANTIC for logits in out[:4])
+    for logits, count in zip(out[4:], (1, 1, 1, 2), strict=True):
+        np.testing.assert_array_equal(logits, np.float32(0.25) * SEMANTIC + np.float32(count))
+
+
+def test_an_ear_that_is_still_to_be_heard_comes_before_the_next_second() -> None:
+    network, sound = Listening(), noise(0.92, 0.2, 0.05)
+    times, _ = heard_at(network, sound, every=10)
+    assert times == [10, 20]
+    assert bytes_of(network.heard) == until(sound, 10)
     network = Listening()
-    stage, sound = Names(network), noise(1.0, 0.2, 0.05)
+    stage, joins = Names(network), {10, 20, 22, 23}
     for number, frame in enumerate(frames_of(sound), start=1):
         stage.process(frame)
-        if number % 3 == 0:
+        if number in joins:
             stage.join(SEMANTIC)
-    assert bytes_of(network.heard) == until(sound, 12) + until(sound, 21)
+    assert bytes_of(network.heard) == until(sound, 10) + until(sound, 22)
 
 
 def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_since() -> None:
@@ -140,14 +183,51 @@ def test_reset_equals_a_fresh_object_and_what_is_recalled_has_not_been_heard_sin
     for frame in frames_of(noise(0.2, seed=2)):
         stage.process(frame)
     stage.join(SEMANTIC)
-    assert bytes_of(network.heard[-2:]) == until(np.concatenate([sound, noise(0.2, seed=2)], axis=1), 20)
+    assert bytes_of(network.heard[-1:]) == until(np.concatenate([sound, noise(0.2, seed=2)], axis=1), 20)[:1]
+    count = len(network.heard)
     stage.reset()
     assert stage.join(SEMANTIC) is SEMANTIC
     for frame in frames_of(noise(0.4, seed=3)):
         assert stage.join(SEMANTIC) is SEMANTIC
         stage.process(frame)
-    stage.join(SEMANTIC)
-    assert bytes_of(network.heard[-2:]) == until(noise(0.4, seed=3), 10)
+    assert len(network.heard) == count, "the other ear of the forgotten second is not heard"
+    assert stage.join(SEMANTIC) is SEMANTIC
+    assert stage.join(SEMANTIC) is not SEMANTIC
+    assert bytes_of(network.heard[count:]) == until(noise(0.4, seed=3), 10)
+
+
+@pytest.mark.parametrize("number", [9, 10, 11, 19, 20, 21])
+def test_recalled_before_between_and_after_both_ears_it_goes_on_as_if_nothing_had_been_heard_since(number: int) -> None:
+    heard: list[Samples] = []
+
+    def hear(samples: Samples) -> Named:
+        heard.append(samples[0])
+        return Named(np.cumsum(samples[0, -61:], dtype=np.float32), np.array([0.25], np.float32))
+
+    def listen_on(stage: Names, sound: Samples, semantic: Samples) -> tuple[list[bytes], list[bytes]]:
+        """What it hears and what it says."""
+        heard.clear()
+        out = []
+        for frame, logits in zip(frames_of(sound), semantic, strict=True):
+            stage.process(frame)
+            out.append(stage.join(logits))
+        return bytes_of(heard), bytes_of(out)
+
+    sound, other = noise(1.24, 0.2, 0.05), noise(1.24, 0.1, 0.1, seed=1)
+    semantic = np.random.default_rng(0).normal(0.0, 2.0, (31, 61)).astype(np.float32)
+    uninterrupted, stage = Names(hear), Names(hear)
+    before = sound[:, : number * FRAME_SAMPLES], semantic[:number]
+    after = sound[:, number * FRAME_SAMPLES :], semantic[number:]
+    listen_on(uninterrupted, *before)
+    listen_on(stage, *before)
+    memory, expected = stage.memory(), listen_on(uninterrupted, *after)
+    for _ in range(2):
+        listen_on(stage, other, semantic[::-1])
+        stage.recall(memory)
+        assert listen_on(stage, *after) == expected
+    fresh = Names(hear)
+    fresh.recall(memory)
+    assert listen_on(fresh, *after) == expected
 
 
 def test_what_rises_after_the_hearing_counts_in_full_and_what_falls_does_not() -> None:
@@ -162,16 +242,17 @@ def test_a_stream_joins_both_logits(named_encoders: Encoders) -> None:
     sound = noise(1.2, 0.2, 0.05)
     heard = probabilities(named_encoders.open_stream(), sound)
     semantic = named_encoders.network("semantic")
-    state, then = semantic.initial_state(), np.zeros(61, np.float32)
+    state, said = semantic.initial_state(), []
     for number, features in enumerate(features_of(sound), start=1):
         outputs, state = semantic.run({"features": features[None, :, None]}, state)
         logits = outputs["logits"][0]
-        then = logits if number % 10 == 0 else then
-        if number >= 10:
-            ears = [np.frombuffer(ear, np.float32) for ear in until(sound, number // 10 * 10)]
-            named = of_both(np.stack(ears), named_encoders.name_sounds)
+        said.append(logits)
+        if number > 10:
+            end = (number - 1) // 10 * 10
+            ears = [np.frombuffer(ear, np.float32)[None] for ear in until(sound, end)]
+            named = mean_odds([named_encoders.name_sounds(ear) for ear in ears])
             assert named.logits[LOW_CLASS] > 1.0, "there is something to add"
-            logits = joined(named, logits, then)
+            logits = joined(named, logits, said[end - 1])
         np.testing.assert_array_equal(heard[number - 1], sigmoid(logits))
 
 
@@ -214,12 +295,12 @@ def listen(encoders: Encoders, samples: Samples, stride: int = 1, length: int = 
 
 
 @pytest.mark.parametrize(
-    ("stride", "frames"), [(1, (10, 20, 30, 40, 50)), (2, (10, 20, 30, 40, 50)), (3, (12, 21, 30, 42))]
+    ("stride", "frames"), [(1, (10, 20, 30, 40, 50)), (2, (10, 20, 30, 40, 50)), (3, (12, 21, 30, 42, 51))]
 )
 def test_the_listener_gives_it_all_sound_also_of_frames_that_are_left_out(
     spied: SpiedEncoders, stride: int, frames: tuple[int, ...]
 ) -> None:
-    sound = noise(2.0, 0.2, 0.05)
+    sound = noise(2.2, 0.2, 0.05)
     listen(spied, sound, stride)
     assert bytes_of(spied.heard) == [ear for number in frames for ear in until(sound, number)]
 
@@ -236,10 +317,10 @@ def test_after_a_rest_it_hears_the_pre_roll_and_nothing_from_before(spied: Spied
 
 def test_forgotten_sound_is_not_named_any_more(named_encoders: Encoders, encoders: Encoders) -> None:
     named, without = named_encoders.open_stream(), encoders.open_stream()
-    sound = noise(0.4, 0.2, 0.05)
+    sound = noise(0.44, 0.2, 0.05)
     assert (probabilities(named, sound) != probabilities(without, sound)).any()
     named.forget_sound()
-    short = sound[:, : 9 * FRAME_SAMPLES]
+    short = sound[:, : 10 * FRAME_SAMPLES]
     np.testing.assert_array_equal(probabilities(named, short), probabilities(without, short))
 
 

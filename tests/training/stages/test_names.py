@@ -125,12 +125,13 @@ def test_without_weights_to_begin_with_it_says_where_to_get_them(data: Path, tmp
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_the_bank_joins_names_as_the_runtime_does(start: Path) -> None:
+@pytest.mark.parametrize("frames", [9, 11, 40, 47])
+def test_the_bank_joins_names_as_the_runtime_does(start: Path, frames: int) -> None:
     names = load_names(start)
     names.trust.fill_(0.6)
     rng = np.random.default_rng(4)
-    audio = torch.from_numpy(rng.normal(0, 0.05, (1, 2, 47 * 640)).astype(np.float32))
-    logits = torch.from_numpy(rng.normal(0, 2, (1, 47, 61)).astype(np.float32))
+    audio = torch.from_numpy(rng.normal(0, 0.05, (1, 2, frames * 640)).astype(np.float32))
+    logits = torch.from_numpy(rng.normal(0, 2, (1, frames, 61)).astype(np.float32))
 
     @torch.no_grad()
     def hear(samples: np.ndarray) -> Named:
@@ -139,7 +140,7 @@ def test_the_bank_joins_names_as_the_runtime_does(start: Path) -> None:
 
     runtime = NamesStage(hear)
     expected = []
-    for frame in range(47):
+    for frame in range(frames):
         runtime.process(audio[0, :, frame * 640 : (frame + 1) * 640].numpy())
         expected.append(runtime.join(logits[0, frame].numpy()))
     np.testing.assert_allclose(fused_logits(logits, audio, names)[0].numpy(), np.stack(expected), atol=1e-4)
