@@ -22,9 +22,11 @@ VIEW_DEG = 10.0
 """Yaws nearer than this are one view: the ears hear nearly the same."""
 FLOOR = 0.15
 """Share of a uniform distribution in each view, so that no single view can rule out the truth."""
-MIRRORED = 0.35
+MIRRORED = 0.46
 """Share of its front-back mirror image that is mixed into each view. One view says with much confidence what it has from
-the colour of a sound, wrongly for one in five; where the ears' differences agree over a turn is worth more."""
+the colour of a sound, wrongly for one in five, and all views alike; where the ears' differences agree over a turn is worth far more.
+What is left of the colour decides where they say nothing. (Wrong side after a turn of 30, 10, 6 degrees, 170 sounds each: with 0.35
+6.9, 14.0, 16.7 %; 0.46: 4.0, 6.1, 14.7 %; 0.5: 3.4, 4.9, 17.9 %.)"""
 FADE_S = 8.0
 """Time constant after which an older view counts less: sources move, and yaw sensors drift."""
 MOST_VIEWS = 12

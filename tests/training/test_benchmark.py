@@ -12,8 +12,8 @@ from earshot.training.benchmark.hearing import count_matches, judge_single, late
 from earshot.training.benchmark.named import named_errors_deg, sector, summarize_named
 
 
-def source(key: str, azimuth_deg: float, distance_m: float | None = 1.0) -> dict:  # type: ignore[type-arg]
-    point = {"time_s": 0.0, "azimuth_deg": azimuth_deg, "elevation_deg": 0.0, "distance_m": distance_m}
+def source(key: str, azimuth_deg: float, distance_m: float | None = 1.0, elevation_deg: float = 0.0) -> dict:  # type: ignore[type-arg]
+    point = {"time_s": 0.0, "azimuth_deg": azimuth_deg, "elevation_deg": elevation_deg, "distance_m": distance_m}
     return {"label": key, "onset_s": 0.0, "offset_s": 1.0, "trajectory": [point]}
 
 
@@ -41,6 +41,17 @@ def test_front_and_back_exchanged_has_no_lateral_error() -> None:
     assert score["lateral_mean_deg"] == pytest.approx(0.0, abs=1e-6)
     assert score["front_back_confusions"] == 1.0
     assert lateral_deg(150.0) == pytest.approx(30.0)
+
+
+def test_lateral_errors_are_of_the_whole_direction_and_frontal_ones_of_sources_at_ear_height() -> None:
+    high = judge_single(clip(source("dog", 90.0, elevation_deg=60.0)), [estimate("Dog", 30.0)])
+    assert high.lateral_error_deg == pytest.approx(0.0, abs=1e-6) and not high.frontal
+    level = judge_single(clip(source("dog", -40.0, elevation_deg=-10.0)), [estimate("Dog", -48.0)])
+    behind = judge_single(clip(source("dog", 140.0)), [estimate("Dog", 100.0)])
+    assert level.frontal and not behind.frontal
+    score = summarize_single([high, level, behind])
+    assert score["lateral_rms_frontal_deg"] == pytest.approx(level.lateral_error_deg)
+    assert score["lateral_mean_deg"] == pytest.approx((level.lateral_error_deg + 40.0) / 3, abs=1e-6)
 
 
 def test_nothing_heard_counts_as_a_guess() -> None:

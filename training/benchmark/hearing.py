@@ -26,6 +26,8 @@ from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, fact
 from earshot.training.synthesis.dataset import open_shards
 
 LEVEL_DEG = 45.0
+EAR_HEIGHT_DEG = 30.0
+"""A frontal source is at most so far above or below the ears: people, whose figures are to be met, were asked about such ones."""
 Errors = tuple[float, float | None]
 
 
@@ -65,6 +67,18 @@ class Judged:
     distance_error_m: float | None
     t60_s: float
     direction_error_deg: float = CHANCE_AZIMUTH_ERROR_DEG
+    elevation_deg: float = 0.0
+
+    @property
+    def lateral_error_deg(self) -> float:
+        """Between the lateral angles of what was heard and of the truth; see `lateral_deg`."""
+        heard_deg = lateral_deg(self.azimuth_deg or 0.0, self.elevation_deg)
+        return abs(heard_deg - lateral_deg(self.truth_azimuth_deg, self.truth_elevation_deg))
+
+    @property
+    def frontal(self) -> bool:
+        """Whether the source is in front, at about the height of the ears."""
+        return abs(self.truth_azimuth_deg) <= 90.0 and abs(self.truth_elevation_deg) <= EAR_HEIGHT_DEG
 
 
 def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
@@ -86,6 +100,7 @@ def judge_single(clip: Clip, heard: list[SourceEstimate]) -> Judged:
         distance_error_m=distance,
         t60_s=t60,
         direction_error_deg=float(np.rad2deg(np.arccos(cosine))),
+        elevation_deg=best.elevation_deg,
     )
 
 
@@ -98,8 +113,8 @@ def summarize_single(judged: list[Judged]) -> dict[str, float]:
         else float(angle_between_azimuths(j.azimuth_deg, j.truth_azimuth_deg))
         for j in judged
     ]
-    lateral = [abs(lateral_deg(j.azimuth_deg or 0) - lateral_deg(j.truth_azimuth_deg)) for j in found]
-    frontal = [error for error, j in zip(lateral, found, strict=True) if abs(j.truth_azimuth_deg) <= 90.0]
+    lateral = [j.lateral_error_deg for j in found]
+    frontal = [j.lateral_error_deg for j in found if j.frontal]
     clear = [j for j in found if abs(lateral_deg(j.truth_azimuth_deg)) < 75]
     flipped = [np.cos(np.deg2rad(j.azimuth_deg or 0)) * np.cos(np.deg2rad(j.truth_azimuth_deg)) < 0 for j in clear]
     distances = [j.distance_error_m for j in found if j.distance_error_m is not None]

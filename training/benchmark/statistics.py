@@ -155,7 +155,7 @@ def clip_record(
     scene : str
         Clips with the same scene are not independent.
     truth, heard : mapping
-        ``label``, ``azimuth_deg``, ``distance_m`` (None if unknown); ``heard`` is None if nothing was.
+        ``label``, ``azimuth_deg``, ``elevation_deg`` (0 if left out), ``distance_m`` (None if unknown); ``heard`` is None if nothing was.
     t60_s, snr_db : float, optional
     sources : int
         How many sources sound in the clip.
@@ -164,9 +164,11 @@ def clip_record(
         "scene": scene,
         "label": truth["label"],
         "azimuth_deg": truth["azimuth_deg"],
+        "elevation_deg": truth.get("elevation_deg", 0.0),
         "distance_m": truth.get("distance_m"),
         "heard_label": heard["label"] if heard else None,
         "heard_azimuth_deg": heard["azimuth_deg"] if heard else None,
+        "heard_elevation_deg": heard.get("elevation_deg", 0.0) if heard else None,
         "heard_distance_m": heard.get("distance_m") if heard else None,
         "t60_s": t60_s,
         "snr_db": snr_db,
@@ -181,9 +183,14 @@ def azimuth_error_deg(record: Record) -> float:
     return angle_between_azimuths(float(record["heard_azimuth_deg"]), float(record["azimuth_deg"]))
 
 
-def lateral_deg(azimuth_deg: float) -> float:
-    """Angle from the median plane, -90 (right) to 90 (left); front and back are the same."""
-    return float(np.rad2deg(np.arcsin(np.sin(np.deg2rad(azimuth_deg)))))
+def lateral_deg(azimuth_deg: float, elevation_deg: float = 0.0) -> float:
+    """Angle of a direction from the median plane, -90 (right) to 90 (left); front, back, above and below are the same.
+
+    The lateral angle of interaural-polar coordinates (Morimoto and Aokata 1984), which the differences between the ears tell: a
+    sound at the left ear's height and one halfway up towards the crown have the same azimuth, 90 degrees, but not the same angle.
+    """
+    azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
+    return float(np.rad2deg(np.arcsin(np.clip(np.sin(azimuth) * np.cos(elevation), -1.0, 1.0))))
 
 
 def confused_front_back(record: Record) -> bool | None:
@@ -197,7 +204,8 @@ def confused_front_back(record: Record) -> bool | None:
 def _lateral_square(record: Record) -> float | None:
     if record["heard_azimuth_deg"] is None:
         return None
-    return (lateral_deg(record["heard_azimuth_deg"]) - lateral_deg(record["azimuth_deg"])) ** 2
+    heard_deg = lateral_deg(record["heard_azimuth_deg"], record["heard_elevation_deg"])
+    return (heard_deg - lateral_deg(record["azimuth_deg"], record["elevation_deg"])) ** 2
 
 
 def _beyond_half_m(record: Record) -> float | None:

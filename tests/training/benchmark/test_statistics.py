@@ -23,6 +23,7 @@ from earshot.training.benchmark.statistics import (
     factor_table,
     front_back_confusions,
     interval,
+    lateral_deg,
     lateral_rms_deg,
     plain,
     top1,
@@ -46,6 +47,15 @@ def test_clip_figures_worked_out_by_hand() -> None:
     assert lateral_rms_deg(records) == pytest.approx(math.sqrt((100 + 0 + 4) / 3))
     assert distance_over_half_m(records) == 1.0
     assert top1(records) == 0.75
+
+
+def test_a_lateral_angle_is_what_the_ears_differences_tell() -> None:
+    # Halfway up on the left: to the ears as far left as a source at 30 degrees, azimuth 90 or not.
+    truth = {"label": "Dog", "azimuth_deg": 90.0, "elevation_deg": 60.0, "distance_m": 1.0}
+    heard = {"label": "Dog", "azimuth_deg": 30.0, "elevation_deg": 0.0, "distance_m": 1.0}
+    assert lateral_deg(90.0, 60.0) == pytest.approx(30.0)
+    assert lateral_rms_deg([clip_record("a", truth, heard)]) == pytest.approx(0.0, abs=1e-9)
+    assert azimuth_mean_deg([clip_record("a", truth, heard)]) == pytest.approx(60.0)
 
 
 def test_sources_near_the_axis_of_the_ears_cannot_be_confused() -> None:
