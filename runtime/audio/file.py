@@ -7,6 +7,7 @@ eight seconds. Anything that would be read as something else than what was recor
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,8 @@ class FileSource(SteadySource):
         _check_regular_file(self._path)
         check_container(self._path)
         try:
-            file = soundfile.SoundFile(str(self._path))
+            # As bytes: a name need not be UTF-8.
+            file = soundfile.SoundFile(os.fsencode(self._path) if os.name == "posix" else str(self._path))
         except (soundfile.LibsndfileError, TypeError, ValueError) as error:
             raise InputError(
                 f"{self.name}: cannot be read as audio ({_reason(error)}); WAV, FLAC and OGG work"

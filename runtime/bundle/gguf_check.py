@@ -24,6 +24,8 @@ MAX_TENSOR_NAME_BYTES = 63
 """GGML_MAX_NAME less the closing zero."""
 MAX_DIMS = 4
 MAX_ELEMENTS = 1 << 40
+LEAST_ALIGNMENT = 32
+"""TENSOR_ALIGNMENT of ggml: tensors that are mapped at other places end the process."""
 
 _SCALARS: dict[int, str] = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
@@ -104,9 +106,9 @@ def check_gguf_bytes(data: mmap.mmap | bytes) -> GgufSummary:
     reader = _Reader(data)
     tensor_count, key_count = _preamble(reader)
     keys = _keys(reader, key_count)
-    alignment = keys.get("general.alignment", 32)
-    if not isinstance(alignment, int) or not 1 <= alignment <= 65536 or alignment & (alignment - 1):
-        raise GgufRefused(f"alignment {alignment!r} is not a power of two up to 65536")
+    alignment = keys.get("general.alignment", LEAST_ALIGNMENT)
+    if not isinstance(alignment, int) or not LEAST_ALIGNMENT <= alignment <= 65536 or alignment & (alignment - 1):
+        raise GgufRefused(f"alignment {alignment!r} is not a power of two from {LEAST_ALIGNMENT} to 65536")
     if keys.get("split.count", 0) not in (0, 1):
         raise GgufRefused("is one part of a split model, which would open further files")
     spans = _tensor_spans(reader, tensor_count, alignment)

@@ -25,6 +25,8 @@ MAX_FIELDS = 4_000_000
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1  # TensorProto.DataLocation
+_LOW_BITS = 2**32 - 1
+"""All that protobuf keeps of a tag and of an enumeration."""
 
 
 class OnnxRefused(ValueError):
@@ -62,6 +64,8 @@ class _Walk:
             if self.fields_left < 0:
                 raise OnnxRefused(f"more than {MAX_FIELDS} protobuf fields")
             tag, at = self._varint(at, end)
+            if tag > _LOW_BITS:  # ONNX Runtime would take it for another field
+                raise OnnxRefused("damaged protobuf: a tag of more than 32 bits")
             number, wire, value, content = tag >> 3, tag & 7, 0, at
             if number == 0:
                 raise OnnxRefused("damaged protobuf: field number 0")
@@ -189,7 +193,7 @@ def _sparse_tensor(walk: _Walk, part: _Field) -> None:
 
 
 def _tensor(walk: _Walk, part: _Field) -> None:
-    if part.number == 13 or (part.number == 14 and part.value == _EXTERNAL):
+    if part.number == 13 or (part.number == 14 and part.value & _LOW_BITS == _EXTERNAL):
         raise OnnxRefused("keeps tensors in another file (external data)")
 
 

@@ -175,7 +175,7 @@ def _answer_line(item: BatchItem | BadItem, ask: Ask) -> dict[str, Any]:
 def _answered_id(path: Path, number: int, line: bytes) -> str:
     try:
         return str(json.loads(line)["id"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: line {number} is no answer; name another --out") from error
 
 
@@ -184,7 +184,7 @@ def _mend_last_line(path: Path, rest: bytes, start: int, ids: set[str]) -> None:
     with path.open("r+b") as file:
         try:
             ids.add(str(json.loads(rest)["id"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             if not rest.lstrip().startswith(b"{"):
                 raise UsageError(f"{path}: the last line is no answer; name another --out") from None
             file.truncate(start)

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from earshot.runtime.errors import EarshotError
-from earshot.runtime.interfaces.line_output import let_go_of_stdout
+from earshot.runtime.interfaces.line_output import let_go_of_stdout, never_refuse_characters, printable
 from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
 
 DEBUG_OPTION = "--debug"
@@ -105,6 +105,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the console script; always ends in `SystemExit`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    never_refuse_characters()
     debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))
     code = run([argument for argument in arguments if argument != DEBUG_OPTION], debug=debug)
     sys.exit(_end_output(code))
@@ -171,9 +172,9 @@ def _line_and_code(error: Exception) -> tuple[str, int]:
 
 def _say(text: str, code: int) -> int:
     """Write one line on stderr, red on a terminal; returns the code."""
-    line = f"earshot: {' '.join(text.split())}"
+    line = printable(f"earshot: {' '.join(text.split())}")
     red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    typer.secho(line, err=True, fg="red" if red else None)
+    typer.echo(typer.style(line, fg="red") if red else line, err=True)
     return code
 
 

@@ -108,7 +108,7 @@ def read_config(path: Path | None = None) -> Config:
         raise UsageError(f"{place}: cannot be read ({reason})") from error
     try:
         return Config.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{place}: no valid TOML: {error}") from error
     except ValidationError as error:
         raise UsageError(f"{place}: {_explained(error)}") from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earshot.runtime.audio.ear_check import EarFinding, check_ears, check_rate
 from earshot.runtime.audio.source import SAMPLE_RATE_HZ, AudioSource
-from earshot.runtime.errors import DeviceError
+from earshot.runtime.errors import DeviceError, InputError
 
 CHECK_S = 3.0
 SNAP_REQUEST = f"Within {CHECK_S:.0f} seconds, snap your fingers once, close to your LEFT ear."
@@ -54,7 +54,9 @@ def record(source: AudioSource, duration_s: float = CHECK_S) -> Recording:
     Raises
     ------
     DeviceError
-        When no sound arrives.
+        When no sound arrives from a live source.
+    InputError
+        When a recording is too short to judge.
     EarshotError
         When the source cannot be opened.
     """
@@ -82,6 +84,10 @@ def _collect(source: AudioSource, settling_s: float, duration_s: float, live: bo
         if counts[-1] >= duration_s * SAMPLE_RATE_HZ:
             break
     if counts[-1] < _LEAST_S * SAMPLE_RATE_HZ:
+        if not live:
+            raise InputError(
+                f"{source.name}: {counts[-1] / SAMPLE_RATE_HZ:.2f} s is too short; give {_LEAST_S} s or more"
+            )
         raise DeviceError(f"{source.name}: no sound arrives; check that it is switched on and that no program holds it")
     rate_hz = _slope(times_s, counts[1:]) if live and counts[-1] - counts[1] >= SAMPLE_RATE_HZ else None
     return Recording(np.concatenate(pieces, axis=1), rate_hz)

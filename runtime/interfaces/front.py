@@ -32,7 +32,7 @@ def open_front(ui: Ui, json: bool, name: str) -> Iterator[tuple[Teller, Iterable
     questions : iterable of str
         Typed lines.
     """
-    stdin, stdout = typer.get_text_stream("stdin"), typer.get_text_stream("stdout")
+    stdin, stdout = typer.get_text_stream("stdin"), typer.get_text_stream("stdout", errors=None)
     console = Console(highlight=False)
     if json or ui is Ui.NONE or not can_show(console):
         yield JsonTeller(stdout) if json else PlainTeller(stdout), read_lines(stdin)

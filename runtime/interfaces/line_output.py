@@ -6,6 +6,7 @@ on standard error, and the next line is tried again. A reader that has left is a
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -15,6 +16,11 @@ from typing import TextIO
 import typer
 
 OnTrouble = Callable[[str], None]
+
+
+def printable(text: str) -> str:
+    """Text without power over a terminal: what cannot be printed, line breaks too, is written out as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def complain(text: str) -> None:
@@ -69,6 +75,12 @@ class Lines:
         if self._late:
             self._on_trouble(f"the output can be written again; up to {self._late} lines were lost")
         self._late = 0
+
+
+def never_refuse_characters() -> None:
+    """Let standard output write a character that its encoding lacks as an escape, as standard error does, not raise an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def let_go_of_stdout() -> None:

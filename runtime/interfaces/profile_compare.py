@@ -83,7 +83,7 @@ def read_document(path: Path, needs_runs: bool = True) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8").strip().splitlines()[-1])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         raise InputError(f"{path}: its last line is no JSON; {remedy}") from error
     if not isinstance(document, dict) or not {"kind", "board", "stages", "hop_s"} <= document.keys():
         raise InputError(f"{path}: is no profile; {remedy}")

@@ -23,6 +23,7 @@ from earshot.runtime.language.prompt import (
     Prompt,
     build_prompt,
     choice_text,
+    normalise_text,
     split_reasoning,
     up_to_conclusion,
 )
@@ -141,7 +142,8 @@ class Answerer:
             reasoning, choice = self._reason(length, heard.names, clock) if think else "", None
             text = self._say(clock)
         else:
-            choice, reasoning, length = self._choose(question, heard, [text.strip() for text in choices], think)
+            build_prompt(question, choices, think)  # complains by the letters that the options were given
+            choice, reasoning, length = self._choose(question, heard, [normalise_text(text) for text in choices], think)
             text = choice_text(choice, choices[choice].strip())
             for piece in (reasoning, THINK_END) if think else ():
                 clock.hear(piece)

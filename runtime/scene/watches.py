@@ -143,7 +143,7 @@ def rules_from_toml(text: str, place: str = "rules") -> list[WatchRule]:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{place}: no valid TOML: {error}") from error
     tables = document.pop("watch", [])
     if document or not isinstance(tables, list) or not tables:

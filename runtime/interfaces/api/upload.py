@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from earshot.runtime.audio import checks
+from earshot.runtime.audio.container import check_content
 from earshot.runtime.audio.source import Samples, SteadySource
 from earshot.runtime.errors import InputError
 
@@ -52,6 +53,7 @@ class UploadSource(SteadySource):
         try:
             if file.format not in _FORMATS:
                 raise InputError(f"{self.name}: {file.format} is not read here; WAV, FLAC and OGG work")
+            check_content(io.BytesIO(self._data), len(self._data), self.name)
             checks.check_channels(int(file.channels), self.name)
             checks.check_rate(int(file.samplerate), self.name)
             checks.check_length(int(file.frames), int(file.samplerate), self.name)

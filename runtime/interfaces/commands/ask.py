@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.asking import Asker, AskResult
 from earshot.runtime.interfaces.batch import BatchCounts, BatchItem, read_items, run_batch
+from earshot.runtime.interfaces.outputs import check_out
 from earshot.runtime.scene.sources import SourceEstimate
 from earshot.runtime.scene.words import direction_words, distance_words
 
@@ -53,6 +54,7 @@ def answer_batch(asker: Asker, batch: Path, out: Path) -> BatchCounts:
     EarshotError
         When the items, the answer file or the bundle cannot be used. A bad item is no error.
     """
+    check_out(out, batch)
     items = read_items(batch)
     asker.load()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -10,6 +10,8 @@ import typer
 
 from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.bundle.manifest import Manifest
+from earshot.runtime.errors import UsageError
+from earshot.runtime.interfaces.line_output import printable
 
 bundle = typer.Typer(help="Show or verify a model bundle.", no_args_is_help=True)
 
@@ -21,18 +23,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 @bundle.command()
 def show(directory: Directory = None, bundle: BundleOption = None, json: Json = False) -> None:
     """Verify a bundle, then print its manifest."""
-    path, manifest = verified_bundle(directory or bundle)
+    path, manifest = _verified(directory, bundle)
     if json:
         typer.echo(manifest.model_dump_json())
         return
     for name, value in [("directory", str(path)), *_lines(manifest)]:
-        typer.echo(f"{name:<22}{value}")
+        typer.echo(printable(f"{name:<22}{value}"))
 
 
 @bundle.command()
 def verify(directory: Directory = None, bundle: BundleOption = None, json: Json = False) -> None:
     """Check every file of a bundle: names, sizes, SHA-256, graphs and GGUF header."""
-    path, manifest = verified_bundle(directory or bundle)
+    path, manifest = _verified(directory, bundle)
     total = sum(entry.size for entry in manifest.files.values())
     if json:
         document = {"bundle": str(path), "name": manifest.name, "version": manifest.version, "ok": True}
@@ -40,6 +42,12 @@ def verify(directory: Directory = None, bundle: BundleOption = None, json: Json 
         return
     size = f"{len(manifest.files)} files, {total / 1e6:.1f} MB"
     typer.echo(f"{path}: {manifest.name} {manifest.version} is whole ({size})")
+
+
+def _verified(directory: Path | None, option: Path | None) -> tuple[Path, Manifest]:
+    if directory is not None and option is not None:
+        raise UsageError(f"{directory} and --bundle {option} name two bundles; leave one out")
+    return verified_bundle(directory or option)
 
 
 def _lines(manifest: Manifest) -> list[tuple[str, str]]:

@@ -56,8 +56,12 @@ def source_spec(source: str | None, device: str | None) -> str:
     Raises
     ------
     UsageError
-        When a device is named for another source than the microphone.
+        When a device is named for another source than the microphone, or a name is empty: a variable of a script that
+        was never set must not open the microphone.
     """
+    for option, name in (("--source", source), ("--device", device)):
+        if name == "":
+            raise UsageError(f"{option} is empty; name one, or leave it out")
     if device is None:
         return source or "mic"
     if source not in (None, "mic"):

@@ -61,7 +61,8 @@ def profile(
         plan = Plan(lambda: cold_start_s(bundle), repeat, swept)
         document = _measured(board, bundle, samples, plan, alternatives)
     else:
-        _refuse_for_estimates(board, {"--compare": compare, "--suggest": suggest, "--alternatives": alternatives})
+        given = {"--compare": compare, "--suggest": suggest, "--alternatives": alternatives, "--threads": counts}
+        _refuse_for_estimates(board, given)
         document = profile_added.estimate(board, verified_bundle(bundle)[0], samples)
     if suggest:
         document["suggestion"] = asdict(suggest_from(document, processor_flags()))

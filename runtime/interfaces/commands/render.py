@@ -13,6 +13,7 @@ from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.asking import HEARING_CHUNK_SAMPLES
 from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.outputs import check_out
 from earshot.runtime.interfaces.scene_picture import FORMATS, paths_of, save_picture
 
 
@@ -24,6 +25,7 @@ def render(
     """Draw direction against time, one line for each source that was heard."""
     if out.suffix.lower() not in FORMATS:
         raise UsageError(f"--out {out}: a picture ends in {', '.join(FORMATS)}")
+    check_out(out, audio)
     paths = paths_of(hear(audio, bundle))
     save_picture(paths, out, title=audio.name)
     typer.echo(f"{len(paths)} source{'' if len(paths) == 1 else 's'} drawn: {out}")

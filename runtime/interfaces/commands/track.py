@@ -19,7 +19,10 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, TrackSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
+from earshot.runtime.interfaces.outputs import check_out
 from earshot.runtime.labels import load_labels
+
+CLASSES_NAME = "classes.csv"
 
 
 class TrackFormat(str, Enum):
@@ -39,6 +42,10 @@ def track(
     out: Annotated[Path | None, typer.Option(help="File to write instead of standard output.")] = None,
 ) -> None:
     """Write what sounds where, ten times a second."""
+    if out:
+        check_out(out, audio)
+        if format is TrackFormat.CSV and out.name.lower() == CLASSES_NAME:
+            raise UsageError(f"--out {out}: the names of the classes are written there; name another file")
     _, encoders = open_encoders(bundle)
     with ExitStack() as stack:
         source = stack.enter_context(FileSource(audio))
@@ -49,7 +56,7 @@ def track(
         else:
             write_dcase(snapshots, target)
     if out and format is TrackFormat.CSV:
-        write_classes(out.with_name("classes.csv"))
+        write_classes(out.with_name(CLASSES_NAME))
 
 
 def hear(encoders: Encoders, source: AudioSource) -> Iterator[SceneSnapshot]:

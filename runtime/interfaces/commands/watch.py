@@ -69,7 +69,7 @@ def watch(
         return
     settings = read_config(config).listen
     audio, tracker = open_source(asked_source(source, device, settings), speed), checked_yaw(yaw or settings.yaw)
-    stdout = typer.get_text_stream("stdout")
+    stdout = typer.get_text_stream("stdout", errors=None)
     teller: AlertTeller = JsonAlerts(stdout) if json else PlainAlerts(stdout)
     for line in [*(f"watching {rule.words}" for rule in armed), *notes]:
         teller.note(line, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -60,6 +61,15 @@ def test_16_khz_samples_are_untouched(tmp_path: Path) -> None:
     written = np.random.default_rng(1).uniform(-1, 1, (5000, 2)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", written, 16000, subtype="FLOAT")
     np.testing.assert_array_equal(heard(FileSource(tmp_path / "a.wav")), written.T)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_utf_8_is_a_name(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    written = np.zeros((4000, 2), np.float32)
+    with path.open("wb") as file:
+        soundfile.write(file, written, 16000, format="WAV", subtype="FLOAT")
+    np.testing.assert_array_equal(heard(FileSource(path)), written.T)
 
 
 def test_chunks_follow_each_other_with_true_times(tmp_path: Path) -> None:

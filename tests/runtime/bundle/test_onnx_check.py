@@ -83,6 +83,18 @@ def test_either_half_of_an_external_reference_is_enough() -> None:
     refused(only_place, "external data")
 
 
+def test_numbers_that_protobuf_cuts_to_32_bits_hide_no_external_reference() -> None:
+    """ONNX Runtime's protobuf keeps the low 32 bits of a tag and of an enumeration, so 2^32 more is the same to it."""
+    location = b"\x0a\x08location\x12\x0asecret.bin"
+    far_tag = _varint((13 << 3 | 2) + (1 << 32)) + _varint(len(location)) + location
+    far_flag = _varint(14 << 3) + _varint(1 + (1 << 32))
+    for hidden in (far_tag, far_flag):
+        tensor = b"\x08\x04\x10\x01\x42\x01w" + hidden
+        graph = tiny_onnx().graph.SerializeToString() + b"\x2a" + _length(tensor) + tensor
+        with pytest.raises(OnnxRefused, match=r"external data|tag"):
+            check_onnx_bytes(b"\x3a" + _length(graph) + graph)
+
+
 def test_foreign_operators_are_found_wherever_a_node_can_be() -> None:
     foreign = helper.make_node("Run", ["x"], ["z"], domain="evil.ops")
     at_top = tiny_onnx()
@@ -125,7 +137,11 @@ def test_graphs_nested_without_end_are_refused_without_a_crash() -> None:
 
 
 def _length(data: bytes) -> bytes:
-    value, out = len(data), bytearray()
+    return _varint(len(data))
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
     while True:
         out.append((value & 0x7F) | (0x80 if value > 0x7F else 0))
         value >>= 7

@@ -125,6 +125,15 @@ def test_batch_answers_every_item_and_resumes(
     assert document(capsys)["skipped"] == 6 and out.read_bytes() == before
 
 
+def test_a_batch_does_not_take_its_items_for_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each item has an id, as an answer has: all of them were "there already", and a line break was added."""
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"id": "a", "audio": "a.wav", "question": "Where?"}')
+    assert run("ask", "--batch", items, "--out", items) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert items.read_text().endswith("}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

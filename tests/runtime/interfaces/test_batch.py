@@ -97,7 +97,7 @@ def test_nothing_is_asked_twice(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
-    for text in ("dear diary\n", "dear diary", '{"id": "a"}\nhello\n{"id": "b"}\n', "[1]\n"):
+    for text in ("dear diary\n", "dear diary", "[" * 100_000 + "\n", '{"id": "a"}\nhello\n{"id": "b"}\n', "[1]\n"):
         path = tmp_path / "diary.txt"
         path.write_text(text)
         with pytest.raises(UsageError, match="--out"):

@@ -15,7 +15,7 @@ import pytest
 
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError, InputError, UsageError
 from earshot.runtime.interfaces import cli, registry
-from tests.runtime.bundle.making import make_bundle
+from tests.runtime.bundle.making import edit_manifest, make_bundle
 
 PROGRAM = [sys.executable, "-m", "earshot.runtime.interfaces.cli"]
 
@@ -112,6 +112,25 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     program.stdout.close()
     assert program.stderr.read() == b""
     assert program.wait(20) == 0
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_a_character_that_the_output_has_not_is_no_end(encoding: str) -> None:
+    """A bird typed on a terminal that is not UTF-8 ended a listener that had run all day."""
+    code = (
+        "import typer, earshot.runtime.interfaces.registry as r, earshot.runtime.interfaces.cli as c\n"
+        "from earshot.runtime.interfaces.line_output import Lines\n"
+        "def talk():\n"
+        "    typer.echo('a \\U0001f426 of caf\\udce9')\n"
+        "    Lines(typer.get_text_stream('stdout', errors=None)).write('a \\U0001f426 of caf\\udce9')\n"
+        "r._runtime_target = lambda name: talk\n"
+        "c.main(['demo'])\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    bird = r"\U0001f426" if encoding == "latin-1" else "\U0001f426"
+    assert done.stdout.decode().splitlines() == [rf"a {bird} of caf\udce9"] * 2
 
 
 def test_what_a_command_returns_is_no_exit_code_unless_it_is_a_number(stand_in: Any) -> None:
@@ -218,6 +237,35 @@ def test_bundle_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(json.loads(capsys.readouterr().out)["labels"]) == 61
     assert cli.run(["bundle", "show", str(bundle)]) == 0
     assert "llama, width 64" in capsys.readouterr().out
+
+
+def test_two_bundles_to_look_at_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, other = make_bundle(tmp_path / "whole"), tmp_path / "other"
+    for what in ("show", "verify"):
+        assert cli.run(["bundle", what, str(whole), "--bundle", str(other)]) == 2
+        assert "leave one out" in one_line(capsys)
+
+
+def test_what_a_bundle_says_has_no_power_over_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    edit_manifest(bundle, licences={"a\x1b[2J": "free\nfile llm.gguf  \x1b]0;owned\x07"})
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.run(["bundle", "show", str(bundle)]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\x07" not in shown
+    assert r"free\nfile llm.gguf  \x1b]0;owned\x07" in shown
+
+
+def test_an_error_has_no_power_over_the_terminal(
+    stand_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    stand_in(failing(InputError("gone\x1b[2J\x07.wav: no such file")))
+    assert cli.run(["demo"]) == 3
+    assert one_line(capsys) == "earshot: gone\\x1b[2J\\x07.wav: no such file\n"
 
 
 @pytest.mark.parametrize("name", registry.COMMANDS)

@@ -37,6 +37,7 @@ def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactor
         ('[listen]\nui = "radio"', "listen.ui: input should be"),
         ("[listen]\nthink = []", "listen.think: "),
         ("[listen\n", "no valid TOML"),
+        ("a = " + "[" * 5000, "no valid TOML"),
     ],
 )
 def test_what_means_nothing_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:

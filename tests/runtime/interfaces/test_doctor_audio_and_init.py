@@ -73,6 +73,14 @@ def test_no_snap_is_a_warning_and_no_failure(tmp_path: Path, capsys: pytest.Capt
     assert [line.split()[:2] for line in lines] == [["warning", "side-unknown"], ["ok", "ears"]]
 
 
+def test_a_recording_too_short_to_judge_is_no_device_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "ears.wav", healthy_ears()[:, :800])
+    assert cli.run(["doctor", "--audio", "--source", path]) == 3
+    assert "0.05 s" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -66,6 +66,23 @@ def test_track_refuses_a_place_it_cannot_write(whole_bundle: Path, recording: Pa
         track(recording, bundle=whole_bundle, out=tmp_path / "missing" / "tracks.ndjson")
 
 
+def test_track_never_writes_over_the_recording(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:
+    copy, link = tmp_path / "street.wav", tmp_path / "tracks.ndjson"
+    copy.write_bytes(recording.read_bytes())
+    link.symlink_to(copy)
+    for out in (copy, link):
+        with pytest.raises(UsageError, match="name another file"):
+            track(copy, bundle=whole_bundle, out=out)
+    assert copy.read_bytes() == recording.read_bytes()
+
+
+def test_track_csv_is_not_replaced_by_its_own_classes_file(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="classes"):
+        track(recording, TrackFormat.CSV, whole_bundle, tmp_path / "classes.csv")
+    track(recording, TrackFormat.NDJSON, whole_bundle, tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text(encoding="utf-8").startswith("{")
+
+
 def converse(bundle: Path, recording: Path, questions: list[str]) -> list[dict]:
     target = io.StringIO()
     listener = Listener(FileSource(recording, pace="real", speed=20.0), bundle=bundle)

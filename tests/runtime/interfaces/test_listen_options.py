@@ -41,6 +41,12 @@ def test_a_device_for_a_file_is_refused() -> None:
         source_spec("street.wav", "ears")
 
 
+@pytest.mark.parametrize(("source", "device"), [("", None), (None, ""), ("mic", "")])
+def test_a_name_that_came_out_empty_does_not_open_the_microphone(source: str | None, device: str | None) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        source_spec(source, device)
+
+
 def events(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict], str]:
     code = cli.run(["listen", "--json", *arguments])
     captured = capsys.readouterr()

@@ -158,7 +158,7 @@ def test_other_machines_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", "[]", '{"stages": {}}', '{"runs": {"a": []}}', '{"runs": {"a": ["b"]}}']
+    "text", ["", "no json", "[]", '{"stages": {}}', '{"runs": {"a": []}}', '{"runs": {"a": ["b"]}}', "[" * 100_000]
 )
 def test_what_is_no_profile_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(text)
@@ -277,6 +277,11 @@ def test_unknown_boards_are_refused() -> None:
 def test_advice_for_a_board_that_is_not_here_is_refused() -> None:
     with pytest.raises(UsageError, match="--suggest must be run on the board itself"):
         profile(board="zero2w", suggest=True)
+
+
+def test_thread_counts_for_a_board_that_is_not_here_are_refused() -> None:
+    with pytest.raises(UsageError, match="--threads must be run on the board itself"):
+        profile(board="zero2w", threads="1,2")
 
 
 def test_a_picture_that_cannot_be_drawn_is_refused_before_measuring(

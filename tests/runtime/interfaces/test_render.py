@@ -50,6 +50,16 @@ def test_the_picture_is_what_its_name_says(
     assert head.startswith(b"\x89PNG") if suffix == ".png" else b"<?xml" in head
 
 
+def test_the_picture_never_replaces_the_recording(
+    whole_bundle: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named_oddly = tmp_path / "street.png"
+    named_oddly.write_bytes(recording.read_bytes())
+    assert cli.run(["render", str(named_oddly), "--out", str(named_oddly), "--bundle", str(whole_bundle)]) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert named_oddly.read_bytes() == recording.read_bytes()
+
+
 def test_an_empty_scene_is_a_picture_too(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     save_picture([], tmp_path / "empty.svg")

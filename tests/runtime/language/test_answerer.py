@@ -63,6 +63,24 @@ def test_the_order_of_the_options_changes_nothing(
     assert chosen[0] == chosen[1]
 
 
+def test_options_are_weighed_as_the_model_reads_them(answerer: Answerer) -> None:
+    """A typographic dash or space cost an option most of its likelihood, and half of a character was an internal error."""
+    plain = ["the dog's bark", "front-right", "the alarm clock", "rain"]
+    typed = ["the dog\u2019s bark", "front\u2010right", "the\u00a0alarm\nclock", "rain \udcff"]
+    for seed in range(6):
+        expected, found = (answerer.answer("Which is closest?", audio(seed=seed), list_) for list_ in (plain, typed))
+        assert (found.choice, found.reasoning) == (expected.choice, expected.reasoning)
+        assert found.text == f"{'ABCD'[found.choice or 0]}) {typed[found.choice or 0]}"
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 3])
+def test_a_bad_option_is_named_by_the_letter_it_was_given(answerer: Answerer, bad: int) -> None:
+    options = ["the dog", "the bell", "rain", "speech"]
+    options[bad] = " "
+    with pytest.raises(UsageError, match=f"choice {'ABCD'[bad]} is empty"):
+        answerer.answer("Which is closest?", audio(), options)
+
+
 def test_reasoning_that_does_not_end_is_ended(answerer: Answerer) -> None:
     pieces: list[str] = []
     answer = answerer.answer("Where is the dog?", audio(seed=1), on_text=pieces.append)

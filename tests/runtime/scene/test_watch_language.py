@@ -140,6 +140,7 @@ def test_rules_come_back_from_toml_as_they_were(rules: list[WatchRule]) -> None:
         ("[watch]\ntext = 'x'", "[[watch]]"),
         ("", "[[watch]]"),
         ("[[watch", "no valid TOML"),
+        ("a = " + "[" * 5000, "no valid TOML"),
     ],
 )
 def test_a_wrong_rules_file_is_refused_with_its_place(toml: str, why: str) -> None:

@@ -146,6 +146,14 @@ def test_whatever_is_uploaded_gets_a_promised_response(
     conforms(document, response, "/api/ask-file")
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_recording_that_came_cut_is_not_taken_for_a_shorter_one(kept: float, client: httpx.Client) -> None:
+    content = encoded()
+    response = client.post("/api/ask-file?question=Where", content=content[: round(kept * len(content))])
+    assert response.status_code == 422
+    assert "truncated" in response.json()["error"]
+
+
 @pytest.mark.parametrize(("path", "limit"), [("/api/ask", 64 * 1024), ("/api/ask-file?question=x", 32 * 1024 * 1024)])
 def test_a_body_of_a_gigabyte_is_refused_by_its_declaration(path: str, limit: int, served: Served) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: application/json\r\n"
