@@ -26,6 +26,7 @@ from earshot.runtime.language.prompt import (
     normalise_text,
     split_reasoning,
     up_to_conclusion,
+    without_letters,
 )
 
 Float32 = NDArray[np.float32]
@@ -118,7 +119,7 @@ class Answerer:
         heard : Heard
             Evidence names only what was heard, where its names are known.
         choices : sequence of str, optional
-            2 to 8 options; the answer is then always one of them.
+            2 to 8 options, with their letters or without; the answer is then always one of them.
         think : bool
             Let the model write its evidence first.
         on_text : callable, optional
@@ -142,6 +143,7 @@ class Answerer:
             reasoning, choice = self._reason(length, heard.names, clock) if think else "", None
             text = self._say(clock)
         else:
+            choices = without_letters(choices)
             build_prompt(question, choices, think)  # complains by the letters that the options were given
             choice, reasoning, length = self._choose(question, heard, [normalise_text(text) for text in choices], think)
             text = choice_text(choice, choices[choice].strip())

@@ -34,6 +34,7 @@ MAX_AUDIO_TOKENS = 25
 """Most audio embeddings in a prompt: 10 s at 2.5 a second."""
 
 CHOICE_LETTERS = "ABCDEFGH"
+_LETTERED = re.compile(rf"\(?([{CHOICE_LETTERS}{CHOICE_LETTERS.lower()}])[).:]\s+(.*)", re.DOTALL)
 MAX_QUESTION_CHARS = 300
 MAX_CHOICE_CHARS = 100
 NOTHING_HEARD = "nothing"
@@ -176,6 +177,14 @@ def build_completion(answer: str, reasoning: str | None = None) -> str:
     if reasoning is None:
         return f"{answer.strip()}{EOS}"
     return f"{reasoning.strip()}\n{THINK_END}{answer.strip()}{EOS}"
+
+
+def without_letters(choices: Sequence[str]) -> list[str]:
+    """Options without the letters that all of them carry in order (``"A) the dog"``, ``"(b) a cat"``): those are put before them anyway."""
+    parts = [_LETTERED.fullmatch(text.strip()) for text in choices]
+    letters = "".join(part.group(1).upper() if part else "-" for part in parts)
+    in_order = letters == CHOICE_LETTERS[: len(letters)]
+    return [part.group(2) if part and in_order else text for part, text in zip(parts, choices, strict=True)]
 
 
 def choice_text(index: int, text: str) -> str:

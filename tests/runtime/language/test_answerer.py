@@ -73,6 +73,20 @@ def test_options_are_weighed_as_the_model_reads_them(answerer: Answerer) -> None
         assert found.text == f"{'ABCD'[found.choice or 0]}) {typed[found.choice or 0]}"
 
 
+@pytest.mark.parametrize("written", ["{}) {}", " ({}) {} ", "{}.  {}", "{}: {}"])
+def test_options_that_carry_their_letters_are_answered_as_those_that_do_not(answerer: Answerer, written: str) -> None:
+    options = ["the dog", "the bell", "a cat"]
+    lettered = [written.format(letter, text) for letter, text in zip("AbC", options, strict=True)]
+    plain, answer = (answerer.answer("Which is closer?", audio(), choices) for choices in (options, lettered))
+    assert (answer.choice, answer.text, answer.reasoning) == (plain.choice, plain.text, plain.reasoning)
+
+
+def test_letters_in_another_order_are_part_of_the_options(answerer: Answerer) -> None:
+    for options in (["B) the dog", "A) the bell"], ["A) the dog", "the bell"], ["A minor", "B minor"]):
+        answer = answerer.answer("Which is it?", audio(), options)
+        assert answer.choice is not None and answer.text.endswith(options[answer.choice])
+
+
 @pytest.mark.parametrize("bad", [0, 1, 2, 3])
 def test_a_bad_option_is_named_by_the_letter_it_was_given(answerer: Answerer, bad: int) -> None:
     options = ["the dog", "the bell", "rain", "speech"]
