@@ -20,7 +20,7 @@ from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import Tensors
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
 from earshot.runtime.hearing.slots import CLASSES, SLOTS, SlotSettings, gain_per_frame, running_average
-from earshot.runtime.hearing.tokens import Tokens, pool_frames
+from earshot.runtime.hearing.tokens import Tokens, pool_frames, seen_from_now
 
 POSSIBLE = 0.06
 """A class is asked for when its averaged probability rose over this. On mixtures of one to three sounds that training never saw, of the
@@ -50,7 +50,11 @@ def possible_classes(probabilities: ArrayLike, among: Iterable[int] = range(CLAS
 
 
 def ask_by_name(
-    encoders: Encoders, frames: Sequence[HearingFrame], classes: Sequence[int], told: Sequence[int] = ()
+    encoders: Encoders,
+    frames: Sequence[HearingFrame],
+    classes: Sequence[int],
+    told: Sequence[int] = (),
+    turned_deg: Sequence[float] = (),
 ) -> Float32:
     """Hear a window again, asked for some classes from its first frame on.
 
@@ -66,6 +70,8 @@ def ask_by_name(
         Class ids.
     told : sequence of int
         Other classes that sounded, the strongest first.
+    turned_deg : sequence of float
+        For each token, see `HearingWindow`; none where the head has not turned.
 
     Returns
     -------
@@ -76,7 +82,8 @@ def ask_by_name(
         return np.zeros((0, OBJECT_WIDTH), np.float32)
     rows: dict[int, Float32] = {}
     for named, slots in rounds(classes, told):
-        rows |= object_rows(_heard_again(encoders, frames, named, slots))
+        tokens = _heard_again(encoders, frames, named, slots)
+        rows |= object_rows(seen_from_now(tokens, turned_deg) if turned_deg else tokens)
     return np.stack([rows[label] for label in classes])
 
 

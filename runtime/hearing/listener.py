@@ -21,7 +21,7 @@ from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, HOP_SAMPLES
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.gate import GateSettings, SilenceGate
 from earshot.runtime.hearing.slots import EMPTY
-from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens
+from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens, seen_from_now
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, TrackerSettings
 from earshot.runtime.hearing.two_ears import TwoEars
 
@@ -45,19 +45,22 @@ class HearingWindow:
     Attributes
     ----------
     tokens : Tokens
-        Projector inputs, at most 25 tokens of 400 ms.
+        Projector inputs, at most 25 tokens of 400 ms; where the yaw of the head is known, with places as they are from where it looks now.
     snapshots : tuple of SceneSnapshot
         At 10 Hz; `earshot.runtime.scene.sources.summarize` makes sources of them.
     frames : tuple of HearingFrame
         Of the tokens, ten for each; what a question names is looked for in them (`asked.py`).
     end_s : float
         Seconds of audio heard since stream start.
+    turned_deg : tuple of float
+        How far everything has moved to the left since each token, because the head turned; 0 where that is not known.
     """
 
     tokens: Tokens
     snapshots: tuple[SceneSnapshot, ...]
     frames: tuple[HearingFrame, ...]
     end_s: float
+    turned_deg: tuple[float, ...] = ()
 
 
 class Hearing:
@@ -105,6 +108,7 @@ class Hearing:
         self._frames = 0
         self.stride = 1
         self.yaw_at: Callable[[float], float | None] | None = None
+        self._yaw_deg: float | None = None
         self._stream: EncoderStream | None = None
         self._tracker = Tracker(tracker_settings)
         self.exchange = EarExchange()
@@ -167,7 +171,9 @@ class Hearing:
         """The last 10 seconds."""
         with self._lock:
             end_s = self._heard_samples / SAMPLE_RATE_HZ
-            return HearingWindow(self._ring.tokens(), tuple(self._snapshots), self._ring.frames(), end_s)
+            turned_deg = self._ring.turned_deg(self._yaw_deg)
+            tokens = seen_from_now(self._ring.tokens(), turned_deg)
+            return HearingWindow(tokens, tuple(self._snapshots), self._ring.frames(), end_s, turned_deg)
 
     def _restart(self, base_samples: int) -> None:
         """Reset every stage; the stream clock starts at `base_samples`."""
@@ -175,7 +181,7 @@ class Hearing:
             stage.reset()
         self._tracker.forget()
         self._snapshots.clear()
-        self._stream, self._frame, self._frames = None, None, 0
+        self._stream, self._frame, self._frames, self._yaw_deg = None, None, 0, None
         self._pending = np.zeros((2, 0), np.float32)
         self._heard_samples = self._base_samples = base_samples
 
@@ -197,12 +203,12 @@ class Hearing:
         due: list[SceneSnapshot] = []
         for frame in self._frames_of(rest[:, :whole]):
             time_s = frame.time_s + self._base_samples / SAMPLE_RATE_HZ
-            yaw_deg = None if self.yaw_at is None else self.yaw_at(time_s)
+            yaw_deg = self._yaw_deg = None if self.yaw_at is None else self.yaw_at(time_s)
             due += self._tracker.process(frame, yaw_deg)
             self._found += self.exchange.process(frame, yaw_deg, time_s)
-            token = self._pooler.process(frame)
+            token = self._pooler.process(frame, yaw_deg)
             if token is not None:
-                self._ring.push(token, self._pooler.frames)
+                self._ring.push(token, self._pooler.frames, self._pooler.yaw_deg)
         if self._base_samples:
             due = [snapshot.later_by(self._base_samples / SAMPLE_RATE_HZ) for snapshot in due]
         self._snapshots.extend(due)

@@ -13,9 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from earshot.runtime.geometry import wrap_deg
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS
+from earshot.runtime.hearing.turning import turned
 
 FRAMES_PER_TOKEN = 10
 TOKEN_S = FRAMES_PER_TOKEN * FRAME_S
@@ -30,6 +32,10 @@ SLOT_LAYOUT = {
     "where": slice(CLASSES + ACTIVITY_VALUES, SLOT_WIDTH),
 }
 """Parts of a slot: one-hot class, activities, and where (azimuth posterior 36, direction 3, log distance 1, level 1)."""
+_POSTERIOR = slice(SLOT_LAYOUT["where"].start, SLOT_LAYOUT["where"].start + 36)
+_AHEAD_AND_LEFT = slice(_POSTERIOR.stop, _POSTERIOR.stop + 2)
+LEAST_TURN_DEG = 2.0
+"""Heads and their trackers are never quite still; what has turned by less stays as it was heard."""
 LEVEL_SCALE = 0.1
 """Levels are kept in tens of decibels, of the size of the other inputs."""
 
@@ -145,6 +151,8 @@ class TokenPooler:
     ----------
     frames : list of HearingFrame
         Those of the token under way; after its last one was taken, until the next comes, the ten of the token completed.
+    yaws_deg : list of float or None
+        Where the head looked in each of them.
     """
 
     latency_s = TOKEN_S
@@ -155,17 +163,27 @@ class TokenPooler:
     def reset(self) -> None:
         """Drop the frames of the token under way."""
         self.frames: list[HearingFrame] = []
+        self.yaws_deg: list[float | None] = []
 
-    def process(self, frame: HearingFrame) -> Tokens | None:
-        """Take one frame; returns the token (N = 1) it completes, else None."""
+    def process(self, frame: HearingFrame, yaw_deg: float | None = None) -> Tokens | None:
+        """Take one frame, with the yaw of the head if it is known; returns the token (N = 1) it completes, else None."""
         if len(self.frames) == FRAMES_PER_TOKEN:
-            self.frames = []
+            self.reset()
         self.frames.append(frame)
+        self.yaws_deg.append(yaw_deg)
         return pool_frames(self.frames) if len(self.frames) == FRAMES_PER_TOKEN else None
+
+    @property
+    def yaw_deg(self) -> float | None:
+        """Mean yaw of the frames; None where it is not known of all of them."""
+        known = [yaw_deg for yaw_deg in self.yaws_deg if yaw_deg is not None]
+        if not known or len(known) < len(self.yaws_deg):
+            return None
+        return known[0] + sum(wrap_deg(yaw_deg - known[0]) for yaw_deg in known) / len(known)
 
     def flush(self) -> None:
         """An incomplete token is dropped, as in training."""
-        self.frames = []
+        self.reset()
 
 
 class TokenRing:
@@ -173,25 +191,55 @@ class TokenRing:
 
     def __init__(self) -> None:
         self._tokens: deque[Tokens] = deque(maxlen=MAX_TOKENS)
+        self._yaws_deg: deque[float | None] = deque(maxlen=MAX_TOKENS)
         self._frames: deque[HearingFrame] = deque(maxlen=MAX_TOKENS * FRAMES_PER_TOKEN)
 
     def reset(self) -> None:
         """Forget all tokens."""
         self._tokens.clear()
+        self._yaws_deg.clear()
         self._frames.clear()
 
-    def push(self, token: Tokens, frames: Sequence[HearingFrame]) -> None:
-        """Add one token and its ten frames; the oldest one falls out when the ring is full."""
+    def push(self, token: Tokens, frames: Sequence[HearingFrame], yaw_deg: float | None = None) -> None:
+        """Add one token, its ten frames and the yaw of the head; the oldest one falls out when the ring is full."""
         self._tokens.append(token)
+        self._yaws_deg.append(yaw_deg)
         self._frames.extend(frames)
 
     def tokens(self) -> Tokens:
-        """All tokens held, oldest first."""
+        """All tokens held, oldest first, as they were heard."""
         return Tokens.join(list(self._tokens))
+
+    def turned_deg(self, yaw_deg: float | None) -> tuple[float, ...]:
+        """How far everything has moved to the left since each token, seen from a head that looks at a yaw; 0 where that is not known."""
+        if yaw_deg is None:
+            return (0.0,) * len(self._yaws_deg)
+        return tuple(0.0 if then is None else wrap_deg(then - yaw_deg) for then in self._yaws_deg)
 
     def frames(self) -> tuple[HearingFrame, ...]:
         """Their frames, ten for each token."""
         return tuple(self._frames)
+
+
+def seen_from_now(tokens: Tokens, turned_deg: Sequence[float]) -> Tokens:
+    """Tokens with the places of their slots where they are for a head that has turned since.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    turned_deg : sequence of N float
+        How far everything has moved to the left since each token, degrees; under 2 it is left as it was heard.
+    """
+    if all(abs(by_deg) < LEAST_TURN_DEG for by_deg in turned_deg):
+        return tokens
+    slots = tokens.slots.copy()
+    for token, by_deg in zip(slots, turned_deg, strict=True):
+        if abs(by_deg) >= LEAST_TURN_DEG:
+            angle = np.deg2rad(by_deg)
+            rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            token[:, _AHEAD_AND_LEFT] = token[:, _AHEAD_AND_LEFT] @ rotation.T
+            token[:, _POSTERIOR] = [turned(posterior, by_deg) for posterior in token[:, _POSTERIOR]]
+    return Tokens(tokens.semantic, tokens.scene, slots)
 
 
 def pool_frames(frames: Sequence[HearingFrame]) -> Tokens:

@@ -71,4 +71,5 @@ def asked_rows(
     if not wanted or not window.frames:
         return ask_by_name(encoders, (), ())
     probabilities = np.stack([frame.class_probability for frame in window.frames])
-    return ask_by_name(encoders, window.frames, possible_classes(probabilities, wanted), strongest_first(told))
+    found = possible_classes(probabilities, wanted)
+    return ask_by_name(encoders, window.frames, found, strongest_first(told), window.turned_deg)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,14 @@ from earshot.runtime.hearing.listener import Hearing, HearingWindow
 from earshot.runtime.hearing.objects import (
     MAX_OBJECTS,
     OBJECT_WIDTH,
+    POSTERIOR,
     TIMELINE,
     WHERE,
     class_of,
     gather_objects,
     object_rows,
 )
+from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.hearing.slots import CLASSES
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.labels import load_labels
@@ -28,8 +32,11 @@ from tests.runtime.tiny_bundle import LOW_CLASS
 OTHER_CLASS = 50
 
 
-def window_of(encoders: Encoders, samples: Samples, chunk: int = 640) -> HearingWindow:
+def window_of(
+    encoders: Encoders, samples: Samples, chunk: int = 640, yaw_at: Callable[[float], float | None] | None = None
+) -> HearingWindow:
     hearing = Hearing(encoders)
+    hearing.yaw_at = yaw_at
     for start in range(0, samples.shape[1], chunk):
         hearing.process(AudioChunk(samples[:, start : start + chunk], start))
     return hearing.window()
@@ -55,6 +62,30 @@ def test_what_is_asked_for_is_heard_where_it_sounds(encoders: Encoders) -> None:
     assert class_of(row) == OTHER_CLASS
     assert row[WHERE].argmax() == told[WHERE].argmax(), "the tiny network hears every class at the louder ear"
     assert row[2 * CLASSES : 2 * CLASSES + TIMELINE].any()
+
+
+def test_what_was_heard_before_a_turn_is_told_of_from_where_the_head_looks_now(encoders: Encoders) -> None:
+    """It had been told of where it was for the head of then, and a question after a turn was answered with that."""
+    sound = np.concatenate([noise(4.0, left=0.2, right=0.02), noise(2.0, 1e-5, 1e-5)], axis=1)
+    question = question_about(OTHER_CLASS)
+    still = window_of(encoders, sound)
+    turned = window_of(encoders, sound, yaw_at=lambda time_s: 0.0 if time_s < 5.0 else 90.0)
+    for frame in (*still.frames, *turned.frames):
+        frame.class_probability[OTHER_CLASS] = 0.2  # possible, so that naming it asks for it
+    for one, other in (
+        (object_rows(still.tokens)[LOW_CLASS], object_rows(turned.tokens)[LOW_CLASS]),
+        (asked_rows(encoders, still, question)[0], asked_rows(encoders, turned, question)[0]),
+    ):
+        left_deg, ahead_deg = lobe_azimuth_deg(one[POSTERIOR]), lobe_azimuth_deg(other[POSTERIOR])
+        assert left_deg > 40.0 and ahead_deg == pytest.approx(left_deg - 90.0, abs=3.0)
+        (x, y), (u, v) = one[POSTERIOR.stop :][:2], other[POSTERIOR.stop :][:2]
+        assert (u, v) == pytest.approx((y, -x), abs=0.05)
+
+
+@pytest.mark.parametrize("yaw_deg", [None, 0.0, -130.0])
+def test_a_head_that_looks_one_way_is_told_what_it_hears(encoders: Encoders, yaw_deg: float | None) -> None:
+    known = window_of(encoders, bursts(), yaw_at=lambda _: yaw_deg)
+    np.testing.assert_array_equal(known.tokens.slots, window_of(encoders, bursts()).tokens.slots)
 
 
 def test_more_classes_than_slots_are_asked_for_in_turns_and_alike(encoders: Encoders) -> None:
