@@ -29,6 +29,8 @@ What is left of the colour decides where they say nothing. (Wrong side after a t
 6.9, 14.0, 16.7 %; 0.46: 4.0, 6.1, 14.7 %; 0.5: 3.4, 4.9, 17.9 %.)"""
 FADE_S = 8.0
 """Time constant after which an older view counts less: sources move, and yaw sensors drift."""
+SURE_FRAMES = 20
+"""A view of fewer frames counts less, in proportion: what was heard for a moment may be another sound, or ears out of order."""
 MOST_VIEWS = 12
 
 _FRONT_FOR_BACK = (AZIMUTH_BINS // 2 - 1 - np.arange(AZIMUTH_BINS)) % AZIMUTH_BINS
@@ -116,7 +118,7 @@ class Views:
             return np.asarray(here / max(float(here.sum()), 1e-12))
         log_belief = np.log(_floored(here))
         for view in others:
-            weight = math.exp(-(time_s - view.last_s) / FADE_S)
+            weight = math.exp(-(time_s - view.last_s) / FADE_S) * min(1.0, view.frames / SURE_FRAMES)
             log_belief += weight * np.log(turned(_floored(view.posterior), wrap_deg(view.yaw_deg - yaw_deg)))
         belief = np.exp(log_belief - log_belief.max())
         return np.asarray(belief / belief.sum())

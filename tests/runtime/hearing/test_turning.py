@@ -61,6 +61,19 @@ def test_views_are_bounded_and_fade() -> None:
     assert lobe_azimuth_deg(much_later) == pytest.approx(lobe_azimuth_deg(confused(-60.0, 1.0)), abs=1.0)
 
 
+def test_what_was_heard_for_a_moment_counts_less_than_what_was_heard_for_long() -> None:
+    def log_odds(frames: int) -> float:
+        """Of 30 degrees against 150, after a view that speaks for the latter."""
+        views = Views()
+        for number in range(frames):
+            views.add(confused(165.0, 1.0), 15.0, 0.04 * number)
+        belief = views.sharpened(confused(30.0, 0.5), 30.0, 0.8)
+        return float(np.log(belief[bin_centres_deg() == 35.0] / belief[bin_centres_deg() == 145.0])[0])
+
+    moment, long = log_odds(0) - log_odds(2), log_odds(0) - log_odds(20)
+    assert 0.0 < moment < 0.15 * long
+
+
 def heard_while_turning(true_deg: float, yaws_deg: list[float]) -> list[SceneSnapshot]:
     tracker, snapshots = Tracker(), []
     for k, yaw_deg in enumerate(yaws_deg, 1):
