@@ -117,9 +117,8 @@ class Names:
 
     Notes
     -----
-    When a multiple of ten frames has come, the network hears one ear of the second up to and including that frame; it hears the
-    other ear of the same second at the next frame, and what it says of both holds from then on, 40 ms after the second has ended:
-    both ears in one frame take longer than the frame lasts on a Raspberry Pi 4 (60 of 40 ms), so no frame carries more than one.
+    One frame before every tenth, the network hears one ear of the second up to and including that frame; it hears the other ear of
+    the same second at the tenth, and what it says of both holds from then on (a token of ten frames has its names at its end): both ears in one frame take longer than the frame lasts on a Raspberry Pi 4 (60 of 40 ms), so no frame carries more than one.
     Where one ear is dead, what is said of the other holds at once. The logits of the semantic encoder never wait.
     Where the logits of a frame are not asked for (hearing leaves frames out on a slow machine) an ear is heard when they are asked
     for next. Should the next second be due before both ears are heard, it begins when they are asked for after that.
@@ -143,7 +142,7 @@ class Names:
         """Take the next encoder frame of sound, float32 [2, 640]; without gaps, or the second is none."""
         self._samples = np.concatenate([self._samples[:, samples.shape[1] :], samples], axis=1)
         self._frames += 1
-        self._due = self._due or self._frames % NAMES_EVERY == 0
+        self._due = self._due or self._frames % NAMES_EVERY == NAMES_EVERY - 1
 
     def join(self, logits: Float32) -> Float32:
         """Class logits of this moment; see `joined`.

@@ -217,15 +217,16 @@ class _ClipCells:
 def fused_logits(logits: Tensor, audio: Tensor, names: Names) -> Tensor:
     """Class logits [B, T, 61] of the semantic encoder with those of the names network, as the runtime adds them.
 
-    After every tenth frame the names network hears the last 0.975 s of each ear, which takes it that frame and the next: what it
-    says holds from the next one on, and before the first time there is nothing. See `earshot.runtime.hearing.names`. (Where one ear
+    One frame before every tenth the names network hears the last 0.975 s of each ear, which takes it that frame and the tenth: what
+    it says holds from the tenth on, and before the first time there is nothing. See `earshot.runtime.hearing.names`. (Where one ear
     is dead, the runtime is done a frame earlier; not so here.)
     """
     padded = nn.functional.pad(audio, (SAMPLES, 0))
     out = logits.clone()
-    for end in range(FRAMES_PER_TOKEN, logits.shape[1], FRAMES_PER_TOKEN):
+    for tenth in range(FRAMES_PER_TOKEN, logits.shape[1] + 1, FRAMES_PER_TOKEN):
+        end = tenth - 1
         named, trust = of_both(names, padded[..., end * FRAME_SAMPLES : end * FRAME_SAMPLES + SAMPLES])
-        frames = slice(end, end + FRAMES_PER_TOKEN)
+        frames = slice(tenth - 1, tenth - 1 + FRAMES_PER_TOKEN)
         risen = torch.relu(logits[:, frames] - logits[:, end - 1 : end])
         out[:, frames] = trust * logits[:, frames] + (1.0 - trust) * risen + named[:, None]
     return out
