@@ -51,7 +51,7 @@ def documents(text: str) -> list[dict[str, Any]]:
 def test_an_answer_on_the_board_is_the_answer_here(board: str, tmp_path: Path) -> None:
     """Where no two words are nearly as likely: 8-bit weights are multiplied in another order there."""
     scene = tmp_path / "bird.wav"
-    soundfile.write(scene, render_demo()[:, : int(2.0 * 16000)].T, 16000)
+    soundfile.write(scene, render_demo()[:, : 3 * 16000].T, 16000)
     arguments = ["ask", str(scene), QUESTION, "--json"]
     there = documents(run_command(board, arguments).output)[-1]
     here = documents(CliRunner().invoke(app, arguments).stdout)[-1]
