@@ -168,7 +168,7 @@ def _estimate(board: str, folder: Path, audio: NDArray[np.float32]) -> tuple[dic
 def time_hop_ms(folder: Path, audio: NDArray[np.float32]) -> float:
     """Mean processor time of one hop of hearing, the best of a few rounds, milliseconds.
 
-    A median would leave out the names network, which hears once in ten hops.
+    A median would leave out the names network, which hears in two of ten hops only.
     """
     encoders = load_encoders(folder)
     return min(_mean_ms(Hearing(encoders), audio) for _ in range(ROUNDS))

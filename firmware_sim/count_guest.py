@@ -78,7 +78,7 @@ def main() -> None:
         hearing.process(chunk)
     time_stages(encoders, samples[:, : WARM_HOPS * FRAME_SAMPLES], Stopwatch())
     if encoders.has("names"):
-        encoders.name_sounds(np.zeros((1, NAMES_SAMPLES), np.float32))  # it hears in the tenth hop only
+        encoders.name_sounds(np.zeros((1, NAMES_SAMPLES), np.float32))  # it hears in two of ten hops only
     gc.disable()
     marker = Marker()
     for _ in range(EMPTY_REGIONS):

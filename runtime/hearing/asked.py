@@ -82,8 +82,7 @@ def ask_by_name(
         return np.zeros((0, OBJECT_WIDTH), np.float32)
     rows: dict[int, Float32] = {}
     for named, slots in rounds(classes, told):
-        tokens = _heard_again(encoders, frames, named, slots)
-        rows |= object_rows(seen_from_now(tokens, turned_deg) if turned_deg else tokens)
+        rows |= object_rows(seen_from_now(_heard_again(encoders, frames, named, slots), turned_deg))
     return np.stack([rows[label] for label in classes])
 
 

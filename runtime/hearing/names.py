@@ -118,7 +118,8 @@ class Names:
     Notes
     -----
     One frame before every tenth, the network hears one ear of the second up to and including that frame; it hears the other ear of
-    the same second at the tenth, and what it says of both holds from then on (a token of ten frames has its names at its end): both ears in one frame take longer than the frame lasts on a Raspberry Pi 4 (60 of 40 ms), so no frame carries more than one.
+    the same second at the tenth, and what it says of both holds from then on (a token of ten frames has its names at its end). Both
+    ears in one frame take longer than the frame lasts on a Raspberry Pi 4 (60 of 40 ms), so no frame carries more than one.
     Where one ear is dead, what is said of the other holds at once. The logits of the semantic encoder never wait.
     Where the logits of a frame are not asked for (hearing leaves frames out on a slow machine) an ear is heard when they are asked
     for next. Should the next second be due before both ears are heard, it begins when they are asked for after that.

@@ -28,8 +28,8 @@ def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) ->
     out : Path
         Folder to write, e.g. ``RUN/sft``; must not exist.
     folders : sequence of Path
-        Two or more folders of one stage, the newest network first: ``encoders``, ``names`` or ``sft`` of run directories. All files with weights that the first
-        one holds are averaged; what else it holds, but for the state of its training, is copied.
+        Two or more folders of one stage, the newest network first: ``encoders``, ``names`` or ``sft`` of run directories. All files
+        with weights that the first one holds are averaged; what else it holds, but for the state of its training, is copied.
     shares : sequence of float
         Of each, in (0, 1], adding up to 1; equal ones by default. Whole numbers, such as counts of batches, are the first one's.
 
@@ -92,7 +92,8 @@ def _demand_alike(path: Path, part: Mapping[str, Tensor], other: Path, first: Ma
     differing = sorted(name for name in part if name not in first or part[name].shape != first[name].shape)
     if differing:
         raise InputError(
-            f"{path} and {other} are of other networks: {differing[0]} and {len(differing) - 1} more tensors are not in the second or of another shape"
+            f"{path} and {other} are of other networks: {differing[0]} and {len(differing) - 1} more tensors "
+            "are not in the second or of another shape"
         )
 
 

@@ -21,7 +21,10 @@ def posterior_azimuth_deg(posterior: Tensor) -> Tensor:
 
 
 def lateral_deg(azimuth_deg: Tensor) -> Tensor:
-    """Angle from the median plane, folding front and back: -90 (right) .. 90 (left)."""
+    """Angle from the median plane of a source at the height of the ears, front and back folded: -90 (right) .. 90 (left).
+
+    Batches hold the azimuths that are trained; benchmarks measure whole directions (`earshot.training.benchmark.statistics.lateral_deg`).
+    """
     return torch.rad2deg(torch.asin(torch.sin(torch.deg2rad(azimuth_deg)).clamp(-1, 1)))
 
 
