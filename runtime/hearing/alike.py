@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.runtime.hearing.posterior import AZIMUTH_BINS
+from earshot.runtime.hearing.posterior import AZIMUTH_BINS, FRONT_FOR_BACK
 from earshot.runtime.hearing.turning import turned
 
 SAME_OVERLAP = 0.55
@@ -27,7 +27,6 @@ LAG_S = 0.27
 LATEST_GAIN = 0.3
 _LATERAL_DEG = -85.0 + 10.0 * np.arange(AZIMUTH_BINS // 2)
 _IN_FRONT = slice(AZIMUTH_BINS // 4, 3 * AZIMUTH_BINS // 4)
-_MIRRORED = (AZIMUTH_BINS // 2 - 1 - np.arange(AZIMUTH_BINS)) % AZIMUTH_BINS
 _LOBE_BINS = 2
 SECOND_PEAK, SECOND_SHARE, VALLEY = 0.35, 0.2, 0.35
 """A second lobe: its height re the first, its share of all, and the lowest point between them re its height, at most. One source
@@ -35,7 +34,7 @@ has one in 0 to 1 of 100 frames, two at once in 15 to 20."""
 _BINS = np.arange(AZIMUTH_BINS // 2)
 _APART = (np.abs(_BINS[:, None] - _BINS) >= 4).astype(np.float64)
 _LATERAL_BIN = np.minimum(
-    (np.arange(AZIMUTH_BINS) - AZIMUTH_BINS // 4) % AZIMUTH_BINS, (_MIRRORED - AZIMUTH_BINS // 4) % AZIMUTH_BINS
+    (np.arange(AZIMUTH_BINS) - AZIMUTH_BINS // 4) % AZIMUTH_BINS, (FRONT_FOR_BACK - AZIMUTH_BINS // 4) % AZIMUTH_BINS
 )
 
 Floats = NDArray[np.floating[Any]]
@@ -45,7 +44,7 @@ Float64 = NDArray[np.float64]
 def lateral(posterior: Floats) -> Float64:
     """An azimuth posterior [36] as one over lateral angles of -85 to 85 degrees [18]: front and back added up; sums to 1."""
     both = np.asarray(posterior, np.float64)
-    folded = (both + both[_MIRRORED])[_IN_FRONT]
+    folded = (both + both[FRONT_FOR_BACK])[_IN_FRONT]
     return np.asarray(folded / max(float(folded.sum()), 1e-12))
 
 
@@ -135,4 +134,4 @@ class Trail:
         by_deg = self._by_deg(yaw_deg)
         if by_deg == 0.0:
             return (lateral(self._latest),)
-        return lateral(turned(self._latest, by_deg)), lateral(turned(self._latest[_MIRRORED], by_deg))
+        return lateral(turned(self._latest, by_deg)), lateral(turned(self._latest[FRONT_FOR_BACK], by_deg))

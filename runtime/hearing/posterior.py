@@ -17,6 +17,8 @@ AMBIGUOUS_RATIO = 0.35
 
 _PHASORS = np.exp(1j * np.deg2rad(-175.0 + 10.0 * np.arange(AZIMUTH_BINS)))
 _LOBE = np.arange(-LOBE_BINS, LOBE_BINS + 1)
+FRONT_FOR_BACK = (AZIMUTH_BINS // 2 - 1 - np.arange(AZIMUTH_BINS)) % AZIMUTH_BINS
+"""Of each bin the one mirrored at the ear axis: azimuth -> 180 - azimuth."""
 
 Floats = NDArray[np.floating]
 
@@ -62,7 +64,7 @@ def front_back_ambiguous(posterior: Floats, ratio: float = AMBIGUOUS_RATIO) -> b
         Rival when its mass is more than this part of the peak lobe's.
     """
     peak = int(np.argmax(posterior))
-    mirrored = (AZIMUTH_BINS // 2 - 1 - peak) % AZIMUTH_BINS
+    mirrored = int(FRONT_FOR_BACK[peak])
     apart = abs(peak - mirrored)
     if min(apart, AZIMUTH_BINS - apart) <= 2 * LOBE_BINS:
         return False

@@ -144,14 +144,16 @@ class Track:
         self._frames_heard = 0
         self._gain = 1.0 - math.exp(-FRAME_S / settings.smoothing_s)
         self._mean: Floats | None = None  # all that is averaged in one row, since each step costs more than its numbers
-        self._yaw_deg: float | None = None
+        self._yaw_deg: float | None = None  # that the averages are seen from
+        self._yaw_known = False  # now
         self._views, self._trail = Views(), Trail()
 
     def turn(self, yaw_deg: float | None) -> None:
-        """Move the averages with the head, whether the source sounds or not."""
-        if yaw_deg is None or self._yaw_deg is None:
-            if self._yaw_deg is not None:
-                self._views = Views()
+        """Move the averages with the head, whether the source sounds or not. While nothing tells the yaw they stay as they are."""
+        self._yaw_known = yaw_deg is not None
+        if yaw_deg is None:
+            return
+        if self._yaw_deg is None:
             self._yaw_deg = yaw_deg
             return
         by_deg, self._yaw_deg = wrap_deg(self._yaw_deg - yaw_deg), yaw_deg
@@ -167,6 +169,8 @@ class Track:
     def hear(self, moment: Moment) -> None:
         """Take a frame in which it sounds."""
         self.turn(moment.yaw_deg)
+        if moment.yaw_deg is None and self._yaw_deg is not None:  # from now on nobody knows what the averages are seen from
+            self._yaw_deg, self._views = None, Views()
         since = max(1, moment.number - self.last_heard)
         self.last_heard = max(self.last_heard, moment.number)
         self._frames_heard += 1
@@ -199,10 +203,11 @@ class Track:
         mean = self._mean
         assert mean is not None, "a track that is told of has been heard"
         posterior = mean[_POSTERIOR]
-        if self._yaw_deg is not None:
-            posterior = self._views.sharpened(posterior, self._yaw_deg, now * FRAME_S)
+        yaw_deg = self._yaw_deg if self._yaw_known else None
+        if yaw_deg is not None:
+            posterior = self._views.sharpened(posterior, yaw_deg, now * FRAME_S)
         distance_m = math.exp(min(10.0, float(mean[_LOG_DISTANCE])))
-        azimuth_deg, yaw_deg = lobe_azimuth_deg(posterior), self._yaw_deg
+        azimuth_deg = lobe_azimuth_deg(posterior)
         return TrackSnapshot(
             track_id=self.track_id,
             class_id=self.class_id,

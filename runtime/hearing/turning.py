@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.geometry import wrap_deg
-from earshot.runtime.hearing.posterior import AZIMUTH_BINS
+from earshot.runtime.hearing.posterior import AZIMUTH_BINS, FRONT_FOR_BACK
 
 BIN_DEG = 360.0 / AZIMUTH_BINS
 VIEW_DEG = 10.0
@@ -32,8 +32,6 @@ FADE_S = 8.0
 SURE_FRAMES = 20
 """A view of fewer frames counts less, in proportion: what was heard for a moment may be another sound, or ears out of order."""
 MOST_VIEWS = 12
-
-_FRONT_FOR_BACK = (AZIMUTH_BINS // 2 - 1 - np.arange(AZIMUTH_BINS)) % AZIMUTH_BINS
 
 Floats = NDArray[np.floating[Any]]
 
@@ -126,5 +124,5 @@ class Views:
 
 def _floored(posterior: Floats) -> NDArray[np.float64]:
     p = np.asarray(posterior, np.float64) / max(float(np.sum(posterior)), 1e-12)
-    p = (1.0 - MIRRORED) * p + MIRRORED * p[_FRONT_FOR_BACK]
+    p = (1.0 - MIRRORED) * p + MIRRORED * p[FRONT_FOR_BACK]
     return np.asarray((1.0 - FLOOR) * p + FLOOR / AZIMUTH_BINS)

@@ -91,6 +91,25 @@ def test_a_track_keeps_its_place_in_the_room_while_the_head_turns() -> None:
     assert source.azimuth_deg == pytest.approx(-30.0, abs=10.0)
 
 
+@pytest.mark.parametrize("slot_is_held", [True, False])
+def test_what_a_turn_told_still_holds_after_sound_and_yaw_were_lost(slot_is_held: bool) -> None:
+    tracker = Tracker()
+
+    def hear(numbers: range, yaws_deg: np.ndarray) -> list[SceneSnapshot]:
+        heard = [Heard(3, azimuth_deg=wrap_deg(140.0 - yaw_deg), mirrored=0.55) for yaw_deg in yaws_deg]
+        return [s for k, h, y in zip(numbers, heard, yaws_deg, strict=True) for s in tracker.process(frame(k, [h]), y)]
+
+    before = hear(range(1, 101), np.linspace(0.0, 60.0, 100))
+    assert before[-1].tracks[0].azimuth_deg == pytest.approx(80.0, abs=12.0)
+    for k in range(101, 151):  # a device that starts anew: silence, and nothing tells the yaw
+        silent = frame(k, [Heard(3, activity=0.0, probability=0.01) if slot_is_held else None])
+        lost = tracker.process(silent, None)
+        assert all(track.room_azimuth_deg is None for snapshot in lost for track in snapshot.tracks)
+    after = hear(range(151, 161), np.full(10, 20.0))
+    told_deg = [snapshot.tracks[0].azimuth_deg for snapshot in after if snapshot.tracks]
+    assert told_deg and told_deg == pytest.approx([120.0] * len(told_deg), abs=12.0)
+
+
 def test_without_a_yaw_nothing_is_said_about_the_room() -> None:
     tracker = Tracker()
     told = [s.as_dict() for k in range(1, 20) for s in tracker.process(frame(k, [Heard(3)]))]
