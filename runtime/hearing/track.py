@@ -169,7 +169,9 @@ class Track:
     def hear(self, moment: Moment) -> None:
         """Take a frame in which it sounds."""
         self.turn(moment.yaw_deg)
-        if moment.yaw_deg is None and self._yaw_deg is not None:  # from now on nobody knows what the averages are seen from
+        if (
+            moment.yaw_deg is None and self._yaw_deg is not None
+        ):  # from now on nobody knows what the averages are seen from
             self._yaw_deg, self._views = None, Views()
         since = max(1, moment.number - self.last_heard)
         self.last_heard = max(self.last_heard, moment.number)
