@@ -29,9 +29,11 @@ OBJECT_WIDTH = 2 * CLASSES + TIMELINE + _WHERE + 2 * (3 + 1) + 3
 WHERE = slice(2 * CLASSES + TIMELINE, OBJECT_WIDTH - 3)
 """What a row says of places: posterior, direction, distance and level on average, then of both halves."""
 POSTERIOR = slice(WHERE.start, WHERE.start + 36)
+LEVEL = WHERE.start + 40
 TOTAL_ACTIVITY, PEAK_LEVEL = OBJECT_WIDTH - 3, OBJECT_WIDTH - 2
 _SOUNDING = 0.5
 _LEAST_CLEAR = 0.02
+_LEAST_POWER = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class ProjectorInputs:
         Means over 0.8 s.
     objects : ndarray, float32 [M, 299]
         In order of onset: class one-hot 61, mean class probabilities while it sounded 61, its activity in 125 steps of 80 ms
-        from the start of the window, azimuth posterior 36, direction 3, log distance 1 and level (tens of dB) 1 averaged
+        from the start of the window, azimuth posterior 36, direction 3, log distance 1 and level 1 averaged
         by activity times class probability, direction and log distance of its first and its second half 2 x 4, then total activity, peak level and
-        length of the window. The last row is zero: it says that there are no more.
+        length of the window. Levels are means of power in tens of dB re the loudest object: the gain of the microphones says nothing.
+        The last row is zero: it says that there are no more.
     """
 
     semantic: Float32
@@ -83,11 +86,20 @@ def gather_objects(tokens: Tokens, asked: Float32 | None = None) -> Float32:
     named = [] if asked is None else [row for row in asked if class_of(row) not in told]
     rows = sorted(told.values(), key=_total_activity, reverse=True)[: MAX_OBJECTS - min(len(named), MAX_OBJECTS)]
     rows = sorted([*rows, *named[:MAX_OBJECTS]], key=_onset)
-    return np.stack([*rows, np.zeros(OBJECT_WIDTH, np.float32)]).astype(np.float32)
+    return np.concatenate([_re_loudest(rows), np.zeros((1, OBJECT_WIDTH), np.float32)])
+
+
+def _re_loudest(rows: list[Float32]) -> Float32:
+    """Rows [M, 299], levels re the loudest of them."""
+    if not rows:
+        return np.zeros((0, OBJECT_WIDTH), np.float32)
+    out = np.stack(rows).astype(np.float32)
+    out[:, [LEVEL, PEAK_LEVEL]] -= out[:, [LEVEL, PEAK_LEVEL]].max(axis=0)
+    return out
 
 
 def object_rows(tokens: Tokens) -> dict[int, Float32]:
-    """Row float32 [299] of each class that a slot holds somewhere in the window, by class id, in order of ids."""
+    """Row float32 [299] of each class that a slot holds somewhere in the window, by class id, in order of ids; levels as they came."""
     held = tokens.slots[..., SLOT_LAYOUT["label"]]
     classes = np.flatnonzero(held.any(axis=(0, 1)))
     return {int(label): _object(tokens, int(label), held[..., label] > 0) for label in classes}
@@ -120,7 +132,9 @@ def _object(tokens: Tokens, label: int, held: NDArray[np.bool_]) -> Float32:
     first, second = (_average(where[:, 36:40], part) for part in (clear * (passed <= 0.5), clear * (passed > 0.5)))
     rest = [weight.sum() / 10.0, where[:, -1].max(), len(tokens) / MAX_TOKENS]
     parts = (one_hot, _average(heard_as, weight), timeline.ravel(), _average(where, clear), first, second, rest)
-    return np.concatenate(parts).astype(np.float32)
+    row = np.concatenate(parts).astype(np.float32)
+    row[LEVEL] = np.log10(max(float(_average(10.0 ** where[:, -1], clear)), _LEAST_POWER))
+    return row
 
 
 def _average(values: Float32, weight: Float32) -> Float32:

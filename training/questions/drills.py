@@ -87,7 +87,7 @@ def _values(relation: Relation, count: int, rng: random.Random) -> list[float]:
     if relation.attribute == "azimuth_deg":
         return [5 * value for value in rng.sample(range(-16, 17), count)]
     if relation.attribute == "level_db":
-        return [-value for value in rng.sample(range(14, 61), count)]
+        return [-value for value in rng.sample(range(41), count)]
     most = rng.choice((20, 40, 100))
     return [value / 10.0 for value in rng.sample(range(1, most), count)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -63,7 +63,7 @@ class Heard:
     distance_m, onset_s, offset_s : float
         One decimal.
     level_db : int
-        Level at the ears, dB re full scale.
+        Level at the ears, dB re the loudest sound of the scene where it is part of one: no listener knows the gain of the microphones.
     exact : tuple of float
         Azimuth, elevation (degrees), distance (m), onset, offset (s), level (dB), not rounded.
     """
@@ -170,4 +170,6 @@ def view_scene(scene: Mapping[str, Any], pool: Sequence[str] = ()) -> SceneView:
         A field is missing or a label is not in the table.
     """
     heard = sorted((hear(source) for source in scene["sources"]), key=lambda h: (h.onset_s, h.exact[3]))
+    loudest_db = max((h.level_db for h in heard), default=0)
+    heard = [replace(h, level_db=h.level_db - loudest_db) for h in heard]
     return SceneView(str(scene["id"]), tuple(heard), float(scene["duration_s"]), pool)

@@ -27,7 +27,7 @@ from earshot.training.stages.language import weighted_loss
 from earshot.training.stages.text_items import text_examples
 
 WEAK_TASKS = (
-    "louder", "twice", "face", "apart", "ends_later", "seen_from", "height", "distance", "missing", "at", "turn_to", "further_left",
+    "louder", "louder", "louder", "twice", "face", "apart", "ends_later", "seen_from", "height", "distance", "missing", "at", "turn_to", "further_left",
     "closer", "stop_nearest", "both", "binding", "moving", "course",
 )  # fmt: skip
 """What the sixth built-in model answered worst when it was given what ideal ears hear: here reading and reasoning are to blame."""

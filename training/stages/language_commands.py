@@ -24,6 +24,7 @@ from earshot.training.stages.options import (
     follow,
     prepare,
     readable,
+    spared,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def language(
 
     prepare(threads)
     loop = LoopSettings(minutes=minutes, steps=steps, precision=checked_precision(precision))
-    follow("language", stage.run(run / "language", stage.LanguageSettings(loop=loop, seed=seed), resume))
+    follow(
+        "language", stage.run(spared(run / "language", resume), stage.LanguageSettings(loop=loop, seed=seed), resume)
+    )
 
 
 def alignment(
@@ -89,7 +92,9 @@ def alignment(
     prepare(threads)
     loop = LoopSettings(minutes=minutes, steps=steps, precision=checked_precision(precision), learning_rate=1e-3)
     settings = stage.AlignmentSettings(loop=loop, seed=seed, projector=known_projector(projector))
-    follow("alignment", readable(stage.run(run / "alignment", run / "language", bank, settings, resume)))
+    follow(
+        "alignment", readable(stage.run(spared(run / "alignment", resume), run / "language", bank, settings, resume))
+    )
 
 
 def sft(
@@ -128,7 +133,7 @@ def sft(
     )  # fmt: skip
     settings = replace(settings, shape=_known_size(size), named=named_objects)
     aligned = None if fresh else start or run / "alignment"
-    follow("sft", readable(stage.run(run / "sft", aligned, bank, settings, resume)))
+    follow("sft", readable(stage.run(spared(run / "sft", resume), aligned, bank, settings, resume)))
 
 
 def cascade(
@@ -157,7 +162,7 @@ def cascade(
         ideal_share=ideal_share, weak_share=weak_share, batch_items=batch_items,
     )  # fmt: skip
     begin = start or run / "alignment"
-    records = stage.run(run / "cascade", begin, bank, settings, resume, held_out, probe_items)
+    records = stage.run(spared(run / "cascade", resume), begin, bank, settings, resume, held_out, probe_items)
     follow("cascade", readable(records))
 
 
@@ -202,7 +207,7 @@ def pretrained(
         checkpoint_steps=checkpoint_steps,
         seed=seed,
     )
-    records = readable(stage.run(run / "sft", bank, settings, resume))
+    records = readable(stage.run(spared(run / "sft", resume), bank, settings, resume))
     if os.environ.get("RANK", "0") == "0":
         follow("pretrained", records)
     else:
@@ -247,7 +252,7 @@ def grpo(
         sampling=Sampling(group, prompts, temperature, longest, kl, as_used=as_used),
         replay_weight=replay_weight, ideal_share=ideal_share, probe_items=probe_items, probe_steps=probe_steps, seed=seed,
     )  # fmt: skip
-    records = stage.run(run / "grpo", start or run / "sft", bank, settings, resume, held_out)
+    records = stage.run(spared(run / "grpo", resume), start or run / "sft", bank, settings, resume, held_out)
     follow("grpo", readable(records))
 
 

@@ -37,6 +37,15 @@ def prepare(threads: int) -> None:
     )
 
 
+def spared(folder: Path, resume: bool) -> Path:
+    """The folder of a stage, unless it holds a checkpoint that the stage would write over: then one line, and the end."""
+    from earshot.training.stages.checkpoint import has_state
+
+    if not resume and has_state(folder):
+        fail(UsageError(f"{folder} holds a checkpoint: --resume goes on from it; to begin anew name another --run"))
+    return folder
+
+
 def checked_precision(precision: str) -> str:
     if precision not in ("auto", "bf16", "fp32"):
         fail(UsageError(f"--precision {precision}: choose auto, bf16 or fp32"))

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.runtime.hearing.objects import MAX_OBJECTS, OBJECT_WIDTH, gather_objects, projector_inputs
+from earshot.runtime.hearing.objects import (
+    LEVEL,
+    MAX_OBJECTS,
+    OBJECT_WIDTH,
+    PEAK_LEVEL,
+    gather_objects,
+    projector_inputs,
+)
 from earshot.runtime.hearing.tokens import SLOT_LAYOUT, Tokens
 
 LABEL, HEARD_AS, TIMELINE, POSTERIOR = slice(0, 61), slice(61, 122), slice(122, 247), slice(247, 283)
@@ -58,6 +65,24 @@ def test_where_is_the_mean_over_the_tokens_that_sound_most_where_it_is_heard_for
     tokens.semantic[4:8, 5 - 61] = 0.0  # not heard at all for what it is: all count alike
     alike = tokens.slots[6:8, 1, SLOT_LAYOUT["where"]].mean(axis=0)
     np.testing.assert_allclose(gather_objects(tokens)[0][POSTERIOR], alike[:36], atol=4e-3)
+
+
+@given(st.floats(-2.0, 4.0), st.floats(-3.0, 0.0))
+@settings(max_examples=20)
+def test_levels_are_told_beside_the_loudest_sound_whatever_the_gain(gain: float, quieter: float) -> None:
+    tokens = tokens_of([(0, 5, range(0, 10)), (1, 9, range(4, 12))])
+    tokens.slots[:, 0, 66 + 40], tokens.slots[:, 1, 66 + 40] = gain, gain + quieter
+    rows = gather_objects(tokens)
+    np.testing.assert_allclose(rows[:, LEVEL], [0.0, quieter, 0.0], atol=1e-4)
+    np.testing.assert_allclose(rows[:, PEAK_LEVEL], [0.0, quieter, 0.0], atol=1e-4)
+
+
+def test_the_level_of_a_sound_is_that_of_its_mean_power() -> None:
+    tokens = tokens_of([(0, 5, range(0, 10)), (1, 9, range(0, 10))])
+    tokens.slots[:, :2, 66 + 40] = 0.0
+    tokens.semantic[:] = 0.5  # heard alike for what they are
+    tokens.slots[:5, 0, 66 + 40] = -6.0  # silent half of the time
+    assert gather_objects(tokens)[0, LEVEL] == pytest.approx(np.log10(0.5), abs=0.05)
 
 
 def test_a_moving_sound_differs_between_its_halves() -> None:

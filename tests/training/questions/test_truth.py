@@ -51,6 +51,14 @@ def test_differences_too_small_to_hear_are_not_asked() -> None:
         assert not items_of(CLOSE, task, "open")
 
 
+def test_levels_are_told_beside_the_loudest_sound() -> None:
+    """No listener knows the gain of the microphones, so no level re full scale can be read from what it hears."""
+    for gain_db in (0.0, 9.0):
+        scene = {**TWO, "sources": [{**source, "level_db": source["level_db"] + gain_db} for source in TWO["sources"]]}
+        steps = {line for item in items_of(scene, "louder", "open") for line in item.think.split("\n")}
+        assert steps & {"level: dog 0, voice -10: 0 dog", "level: voice -10, dog 0: 0 dog"}, steps
+
+
 def test_turning_left_moves_a_sound_to_the_right() -> None:
     for item in items_of(TWO, "turn", "number"):
         exact = item.truth["azimuth_deg"]

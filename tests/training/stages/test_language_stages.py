@@ -138,6 +138,18 @@ def test_resuming_gives_the_loss_curve_of_an_unbroken_run(tmp_path: Path) -> Non
     assert losses(tmp_path / "broken")[5:] == pytest.approx(losses(tmp_path / "whole")[4:], abs=1e-4)
 
 
+@pytest.mark.parametrize("stage", ["language", "alignment", "sft", "cascade", "grpo"])
+def test_a_checkpoint_is_not_written_over_when_resume_was_forgotten(tmp_path: Path, stage: str, bank: Path) -> None:
+    state = tmp_path / stage / "state" / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text('{"step": 1633}')
+    command = [stage, "--run", str(tmp_path), "--steps", "1"] + ([] if stage == "language" else ["--bank", str(bank)])
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2, result.output
+    assert "--resume" in " ".join(result.stderr.split()) and "another --run" in " ".join(result.stderr.split())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [state]
+
+
 def test_a_tiny_model_overfits_32_items(tokenizer: Tokenizer) -> None:
     torch.manual_seed(0)
     items = [item for item in itertools.islice(item_stream(9), 60) if item.form == "choice"][:32]
