@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 from earshot.export.gguf_llm import GgufReport
 from earshot.runtime.bundle.manifest import (
+    BUNDLE_FILES,
     LLM_NAME,
     MANIFEST_NAME,
     MODEL_CARD_NAME,
@@ -24,10 +26,12 @@ from earshot.runtime.bundle.manifest import (
     Measured,
 )
 from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.errors import UsageError
 from earshot.runtime.labels import load_labels
 
 GRAPH_NAMES = (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)
 TOOLS = ("earshot", "torch", "onnx", "onnxruntime", "gguf")
+_NAMES = frozenset((*BUNDLE_FILES, *OPTIONAL_FILES, MANIFEST_NAME))
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,13 @@ def write_bundle(
 ) -> Manifest:
     """Collect the files of a bundle in one directory, write its manifest, verify it as the runtime will.
 
-    The same files and facts give the same bytes.
+    The same files and facts give the same bytes. All of it is made beside the directory and moved there when it has been
+    verified, so that an older bundle stays whole until the new one is.
 
     Parameters
     ----------
     directory : Path
-        Made when missing. Files of an older bundle are replaced, anything else in it is an error.
+        Made when missing. Files of an older bundle are replaced, anything else in it is an error (`check_place`).
     graphs : mapping
         "semantic.onnx", "spatial.onnx", "projector.onnx" and, where there is one, "names.onnx" -> file. May lie in
         `directory` already.
@@ -90,26 +95,65 @@ def write_bundle(
     ------
     ValueError
         When a graph is missing (including pydantic.ValidationError for impossible facts).
+    UsageError
+        When something else lies in `directory`.
     BundleError
         When the result would be refused by the runtime.
     """
     missing = [name for name in GRAPH_NAMES if name not in graphs]
     if missing:
         raise ValueError(f"a bundle needs {', '.join(missing)} too")
+    check_place(directory)
+    with _beside(directory) as made:
+        for name in (*GRAPH_NAMES, *OPTIONAL_FILES):
+            if name in graphs:
+                shutil.copyfile(graphs[name], made / name)
+        shutil.copyfile(llm.path, made / LLM_NAME)
+        (made / MODEL_CARD_NAME).write_text(card, "utf-8", newline="\n")
+        text = _manifest(made, llm, facts).model_dump_json(indent=2) + "\n"
+        (made / MANIFEST_NAME).write_text(text, "utf-8", newline="\n")
+        manifest = verify_bundle(made)
+        _move(made, directory, manifest)
+    return manifest
+
+
+def check_place(directory: Path) -> None:
+    """Require that a bundle can be written there and writes over nothing but an older bundle.
+
+    Raises
+    ------
+    UsageError
+        When it is a file, or something else lies in it.
+    """
+    if not directory.is_dir():
+        if directory.exists():
+            raise UsageError(f"{directory}: a file, and a bundle is a directory; name another place")
+        return
+    foreign = sorted(path.name for path in directory.iterdir() if path.name not in _NAMES)
+    if foreign:
+        raise UsageError(f"{directory}: {foreign[0]!r} is no part of a bundle; remove it or name another directory")
+
+
+@contextmanager
+def _beside(directory: Path) -> Iterator[Path]:
+    """An empty directory beside another one, on the same disk; it is removed with what is still in it."""
+    made = directory.resolve().with_name(f"{directory.resolve().name}.partial")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _move(made: Path, directory: Path, manifest: Manifest) -> None:
+    """Put a finished bundle in its place; the manifest comes last, for it vouches for the others."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name in GRAPH_NAMES:
-        _place(graphs[name], directory / name)
+    for name in (*manifest.file_names, MANIFEST_NAME):
+        shutil.move(made / name, directory / name)
     for name in OPTIONAL_FILES:
-        if name in graphs:
-            _place(graphs[name], directory / name)
-        else:
+        if name not in manifest.files:
             (directory / name).unlink(missing_ok=True)  # of an older bundle
-    _place(llm.path, directory / LLM_NAME)
-    (directory / MODEL_CARD_NAME).write_text(card, "utf-8", newline="\n")
-    manifest = _manifest(directory, llm, facts)
-    text = manifest.model_dump_json(indent=2) + "\n"
-    (directory / MANIFEST_NAME).write_text(text, "utf-8", newline="\n")
-    return verify_bundle(directory)
 
 
 def installed_tools() -> dict[str, str]:
@@ -135,11 +179,6 @@ def _manifest(directory: Path, llm: GgufReport, facts: BundleFacts) -> Manifest:
         ),
         measured=Measured(accuracy=dict(facts.accuracy), speed=dict(facts.speed)),
     )
-
-
-def _place(source: Path, target: Path) -> None:
-    if source.resolve() != target.resolve():
-        shutil.copyfile(source, target)
 
 
 def _entry(path: Path) -> FileEntry:

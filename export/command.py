@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from earshot.export.all_targets import Row, all_targets, markdown
-from earshot.export.bundle import BundleFacts
+from earshot.export.bundle import BundleFacts, check_place
 from earshot.export.choose import QuantReport
 from earshot.export.gate_scenes import GateScene
 from earshot.export.gate_scenes import gate_scenes as gate_scenes_of
@@ -29,6 +29,7 @@ from earshot.export.pipeline import (
 )
 from earshot.export.probe import probe_audio
 from earshot.export.targets import RECIPES, Encoding
+from earshot.runtime.bundle.manifest import BundleName, BundleVersion
 from earshot.runtime.errors import InputError, UsageError
 
 app = typer.Typer(add_completion=False)
@@ -45,7 +46,7 @@ UNKNOWN_LICENCE = {"weights": "not stated; ask whoever trained them"}
 class FactsFile(BaseModel):
     """`--facts`: figures (the unit in each name), what measured them, failures, licences for manifest and model card."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     accuracy: dict[str, float] = Field(default_factory=dict)
     speed: dict[str, float] = Field(default_factory=dict)
@@ -92,6 +93,7 @@ def export(
 ) -> None:
     """Turn a trained model into a bundle: ONNX encoders, GGUF language model, manifest, model card."""
     _check_use(out, all_boards, table)
+    _check_named(name, version)
     stated = read_facts(facts)
     scenes = read_scenes(gate_data, gate_scenes)
     calibration = gate_scenes_of(calibration_data, CALIBRATION_SINGLES, CALIBRATION_PAIRS)
@@ -120,6 +122,21 @@ def _check_use(out: Path | None, all_boards: bool, table: Path | None) -> None:
         raise UsageError(f"--table {table}: only with --all-targets")
     if table is not None and not table.absolute().parent.is_dir():
         raise UsageError(f"--table {table}: there is no folder {table.absolute().parent}")
+    if out is not None:
+        for directory in [out / board for board in RECIPES] if all_boards else [out]:
+            check_place(directory)
+
+
+def _check_named(name: str, version: str) -> None:
+    """What the manifest will refuse when all is made."""
+    for option, value, kind, right in (
+        ("--name", name, BundleName, "letters, digits, '.', '_' and '-', at most 64, as nano-2"),
+        ("--version", version, BundleVersion, "a digit first, as 0.1.0"),
+    ):
+        try:
+            TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            raise UsageError(f"{option} {value!r}: give {right}") from error
 
 
 def read_scenes(folder: Path | None, count: int) -> list[GateScene]:

@@ -30,6 +30,8 @@ OPTIONAL_FILES: tuple[str, ...] = (NAMES_NAME,)
 
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 LongText = Annotated[str, Field(min_length=1, max_length=4000)]
+BundleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+BundleVersion = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+-]{0,63}$")]
 LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_().,' -]{0,79}$")]
 
 
@@ -92,8 +94,8 @@ class Manifest(_Part):
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+-]{0,63}$")]
+    name: BundleName
+    version: BundleVersion
     created_by: Annotated[dict[ShortText, ShortText], Field(min_length=1, max_length=64)]
     """Tool name -> version that wrote this bundle, for example `{"earshot": "0.1.0", "torch": "2.13.0"}`."""
     files: dict[str, FileEntry]

@@ -13,7 +13,7 @@ from earshot.export.choose import QuantReport
 from earshot.export.gate import limits_for
 from earshot.export.gguf_llm import GgufReport, write_gguf
 from earshot.runtime.bundle.verify import verify_bundle
-from earshot.runtime.errors import BundleError
+from earshot.runtime.errors import UsageError
 from tests.bundles import FACTS, make_tiny_bundle
 from tests.tiny import make_llama, make_tokenizer
 
@@ -39,8 +39,21 @@ def test_an_older_bundle_is_replaced_but_nothing_else(tiny_bundle: Path, tmp_pat
     make_tiny_bundle(directory, tmp_path / "scratch", seed=0)
     assert verify_bundle(directory).files["llm.gguf"] != first
     (directory / "notes.txt").write_text("mine")
-    with pytest.raises(BundleError, match=r"notes\.txt"):
-        make_tiny_bundle(directory, tmp_path / "scratch")
+    written = (directory / "llm.gguf").read_bytes()
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        make_tiny_bundle(directory, tmp_path / "scratch", seed=1)
+    assert (directory / "llm.gguf").read_bytes() == written, "refused before anything is replaced"
+
+
+def test_an_older_bundle_stays_whole_when_the_new_one_cannot_be_written(tmp_path: Path) -> None:
+    directory = make_tiny_bundle(tmp_path / "bundle", tmp_path / "scratch")
+    older = verify_bundle(directory)
+    llm = write_gguf(make_llama(1), tmp_path / "scratch" / "tokenizer.json", tmp_path / "llm.gguf", "F16")
+    graphs = {name: directory / name for name in ("semantic.onnx", "spatial.onnx", "projector.onnx")}
+    with pytest.raises(OSError, match=r"gone\.gguf"):
+        write_bundle(directory, graphs, replace(llm, path=tmp_path / "gone.gguf"), "card", FACTS)
+    assert verify_bundle(directory) == older
+    assert [path.name for path in tmp_path.glob("bundle*")] == ["bundle"], "no half bundle is left beside it"
 
 
 def test_a_names_network_that_the_new_bundle_has_not_is_removed(tmp_path: Path) -> None:

@@ -195,13 +195,47 @@ def test_a_wrong_gguf_does_not_pass_the_gate(trained: TinyNetworks, tmp_path: Pa
         (["--gate-data", "missing"], 3, "holds no shard"),
         (["--calibration-data", "missing"], 3, "holds no shard"),
         (["--table", "t.md"], 2, "only with --all-targets"),
+        (["--name", "my model"], 2, "--name 'my model': give letters"),
+        (["--version", "v2"], 2, "--version 'v2': give a digit first"),
     ],
 )
 def test_failures_are_named(
     arguments: list[str], code: int, said: str, export: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export(*arguments) == code
-    assert said in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert said in told
+    assert "encoders" not in told, "said before minutes are spent"
+
+
+@pytest.mark.parametrize("boards", [[], ["--all-targets"]])
+def test_a_place_that_holds_something_else_is_refused_before_minutes_are_spent(
+    boards: list[str], export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "bundle" / ("pi4" if boards else "")
+    place.mkdir(parents=True)
+    (place / "MODEL_CARD.md").write_text("mine")
+    (place / "notes.txt").write_text("mine")
+    assert export(*boards) == 2
+    told = capsys.readouterr().err
+    assert "'notes.txt' is no part of a bundle" in told
+    assert "encoders" not in told
+    assert {path.read_text() for path in place.iterdir()} == {"mine"}
+
+
+def test_a_file_in_the_place_of_the_bundle_is_refused_before_minutes_are_spent(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bundle").write_text("mine")
+    assert export() == 2
+    assert "a bundle is a directory" in capsys.readouterr().err
+    assert (tmp_path / "bundle").read_text() == "mine"
+
+
+def test_figures_of_a_facts_file_are_numbers(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "facts.json").write_text('{"accuracy": {"top1": NaN}}')
+    assert export("--facts", tmp_path / "facts.json") == 3
+    assert "accuracy.top1: Input should be a finite number" in capsys.readouterr().err
 
 
 def test_a_missing_checkpoint_is_an_input_error(
