@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,7 +39,7 @@ class Timing(BaseModel):
 
 
 class AskResult(BaseModel):
-    """One answered question; `model_dump()` is the JSON of the contract."""
+    """One answered question; `document()` is the JSON of the contract."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,6 +49,11 @@ class AskResult(BaseModel):
     reasoning: str
     sources: list[SourceEstimate]
     timing: Timing
+    doubts: list[str] = []
+
+    def document(self) -> dict[str, Any]:
+        """A JSON object. Doubts are no part of the contract, and only there when there are any."""
+        return self.model_dump(exclude=None if self.doubts else {"doubts"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +166,7 @@ class Asker:
             reasoning=answer.reasoning,
             sources=heard.sources,
             timing=Timing(**{name: round(value, 4) for name, value in timing.items()}),
+            doubts=list(answer.doubts),
         )
 
     def _hear(self, audio: Path) -> Heard:

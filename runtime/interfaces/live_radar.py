@@ -114,7 +114,8 @@ class LiveRadar:
     def answer(self, question: str, answer: Answer, heard_s: float) -> None:
         """Show the question again and its answer, in place of what was shown of it."""
         self._writing = ""
-        self._say(f"{clock(heard_s)} {question}", f"      {answer.text} ({answer.answer_s:.2f} s)")
+        doubts = (f"      not certain: {doubt}" for doubt in answer.doubts)
+        self._say(f"{clock(heard_s)} {question}", f"      {answer.text} ({answer.answer_s:.2f} s)", *doubts)
 
     def writing(self, question: str, piece: str, heard_s: float) -> None:
         """Show an answer while it comes; nothing of one that was stopped."""

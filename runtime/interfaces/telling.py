@@ -79,6 +79,7 @@ class JsonTeller:
                 "question": question,
                 "answer": answer.text,
                 "reasoning": answer.reasoning,
+                "doubts": list(answer.doubts),
                 "timing": timing,
             }
         )
@@ -122,6 +123,8 @@ class PlainTeller:
         """Write the question again, as it may have scrolled away, and the answer."""
         self._lines.write(f"{heard_s:7.1f} s  asked  {question}")
         self._lines.write(f"{'':>9}  answer {answer.text} ({answer.answer_s:.2f} s)")
+        for doubt in answer.doubts:
+            self._lines.write(f"{'':>9}  not certain: {doubt}")
 
     def note(self, text: str, time_s: float) -> None:
         """Write a note."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.bundle.manifest import LLM_NAME
+from earshot.runtime.language.doubts import doubts_about
 from earshot.runtime.language.grounding import Grounding
 from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import LanguageModel
@@ -55,6 +56,8 @@ class Answer:
         From the question to the end of the answer.
     prompt_tokens : int
         Length of the prompt, audio included.
+    doubts : tuple of str
+        What it leaves open, from what was heard and not from the model; see `doubts.py`.
     """
 
     text: str
@@ -63,6 +66,7 @@ class Answer:
     first_token_s: float
     answer_s: float
     prompt_tokens: int
+    doubts: tuple[str, ...] = ()
 
 
 class Answerer:
@@ -150,7 +154,8 @@ class Answerer:
             for piece in (reasoning, THINK_END) if think else ():
                 clock.hear(piece)
             clock.hear(text)
-        return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length)
+        doubts = doubts_about(question, text, reasoning, heard.doubts)
+        return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length, doubts)
 
     def _begin(self, prompt: Prompt, embeddings: Float32, think: bool) -> int:
         reserve = MAX_ANSWER_TOKENS + (MIN_REASONING_TOKENS if think else 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import class_of, gather_objects, object_rows, strongest_first
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.labels import load_labels
+from earshot.runtime.language.doubts import doubts_of
 from earshot.runtime.scene.naming import named_classes
 
 Float32 = NDArray[np.float32]
@@ -29,10 +30,13 @@ class Heard:
         Audio tokens of the projector, oldest first; none when nothing was heard yet.
     names : tuple of str or None
         Spoken names of the sounds that hearing has found, told of or asked for; None where that is not known.
+    doubts : mapping of int to str
+        Of which of them front and back are not certain, by class id; see `doubts.py`.
     """
 
     embeddings: Float32
     names: tuple[str, ...] | None = None
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Sequence[str] | None = None) -> Heard:
@@ -48,7 +52,8 @@ def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Seq
         Options; what they name is looked for as well.
     """
     asked = asked_rows(encoders, window, question, choices)
-    return Heard(encoders.project(window.tokens, asked), names_heard(window.tokens, asked))
+    doubts = doubts_of(gather_objects(window.tokens, asked)[:-1]) if len(window.tokens) else {}
+    return Heard(encoders.project(window.tokens, asked), names_heard(window.tokens, asked), doubts)
 
 
 def names_heard(tokens: Tokens, asked: Float32 | None = None) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class SceneBody(BaseModel):
 
 
 class AnswerBody(BaseModel):
-    """An answer: the JSON of `earshot ask --json`."""
+    """An answer: the JSON of `earshot ask --json`, doubts even when there are none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -142,6 +142,9 @@ class AnswerBody(BaseModel):
     reasoning: str
     sources: list[SourceEstimate]
     timing: Timing
+    doubts: list[str] = Field(
+        description="Sounds of which front and back are not certain, where the answer depends on it; not the model's words."
+    )
 
 
 class HearingBody(BaseModel):

@@ -89,6 +89,7 @@ def answer_document(id_: str, reply: Reply) -> dict[str, Any]:
         "answer": answer.text,
         "choice": answer.choice,
         "reasoning": answer.reasoning,
+        "doubts": list(answer.doubts),
         "sources": [source.model_dump() for source in matter.sources],
         "timing": timing.model_dump(),
     }

@@ -63,7 +63,7 @@ def answer_batch(asker: Asker, batch: Path, out: Path) -> BatchCounts:
 
         def answer(item: BatchItem) -> dict[str, Any]:
             audio = batch.parent / item.audio
-            return asker.ask(audio, item.question, item.choices, item.id).model_dump()
+            return asker.ask(audio, item.question, item.choices, item.id).document()
 
         counts = run_batch(items, out, answer, lambda: progress.advance(task))
     asker.close()
@@ -72,9 +72,11 @@ def answer_batch(asker: Asker, batch: Path, out: Path) -> BatchCounts:
 
 def _tell(result: AskResult, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(result.model_dump()))
+        typer.echo(json.dumps(result.document()))
         return
     typer.echo(result.answer)
+    for doubt in result.doubts:
+        typer.echo(f"  not certain: {doubt}")
     for source in result.sources:
         typer.echo(f"  heard {_words(source)}")
     timing = result.timing

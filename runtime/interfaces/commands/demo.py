@@ -95,6 +95,8 @@ def ask_all(
         if question.choices:
             console.print(Text(f"     {' / '.join(question.choices)}"))
         console.print(Text(f"     answer  {answer.text}"))
+        for doubt in answer.doubts:
+            console.print(Text(f"     not certain: {doubt}"))
         console.print(Text(f"     truth   {question.truth}"))
         timing = f"first token {1000 * answer.first_token_s:.0f} ms, answer {1000 * answer.answer_s:.0f} ms"
         console.print(Text(f"     {timing}", style="dim"))

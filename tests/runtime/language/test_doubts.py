@@ -1,0 +1,71 @@
+"""What an answer leaves open: front or behind, where the ears hear both alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earshot.runtime.geometry import unit_vector
+from earshot.runtime.hearing.objects import DIRECTION, OBJECT_WIDTH, POSTERIOR
+from earshot.runtime.labels import class_id
+from earshot.runtime.language.doubts import doubts_about, doubts_of
+from tests.runtime.hearing.frames import lobe
+
+
+def row(key: str, azimuth_deg: float, mirrored: float = 0.45) -> np.ndarray:
+    """An object whose posterior holds a share at its mirror image."""
+    out = np.zeros(OBJECT_WIDTH, np.float32)
+    out[class_id(key)] = 1.0
+    out[POSTERIOR] = (1.0 - mirrored) * lobe(azimuth_deg) + mirrored * lobe(180.0 - azimuth_deg)
+    out[DIRECTION] = unit_vector(azimuth_deg, 0.0)
+    return out
+
+
+DOG = class_id("dog")
+
+
+@pytest.mark.parametrize("azimuth_deg", [40.0, 140.0, -40.0, 0.0, 180.0])
+@pytest.mark.parametrize("mirrored", [0.0, 0.1, 0.45])
+def test_a_sound_is_doubtful_when_its_mirror_image_is_nearly_as_likely(azimuth_deg: float, mirrored: float) -> None:
+    assert bool(doubts_of(np.stack([row("dog", azimuth_deg, mirrored)]))) == (mirrored > 0.3)
+
+
+def test_beside_an_ear_there_is_nothing_to_confuse() -> None:
+    assert doubts_of(np.stack([row("dog", 88.0)])) == {}
+
+
+@pytest.mark.parametrize(
+    ("azimuth_deg", "words"),
+    [
+        (40.0, "the dog may be about 40 degrees to your left, in front or behind: to these ears both sound alike"),
+        (-140.0, "the dog may be about 40 degrees to your right, in front or behind: to these ears both sound alike"),
+        (180.0, "the dog may be straight ahead or directly behind you: to these ears both sound alike"),
+    ],
+)
+def test_it_is_said_where_it_may_be(azimuth_deg: float, words: str) -> None:
+    assert doubts_of(np.stack([row("dog", azimuth_deg)])) == {DOG: words}
+
+
+DOUBTS = {DOG: "the dog may be anywhere"}
+EVIDENCE = "dog | 40 | 0 | 1.2 | 0.4-3.0\nasked: where dog"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "told"),
+    [
+        ("Where is the dog?", "The dog is about 40 degrees to your left.", True),
+        ("Where's the barking?", "It is behind you.", True),
+        ("What is in front of me?", "The dog.", True),
+        ("Is the dog behind me?", "No, it is in front of you.", True),
+        ("Which is closer, the dog or the voice?", "A) the dog", False),
+        ("How far is the dog?", "About 2 metres away.", False),
+        ("Where is the voice?", "The voice is straight ahead.", False),
+    ],
+)
+def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, told: bool) -> None:
+    assert bool(doubts_about(question, answer, EVIDENCE, DOUBTS)) == told
+
+
+def test_of_a_sound_that_the_model_does_not_believe_in_nothing_is_told() -> None:
+    assert doubts_about("Is the dog behind me?", "I can't hear a dog.", "nothing\ndog: none"[:7], DOUBTS) == ()
+    assert doubts_about("Is the dog behind me?", "Yes.", "", DOUBTS)
