@@ -23,6 +23,9 @@ from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_
 DEBUG_OPTION = "--debug"
 INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WRONG_PLACE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 class _PipeClosed(Exception):
@@ -166,6 +169,8 @@ def _line_and_code(error: Exception) -> tuple[str, int]:
         return f"{what}; see '{path} --help'", int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return f"the output cannot be written ({error.strerror}); make room on the disk or name another place", 2
+    if isinstance(error, OSError) and error.errno in _WRONG_PLACE and error.filename is not None:
+        return f"{error.filename}: cannot be used ({error.strerror}); name another place", 2
     what = f"unexpected {type(error).__name__}: {error}"
     return f"{what} (a bug; run again with {DEBUG_OPTION} to see where)", 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from earshot.runtime.errors import InputError
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
+from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.remix import Remixer, RemixSettings, crowded
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
 from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, fully_known
+from tests.no_room import no_room
 
 SETTINGS = SceneSettings(duration_s=6.0, sources=3)
 
@@ -53,6 +56,36 @@ def test_a_stopped_run_resumes_and_keeps_finished_shards(data: Path) -> None:
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="earshot synth"):
         open_shards(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["scenes.jsonl", "stems.npy", "scale.npy", "power.npy"])
+@pytest.mark.parametrize("left", [None, 60, 1000])
+def test_a_damaged_shard_is_named(name: str, left: int | None, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "train" / "shard-0000", tmp_path / "shard-0000")
+    path = tmp_path / "shard-0000" / name
+    whole = path.read_bytes()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(whole[: min(left, len(whole) - 4)])
+    with pytest.raises(InputError, match="render it again") as caught:
+        open_shards(tmp_path)
+    assert "shard-0000" in str(caught.value)
+
+
+def test_a_full_disk_ends_a_shard_with_an_error_not_with_the_process(tmp_path: Path) -> None:
+    with no_room(50_000):
+        write_shards(DataFolders(None), tmp_path, "train", SETTINGS, range(1), scenes_per_shard=1)
+    with pytest.raises(InputError, match="no finished shard"):
+        open_shards(tmp_path)
+
+
+def test_a_bank_that_is_made_again_is_none_until_it_is_whole(data: Path, tmp_path: Path) -> None:
+    settings, hearing = BankSettings(mixtures=1, duration_s=(5.0, 6.0)), Hearing().eval()
+    build_bank(data / "train", hearing, tmp_path, settings)
+    with no_room(20_000):
+        build_bank(data / "train", hearing, tmp_path, settings)
+    with pytest.raises(InputError, match="no feature bank"):
+        FeatureBank(tmp_path)
 
 
 def test_a_mixture_is_the_sum_of_its_stems_and_shares_are_shares(data: Path) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import BOS, EOS, PAD, SPECIAL_TOKENS
 from earshot.training.models.tokenizer import VOCAB_SIZE
+from earshot.training.models.weights import fill, load_settings, load_tensors, save_settings, save_tensors
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,8 @@ def save_llm(model: Any, directory: Path) -> None:
     tensors = {name: value.detach().float().contiguous() for name, value in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         tensors.pop("lm_head.weight", None)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-    (directory / "config.json").write_text(json.dumps(model.config.to_dict(), indent=1, default=str), encoding="utf-8")
+    save_tensors(tensors, directory / "model.safetensors", {"format": "pt"})
+    save_settings(model.config.to_dict(), directory / "config.json")
 
 
 def load_llm(directory: Path) -> LlamaForCausalLM:
@@ -148,9 +147,13 @@ def load_llm(directory: Path) -> LlamaForCausalLM:
     path = directory / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"no language model at {directory}: run `earshot train language` first")
-    config = LlamaConfig(**json.loads(path.read_text(encoding="utf-8")))
+    settings = load_settings(path)
+    if "hidden_size" not in settings:
+        raise InputError(f"{path}: no settings of a language model; take another checkpoint")
+    config = LlamaConfig(**settings)
     config._attn_implementation = "sdpa"
     model = LlamaForCausalLM(config)
-    model.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
+    weights = directory / "model.safetensors"
+    fill(model, load_tensors(weights), weights, whole=False)
     model.tie_weights()
     return model

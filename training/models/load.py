@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from earshot.runtime.hearing.features import FEATURE_CHANNELS
@@ -16,6 +15,7 @@ from earshot.training.models.llm import load_llm
 from earshot.training.models.names import load_names
 from earshot.training.models.projector import load_projector
 from earshot.training.models.semantic import LEVEL_CHANNELS
+from earshot.training.models.weights import fill, load_tensors
 
 _ADDING_NOTHING = ("far.", "again.")
 """Parts of the spatial encoder that older ones lack and that change nothing before they are trained."""
@@ -37,10 +37,11 @@ def load_hearing(folder: Path) -> Hearing:
     """Encoders of a checkpoint folder (averaged weights), in evaluation mode; those of older networks hear as before."""
     model = Hearing()
     state = model.state_dict()
-    saved = _seeing_both_ears(load_file(folder / "model.safetensors"))
+    path = folder / "model.safetensors"
+    saved = _seeing_both_ears(load_tensors(path))
     lacking = lacking_parts(model.spatial, [name.removeprefix("spatial.") for name in saved])
     saved |= {f"spatial.{name}": value for name, value in lacking.items()}
-    model.load_state_dict({name: saved[name].to(value.dtype) for name, value in state.items()})
+    fill(model, {name: saved[name].to(value.dtype) for name, value in state.items() if name in saved}, path)
     return model.eval()
 
 
@@ -53,15 +54,15 @@ def lacking_parts(network: nn.Module, saved: Collection[str]) -> dict[str, Tenso
 def _seeing_both_ears(saved: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a semantic encoder that saw the levels only, for all features; it hears as before."""
     convolution = "semantic.trunk.layers.0.conv.weight"
-    kernel = saved[convolution]
-    if kernel.shape[1] == FEATURE_CHANNELS:
+    kernel = saved.get(convolution)
+    if kernel is None or kernel.shape[1] == FEATURE_CHANNELS:
         return saved
     wide = kernel.new_zeros(kernel.shape[0], FEATURE_CHANNELS, *kernel.shape[2:])
     wide[:, LEVEL_CHANNELS] = kernel
     out = {**saved, convolution: wide}
-    for name, fill in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+    for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         key = f"semantic.trunk.norm.{name}"
-        out[key] = torch.full((FEATURE_CHANNELS,), fill)
+        out[key] = torch.full((FEATURE_CHANNELS,), value)
         out[key][list(LEVEL_CHANNELS)] = saved[key]
     return out
 

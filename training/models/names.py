@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
 from earshot.runtime.hearing.names import EARS, NAMES_SAMPLES, QUIETER_BY
+from earshot.training.models.weights import fill, load_tensors, save_tensors
 
 SAMPLES = NAMES_SAMPLES
 WINDOW, HOP, FFT = 400, 160, 512
@@ -172,14 +172,15 @@ def save_names(model: Names, folder: Path) -> None:
     """Write ``model.safetensors``."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    save_tensors(state, folder / "model.safetensors")
 
 
 def load_names(folder: Path) -> Names:
     """The network of a folder, in evaluation mode."""
-    state = load_file(folder / "model.safetensors")
-    model = Names(len(state["head.bias"]))
-    model.load_state_dict(state)
+    path = folder / "model.safetensors"
+    state = load_tensors(path)
+    model = Names(len(state.get("head.bias", ())))
+    fill(model, state, path)
     return model.eval()
 
 

@@ -6,14 +6,12 @@ The network keeps its own weights; low-rank adapters and the rows of the prompt'
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import (
     AutoModelForCausalLM,
@@ -26,6 +24,7 @@ from transformers.utils import cached_file
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import BOS, EOS, PAD, SPECIAL_TOKENS
+from earshot.training.models.weights import fill, load_settings, load_tensors, save_settings
 
 FAMILIES: dict[str, tuple[Any, Any]] = {
     "llama": (LlamaConfig, LlamaForCausalLM),
@@ -130,7 +129,7 @@ def merged(model: Any) -> Any:
 
 def save_shape(shape: LoraShape, directory: Path) -> None:
     """Note in `pretrained.json` what a checkpoint adapts."""
-    (directory / "pretrained.json").write_text(json.dumps(asdict(shape), indent=1), encoding="utf-8")
+    save_settings(asdict(shape), directory / "pretrained.json")
 
 
 def load_shape(directory: Path) -> LoraShape:
@@ -138,7 +137,7 @@ def load_shape(directory: Path) -> LoraShape:
     path = directory / "pretrained.json"
     if not path.is_file():
         raise InputError(f"{directory} holds no adapted language model: run `earshot train pretrained` first")
-    return LoraShape(**json.loads(path.read_text(encoding="utf-8")))
+    return LoraShape(**load_settings(path))
 
 
 def load_causal(directory: Path) -> Any:
@@ -152,7 +151,7 @@ def load_causal(directory: Path) -> Any:
     path = directory / "config.json"
     if not path.is_file():
         raise InputError(f"no language model at {directory}: train one first")
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = load_settings(path)
     family = settings.get("model_type")
     if family not in FAMILIES:
         raise InputError(f"{path}: family {family!r}, but only {' and '.join(FAMILIES)} can be read")
@@ -160,6 +159,7 @@ def load_causal(directory: Path) -> Any:
     config = config_of(**settings)
     config._attn_implementation = "sdpa"
     model = network_of(config)
-    model.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
+    weights = directory / "model.safetensors"
+    fill(model, load_tensors(weights), weights, whole=False)
     model.tie_weights()
     return model

@@ -7,17 +7,16 @@ have experts of their own. Matrix products and pointwise functions only, so that
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from earshot.runtime.errors import InputError
 from earshot.training.models.projector_parts import Kind, Projector, expert, mixing_mlp, normalised
 from earshot.training.models.projector_variants import TowerProjector, TowerShape, variant_shape
+from earshot.training.models.weights import fill, load_settings, load_tensors, save_settings, save_tensors
 
 EMBEDDING, CLASSES, SCENE_EMBEDDING, COUNTS, TIMELINE, BINS = 256, 61, 128, 5, 125, 36
 SEMANTIC_WIDTH = EMBEDDING + CLASSES
@@ -171,9 +170,9 @@ def save_projector(projector: Projector, directory: Path) -> None:
     """Write `projector.safetensors` and `projector.json` into a checkpoint directory."""
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().float().contiguous() for name, value in projector.state_dict().items()}
-    save_file(tensors, directory / "projector.safetensors")
+    save_tensors(tensors, directory / "projector.safetensors")
     shape = {name: value for name, value in asdict(projector.shape).items() if (name, value) != ("named", False)}
-    (directory / "projector.json").write_text(json.dumps(shape, indent=1), encoding="utf-8")
+    save_settings(shape, directory / "projector.json")
 
 
 def load_projector(directory: Path, kind: Kind | None = None) -> Projector:
@@ -196,7 +195,7 @@ def load_projector(directory: Path, kind: Kind | None = None) -> Projector:
     path = directory / "projector.json"
     if not path.is_file():
         raise FileNotFoundError(f"no projector at {directory}: run `earshot train alignment` first")
-    shape = json.loads(path.read_text(encoding="utf-8"))
+    shape = load_settings(path)
     found = shape.get("kind", "hybrid")
     if kind not in (None, found):
         raise InputError(
@@ -205,5 +204,6 @@ def load_projector(directory: Path, kind: Kind | None = None) -> Projector:
     projector: Projector = (
         DenseHybridProjector(ProjectorShape(**shape)) if found == "hybrid" else TowerProjector(TowerShape(**shape))
     )
-    projector.load_state_dict(load_file(directory / "projector.safetensors"))
+    weights = directory / "projector.safetensors"
+    fill(projector, load_tensors(weights), weights)
     return projector

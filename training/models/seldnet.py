@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.labels import load_labels
 from earshot.training.models.seldnet_features import CHANNELS, STFT_PER_LABEL, FeatureKind, make_features
+from earshot.training.models.weights import load_tensors, save_settings
 
 TRACKS = 3
 AXES = 4
@@ -140,8 +140,7 @@ def _block(inputs: int, filters: int, pool: tuple[int, int], dropout: float) -> 
 def save_config(folder: Path, config: SeldnetConfig, threshold: float) -> None:
     """Write what the weights belong to, and the length from which on a vector is a source, into a checkpoint folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**asdict(config), "threshold": threshold}, indent=1)
-    (folder / CONFIG).write_text(text, encoding="utf-8")
+    save_settings({**asdict(config), "threshold": threshold}, folder / CONFIG)
 
 
 def read_config(folder: Path) -> tuple[SeldnetConfig, float]:
@@ -171,7 +170,7 @@ def load_seldnet(run: Path) -> tuple[Seldnet, float]:
     config, threshold = read_config(run / STAGE)
     model = Seldnet(config)
     try:
-        saved = load_file(run / STAGE / "model.safetensors")
+        saved = load_tensors(run / STAGE / "model.safetensors")
         model.load_state_dict({name: saved[name].to(value.dtype) for name, value in model.state_dict().items()})
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{run / STAGE}: not the weights of a SELDnet ({error})") from error

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.prompt import SPECIAL_TOKENS, build_completion, build_prompt
+from earshot.training.files import replace_text
 from earshot.training.questions.generate import item_stream
 from earshot.training.questions.items import Item
 
@@ -90,7 +92,7 @@ def item_text(item: Item) -> str:
 def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
     """Write `tokenizer.json` into a checkpoint directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(directory / "tokenizer.json"))
+    replace_text(directory / "tokenizer.json", tokenizer.to_str(pretty=True))
 
 
 def load_tokenizer(directory: Path) -> Tokenizer:
@@ -98,4 +100,7 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     path = directory / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"no tokenizer at {path}: run `earshot train language` first")
-    return Tokenizer.from_file(str(path))
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no class of its own
+        raise InputError(f"{path}: damaged, no tokenizer can be read ({error}); take another checkpoint") from error

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from earshot.runtime.errors import InputError, UsageError
+from earshot.training.models.weights import load_tensors, save_tensors
 
 
 def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) -> None:
@@ -56,7 +56,7 @@ def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) ->
     shutil.copytree(folders[0], out, ignore=_not_settings)
     for name, mean in means.items():
         with safe_open(folders[0] / name, "pt") as file:
-            save_file(mean, out / name, file.metadata())
+            save_tensors(mean, out / name, file.metadata())
 
 
 def mean_weights(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Tensor]:
@@ -68,7 +68,7 @@ def mean_weights(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Te
     for path in files:
         if not path.is_file():
             raise InputError(f"no {path.name} at {path.parent}: all checkpoints must be of one stage")
-        parts.append(load_file(path))
+        parts.append(load_tensors(path))
         _demand_alike(path, parts[-1], files[0], parts[0])
     return {
         name: _mean([(part[name], share) for part, share in zip(parts, shares, strict=True) if name in part])

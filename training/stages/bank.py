@@ -25,6 +25,7 @@ from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows, strongest
 from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
+from earshot.training.files import replace_array, replace_text
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.names import SAMPLES, Names, of_both
 from earshot.training.models.spatial import masked_level_db
@@ -111,12 +112,12 @@ def _halved(tokens: Tokens) -> Tokens:
 
 
 def _write(out: Path, scenes: list[Scene], tokens: Tokens, asked: FloatArray) -> None:
+    """Write the files of a bank; without its scenes, which come last, it is none."""
     out.mkdir(parents=True, exist_ok=True)
+    (out / "scenes.jsonl").unlink(missing_ok=True)
     for name, part in {**tokens.as_dict(), "asked": asked}.items():
-        np.save(out / f"{name}.npy", part.astype(np.float16))
-    with (out / "scenes.jsonl").open("w", encoding="utf-8") as file:
-        for scene in scenes:
-            file.write(json.dumps(scene) + "\n")
+        replace_array(out / f"{name}.npy", part.astype(np.float16))
+    replace_text(out / "scenes.jsonl", "".join(json.dumps(scene) + "\n" for scene in scenes))
 
 
 def mix_scene(shard: Shard, row: int, settings: BankSettings, rng: np.random.Generator) -> tuple[Scene, FloatArray]:

@@ -35,7 +35,7 @@ class FeatureBank:
     Raises
     ------
     InputError
-        When a file is missing, or its shape is not that of docs/architecture.md, or a scene lies outside of it.
+        When a file is missing or damaged, or its shape is not that of docs/architecture.md, or a scene lies outside of it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -44,9 +44,14 @@ class FeatureBank:
             raise InputError(
                 f"no feature bank at {directory} (scenes.jsonl is missing): make one from rendered scenes first"
             )
-        lines = (directory / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
-        self.scenes: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
-        self._check()
+        try:
+            lines = (directory / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
+            self.scenes: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
+            self._check()
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{directory}: a damaged feature bank ({error}): make it again") from error
+        if not self.scenes:
+            raise InputError(f"{directory}: a feature bank without scenes: make it again")
 
     def __len__(self) -> int:
         return len(self.scenes)

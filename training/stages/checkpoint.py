@@ -5,16 +5,15 @@ Each file is replaced as a whole and the progress is written last, so that a kil
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from earshot.runtime.errors import InputError
+from earshot.training.models.weights import load_settings, load_tensors, save_settings, save_tensors
 
 
 class MovingAverage:
@@ -62,9 +61,8 @@ def save_state(
         for key, value in optimizer.state.get(parameter, {}).items()
     }
     if moments:
-        replace_file(state / "optimizer.safetensors", lambda path: save_file(moments, path))
-    text = json.dumps(dict(progress), indent=1)
-    replace_file(state / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
+        save_tensors(moments, state / "optimizer.safetensors")
+    save_settings(progress, state / "state.json")
 
 
 def has_state(folder: Path) -> bool:
@@ -81,11 +79,14 @@ def load_state(folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Pa
         There is no state, or it belongs to other networks.
     """
     try:
-        progress: dict[str, Any] = json.loads((folder / "state" / "state.json").read_text(encoding="utf-8"))
+        progress: dict[str, Any] = load_settings(folder / "state" / "state.json")
         moments = folder / "state" / "optimizer.safetensors"
-        for full_name, value in (load_file(moments) if moments.exists() else {}).items():
+        for full_name, value in (load_tensors(moments) if moments.exists() else {}).items():
             name, key = full_name.rsplit("/", 1)
+            if value.ndim and value.shape != parameters[name].shape:
+                raise ValueError(f"{name} is of another shape")
             optimizer.state[parameters[name]][key] = value
+        int(progress["step"])
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
     return progress
@@ -96,8 +97,8 @@ def save_weights(folder: Path, module: nn.Module, average: MovingAverage) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     raw = {name: value.detach().contiguous().clone() for name, value in module.state_dict().items()}
     shipped = {name: value.contiguous() for name, value in average.values.items()}
-    replace_file(folder / "model.safetensors", lambda path: save_file(shipped, path))
-    replace_file(folder / "raw.safetensors", lambda path: save_file(raw, path))
+    save_tensors(shipped, folder / "model.safetensors")
+    save_tensors(raw, folder / "raw.safetensors")
 
 
 def load_weights(folder: Path, module: nn.Module, average: MovingAverage, updates: int) -> None:
@@ -109,15 +110,8 @@ def load_weights(folder: Path, module: nn.Module, average: MovingAverage, update
         The files are missing or do not fit the network.
     """
     try:
-        module.load_state_dict(load_file(folder / "raw.safetensors"))
-        average.values = load_file(folder / "model.safetensors")
+        module.load_state_dict(load_tensors(folder / "raw.safetensors"))
+        average.values = load_tensors(folder / "model.safetensors")
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
     average.updates = updates
-
-
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there at once."""
-    part = path.with_name(path.name + ".part")
-    write(part)
-    part.replace(path)

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
+from earshot.training.models.weights import load_tensors, save_tensors
 from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
@@ -121,12 +121,12 @@ class Learner(nn.Module):
         if self.pupil is not None:
             (folder / "state").mkdir(parents=True, exist_ok=True)
             weights = self.pupil.state_dict()
-            checkpoint.replace_file(folder / "state" / "pupil.safetensors", lambda path: save_file(weights, path))
+            save_tensors(weights, folder / "state" / "pupil.safetensors")
 
     def load_pupil(self, folder: Path) -> None:
         """Inverse of `save_pupil`."""
         if self.pupil is not None:
-            self.pupil.load_state_dict(load_file(folder / "state" / "pupil.safetensors"))
+            self.pupil.load_state_dict(load_tensors(folder / "state" / "pupil.safetensors"))
 
 
 def _trained(learner: Learner) -> dict[str, nn.Parameter]:

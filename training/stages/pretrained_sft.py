@@ -9,7 +9,6 @@ into the checkpoint; whole tensors are gathered for it, so that it can be resume
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -19,7 +18,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -37,10 +35,11 @@ from earshot.training.models.projector import save_projector
 from earshot.training.models.projector_parts import Projector
 from earshot.training.models.splice import SplicedBatch
 from earshot.training.models.tokenizer import save_tokenizer
+from earshot.training.models.weights import load_settings, load_tensors, save_settings, save_tensors
 from earshot.training.stages.alignment import new_projector
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
 from earshot.training.stages.bank_reader import FeatureBank
-from earshot.training.stages.checkpoint import has_state, replace_file
+from earshot.training.stages.checkpoint import has_state
 from earshot.training.stages.loop import LoopSettings, Progress, append_csv, learning_rate_at
 
 LOGGER = logging.getLogger(__name__)
@@ -189,23 +188,22 @@ class _Worker:
             return
         folder = self.directory / "state"
         folder.mkdir(exist_ok=True)
-        replace_file(folder / "optimizer.safetensors", lambda path: save_file(moments, path))
-        replace_file(self.directory / "trained.safetensors", lambda path: save_file(weights, path))
-        text = json.dumps({"step": done})
-        replace_file(folder / "state.json", lambda path: path.write_text(text, encoding="utf-8"))
+        save_tensors(moments, folder / "optimizer.safetensors")
+        save_tensors(weights, self.directory / "trained.safetensors")
+        save_settings({"step": done}, folder / "state.json")
 
     @torch.no_grad()
     def restore(self) -> int:
         """Read a checkpoint in every process; returns the steps it has made."""
-        weights = load_file(self.directory / "trained.safetensors")
+        weights = load_tensors(self.directory / "trained.safetensors")
         for name, value in (self.parameters | self.buffers).items():
             value.copy_(_shared_as(value, weights[name]))
         state = self.optimizer.optimizer.state
-        for full_name, value in load_file(self.directory / "state" / "optimizer.safetensors").items():
+        for full_name, value in load_tensors(self.directory / "state" / "optimizer.safetensors").items():
             name, key = full_name.rsplit("/", 1)
             parameter = self.parameters[name]
             state[parameter][key] = _shared_as(parameter, value) if value.shape == parameter.shape else value
-        record = json.loads((self.directory / "state" / "state.json").read_text(encoding="utf-8"))
+        record = load_settings(self.directory / "state" / "state.json")
         return int(record["step"])
 
 
@@ -220,7 +218,7 @@ def merge(directory: Path) -> None:
     shape = load_shape(directory)
     base, tokenizer = load_pretrained(shape.name)
     listener = Listener(with_lora(base, tokenizer, shape), new_projector(base))
-    left_over = listener.load_state_dict(load_file(directory / "trained.safetensors"), strict=False).unexpected_keys
+    left_over = listener.load_state_dict(load_tensors(directory / "trained.safetensors"), strict=False).unexpected_keys
     if left_over:
         raise InputError(f"{directory}: trained.safetensors does not fit {shape.name} ({left_over[0]})")
     save_llm(merged(listener.llm), directory)

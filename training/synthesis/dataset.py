@@ -26,6 +26,7 @@ from rich.progress import Progress
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import features_of
+from earshot.training.files import begin_array, replace_array
 from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.events import EventLibrary, JoinedLibrary, ManifestLibrary, ProceduralLibrary
 from earshot.training.synthesis.head_variation import varied_head
@@ -163,20 +164,24 @@ def _write_shard(
     partial_dir.mkdir(parents=True)
     samples = int(settings.duration_s * 16_000)
     most = settings.sources if isinstance(settings, SceneSettings) else settings.sources[1]
-    stems = np.lib.format.open_memmap(partial_dir / "stems.npy", "w+", np.int16, (count, most + 1, 2, samples))
     scale = np.zeros(count, np.float32)
     power = np.zeros((count, most + 1, samples // 640, MASK_BANDS), np.float16)
-    with (partial_dir / "scenes.jsonl").open("w", encoding="utf-8") as file:
+    # Not memory-mapped: of a disk that is full, a map tells by ending the process.
+    with (
+        (partial_dir / "stems.npy").open("wb") as stems,
+        (partial_dir / "scenes.jsonl").open("w", encoding="utf-8") as file,
+    ):
+        begin_array(stems, (count, most + 1, 2, samples), np.int16)
         for row in range(count):
             index = number * count + row
             rendered = _render(world, settings, scene_seed(split, index), f"{split}-{index:06d}", split)
             rendered = with_stems(rendered, most)
-            stems[row], scale[row] = to_int16(rendered)
+            values, scale[row] = to_int16(rendered)
+            stems.write(values.tobytes())
             power[row] = band_powers(rendered)
             file.write(json.dumps(rendered.scene) + "\n")
-    stems.flush()
-    np.save(partial_dir / "scale.npy", scale)
-    np.save(partial_dir / "power.npy", power)
+    replace_array(partial_dir / "scale.npy", scale)
+    replace_array(partial_dir / "power.npy", power)
     partial_dir.rename(out / f"shard-{number:04d}")
 
 
@@ -231,7 +236,7 @@ def open_shards(folder: Path) -> list[Shard]:
     Raises
     ------
     InputError
-        There is none.
+        There is none, or one is damaged.
     """
     shards = [_open_shard(path) for path in sorted(folder.glob("shard-????"))]
     if not shards:
@@ -240,11 +245,16 @@ def open_shards(folder: Path) -> list[Shard]:
 
 
 def _open_shard(path: Path) -> Shard:
-    with (path / "scenes.jsonl").open(encoding="utf-8") as file:
-        scenes = tuple(json.loads(line) for line in file)
-    return Shard(
-        np.load(path / "stems.npy", mmap_mode="r"), np.load(path / "scale.npy"), np.load(path / "power.npy"), scenes
-    )
+    try:
+        with (path / "scenes.jsonl").open(encoding="utf-8") as file:
+            scenes = tuple(json.loads(line) for line in file)
+        stems = np.load(path / "stems.npy", mmap_mode="r")
+        scale, power = np.load(path / "scale.npy"), np.load(path / "power.npy")
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: a damaged shard ({error}); remove it and render it again") from error
+    if not len(stems) == len(scale) == len(power) == len(scenes):
+        raise InputError(f"{path}: its stems and scenes do not belong together; remove it and render it again")
+    return Shard(stems, scale, power, scenes)
 
 
 def iterate_scenes(shards: list[Shard]) -> Iterator[tuple[Shard, int]]:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import soxr
@@ -132,12 +135,13 @@ def cached_head(path: Path, cache_dir: Path | None = None) -> Head:
         return load_sofa(path)
     stamp = hashlib.sha256(f"{path.name}{path.stat().st_size}v3".encode()).hexdigest()[:16]
     target = cache_dir / f"{path.stem}-{stamp}.npz"
-    if target.exists():
-        with np.load(target) as data:
-            return finish_head(path.stem, data["directions"], data["hrirs"].astype(np.float64), scaled=True)
+    with suppress(FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile), np.load(target) as data:
+        return finish_head(path.stem, data["directions"], data["hrirs"].astype(np.float64), scaled=True)
     head = load_sofa(path)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    np.savez(target, directions=head.directions, hrirs=head.hrirs)
+    part = target.with_name(f"{target.stem}.{os.getpid()}.part.npz")  # several workers may begin with the same head
+    np.savez(part, directions=head.directions, hrirs=head.hrirs)
+    part.replace(target)
     return head
 
 

@@ -10,6 +10,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,9 +51,19 @@ def completed(task: Task, numbers: Sequence[int], workers: int = 1, on_ray: bool
             task(number)
             yield number
     else:
+        yield from _in_processes(task, numbers, workers)
+
+
+def _in_processes(task: Task, numbers: Sequence[int], workers: int) -> Iterator[int]:
+    try:
         with ProcessPoolExecutor(workers) as pool:
             for number, _ in zip(numbers, pool.map(task, numbers), strict=True):
                 yield number
+    except BrokenProcessPool as error:
+        raise EarshotError(
+            f"one of {workers} workers was ended from outside, perhaps for lack of memory; what is finished stays: "
+            "run it again with fewer --workers"
+        ) from error
 
 
 def _on_ray(task: Task, numbers: Sequence[int], workers: int) -> Iterator[int]:

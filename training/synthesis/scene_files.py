@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import soundfile
 from rich.console import Console
 from rich.progress import Progress
 
+from earshot.training.files import replace_sound, replace_text
 from earshot.training.synthesis.dataset import DataFolders, build_world, scene_seed
 from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ
@@ -97,13 +97,9 @@ def write_scene(job: SceneJob, number: int) -> None:
     """Render one scene: its sound under a passing name, then its description; both appear complete or not at all."""
     rendered = job.render(number)
     name = job.scene_id(number)
-    sound, part = job.out / f"{name}.wav", _part(job.out, name)
-    half = sound.with_suffix(".partial")
-    soundfile.write(half, rendered.mixture().T, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
-    half.replace(sound)
-    half = part.with_suffix(".partial")
-    half.write_text(json.dumps({**rendered.scene, "audio": sound.name}), encoding="utf-8")
-    half.replace(part)
+    sound = job.out / f"{name}.wav"
+    replace_sound(sound, rendered.mixture(), SAMPLE_RATE_HZ)
+    replace_text(_part(job.out, name), json.dumps({**rendered.scene, "audio": sound.name}))
 
 
 def _part(out: Path, name: str) -> Path:
@@ -123,11 +119,9 @@ def _collect(out: Path, listed: dict[str, str]) -> None:
     """Turn all parts into lines of the manifest, then remove them."""
     parts = sorted((out / "parts").glob("*.json"))
     lines = {**listed, **{part.stem: part.read_text(encoding="utf-8") for part in parts}}
-    half = out / "scenes.partial"
-    half.write_text("".join(f"{lines[name]}\n" for name in sorted(lines)), encoding="utf-8")
-    half.replace(out / "scenes.jsonl")
+    replace_text(out / "scenes.jsonl", "".join(f"{lines[name]}\n" for name in sorted(lines)))
     for part in parts:
         part.unlink()
-    for leftover in (out / "parts").glob("*.partial"):
+    for leftover in (out / "parts").glob("*.part*"):
         leftover.unlink()
     (out / "parts").rmdir()

@@ -60,6 +60,19 @@ def test_errors_for_people_are_one_line_and_their_exit_code(
     assert "broken" in one_line(capsys)
 
 
+@pytest.mark.parametrize(
+    "touch", [Path.mkdir, lambda path: (path / "x").mkdir(), lambda path: path.rename(path.parent)]
+)
+def test_a_place_that_cannot_be_used_is_wrong_use_and_no_bug(
+    touch: Callable[[Path], None], tmp_path: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    stand_in(lambda: touch(tmp_path / "taken"))
+    assert cli.run(["demo"]) == 2
+    line = one_line(capsys)
+    assert "taken" in line and "name another place" in line and "bug" not in line
+
+
 def test_a_bug_is_one_line_with_the_way_to_see_more(stand_in: Any, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in(failing(KeyError("x")))
     assert cli.run(["demo"]) == 1

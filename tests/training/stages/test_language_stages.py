@@ -232,6 +232,24 @@ def test_a_bank_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None
         FeatureBank(broken)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scenes.jsonl", b'{"id": "a", "bank_row": 0, "tok'),
+        ("scenes.jsonl", b'{"id": "a", "tokens": 3}\n'),
+        ("scenes.jsonl", b""),
+        ("slots.npy", None),
+    ],
+    ids=["cut off", "without rows", "empty", "array cut off"],
+)
+def test_a_damaged_bank_is_refused_in_one_line(name: str, content: bytes | None, tmp_path: Path) -> None:
+    bank = make_fake_bank(tmp_path / "bank", scenes=3)
+    (bank / name).write_bytes((bank / name).read_bytes()[:500] if content is None else content)
+    with pytest.raises(InputError, match="make it again") as caught:
+        FeatureBank(bank)
+    assert str(bank) in str(caught.value)
+
+
 @pytest.mark.parametrize(("arguments", "code"), [(["grpo"], 2), (["language", "--precision", "int3"], 2)])
 def test_wrong_use_is_exit_code_2(arguments: list[str], code: int) -> None:
     result = CliRunner().invoke(app, arguments)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from earshot.runtime.errors import InputError
 from earshot.training.synthesis.command import app
-from earshot.training.synthesis.heads import Head, inspect_sofa, load_sofa, parametric_head
+from earshot.training.synthesis.heads import Head, cached_head, inspect_sofa, load_sofa, parametric_head
 
 sofar = pytest.importorskip("sofar")
 
@@ -63,6 +63,19 @@ def test_a_mended_copy_is_taken_and_has_left_on_the_left(head: Head, tmp_path: P
     assert path.read_bytes() == before
     again = CliRunner().invoke(app, ["heads", str(path), "--mend", str(tmp_path)])
     assert isinstance(again.exception, InputError)
+
+
+def test_a_kept_head_that_was_cut_off_is_made_again(head: Head, tmp_path: Path) -> None:
+    path = made_of(head, tmp_path / "good.sofa")
+    first = cached_head(path, tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    cached_head.cache_clear()
+    again = cached_head(path, tmp_path / "cache")
+    np.testing.assert_allclose(again.hrirs, first.hrirs)
+    cached_head.cache_clear()
+    np.testing.assert_allclose(cached_head(path, tmp_path / "cache").hrirs, first.hrirs, atol=1e-6)
+    assert list((tmp_path / "cache").iterdir()) == [kept]
 
 
 def test_delays_that_follow_nothing_are_refused(head: Head, tmp_path: Path) -> None:

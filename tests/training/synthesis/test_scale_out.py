@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.errors import EarshotError, InputError, UsageError
 from earshot.training.synthesis.command import app
 from earshot.training.synthesis.dataset import DataFolders, _write_shard, write_shards
 from earshot.training.synthesis.scale_out import completed
@@ -86,6 +86,15 @@ def refuses(number: int) -> None:
 def test_an_error_of_a_task_reaches_the_user_as_one_line(workers: int) -> None:
     with pytest.raises(InputError, match=r"^file 4 is missing$"):
         list(completed(refuses, [4], workers))
+
+
+def ends_itself(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_ended_from_outside_is_one_line() -> None:
+    with pytest.raises(EarshotError, match=r"ended from outside.*run it again with fewer --workers"):
+        list(completed(ends_itself, [0, 1], workers=2))
 
 
 def test_an_error_on_ray_reaches_the_user_as_one_line(two_workers: None) -> None:

@@ -22,6 +22,7 @@ from earshot.training.synthesis.render import render_scene
 from earshot.training.synthesis.scale_out import completed
 from earshot.training.synthesis.scene_files import SceneJob, _collect, write_scene, write_scenes
 from earshot.training.synthesis.scenes import DynamicSettings, SceneSettings
+from tests.no_room import no_room
 
 MOVING = DynamicSettings(
     duration_s=2.0, sources=(2, 2), moving_share=1.0, turning_share=1.0, walking_share=1.0, outdoor_share=0.5
@@ -77,7 +78,7 @@ def dies_once(flag: Path, out: Path, number: int) -> None:
     """Renders a scene; the first worker that is given scene 1 is killed when its sound is half written."""
     if number == 1 and not flag.exists():
         flag.touch()
-        (out / "dynamic-train-000001.partial").write_bytes(b"half a file")
+        (out / "dynamic-train-000001.wav.part").write_bytes(b"half a file")
         os.kill(os.getpid(), signal.SIGKILL)
     write_scene(job(out), number)
 
@@ -91,6 +92,12 @@ def test_on_ray_a_killed_worker_loses_nothing_and_changes_no_byte(
     assert flag.exists()
     _collect(out, {})
     assert hashes(out) == hashes(alone)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_scene(tmp_path: Path) -> None:
+    with no_room(50_000):
+        write_scenes(job(tmp_path), 1)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_stopped_run_goes_on_where_it_was(alone: Path, tmp_path: Path) -> None:

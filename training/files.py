@@ -1,0 +1,66 @@
+"""Files that training writes: each is there whole or not at all, and a full disk is an `OSError` that says so.
+
+numpy, libsndfile and safetensors tell of a full disk in words of their own, without its number; so bytes are made by them
+and written here.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file beside its place and move it there at once; of a failure nothing is left."""
+    part = path.with_name(path.name + ".part")
+    try:
+        write(part)
+        part.replace(path)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        raise _numbered(error) from error
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file as `replace_file` does."""
+    replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def replace_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file as `replace_file` does."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            begin_array(file, array.shape, array.dtype)
+            file.write(np.ascontiguousarray(array).tobytes())
+
+    replace_file(path, write)
+
+
+def begin_array(file: BinaryIO, shape: tuple[int, ...], dtype: Any) -> None:
+    """Write the head of a ``.npy`` file, whose values follow in order."""
+    head = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, head)
+
+
+def replace_sound(path: Path, samples: NDArray[np.floating], rate_hz: int) -> None:
+    """Write samples [channels, n] as 16-bit WAV as `replace_file` does."""
+    sound = io.BytesIO()
+    soundfile.write(sound, samples.T, rate_hz, subtype="PCM_16", format="WAV")
+    replace_file(path, lambda part: part.write_bytes(sound.getbuffer()))
+
+
+def _numbered(error: BaseException) -> BaseException:
+    """The error; one that names an error of the system in its text only, as safetensors do, as that `OSError`."""
+    named = None if isinstance(error, OSError) else re.search(r"\(os error (\d+)\)", str(error))
+    number = int(named[1]) if named else 0
+    return OSError(number, os.strerror(number)) if number in errno.errorcode else error
