@@ -134,6 +134,34 @@ def save_answers(path: Path, lines: Iterable[Line], make_folder: bool = False) -
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
 
+def demand_places(answers: Path | None = None, plots: Path | None = None) -> None:
+    """Require that results can be kept there, before hours are spent on them.
+
+    Parameters
+    ----------
+    answers : Path, optional
+        File; its folder is made.
+    plots : Path, optional
+        Folder; it is made.
+
+    Raises
+    ------
+    UsageError
+        One of them cannot be written.
+    """
+    try:
+        if plots is not None:
+            plots.mkdir(parents=True, exist_ok=True)
+        if answers is not None:
+            answers.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not answers.exists()
+            answers.open("a").close()
+            if is_new:
+                answers.unlink()
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
+
+
 def read_answers(
     path: Path, known: Collection[str], asked: str, hint: str = "", asked_by: Callable[[str], str] = str
 ) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.errors import UsageError
-from earshot.training.benchmark.answers import save_answers
+from earshot.training.benchmark.answers import demand_places, save_answers
 from earshot.training.benchmark.asa_baselines import baseline_lines
 from earshot.training.benchmark.asa_clips import AsaClip, draw_clips, mix
 from earshot.training.benchmark.asa_examinee import examine, jobs_of
@@ -114,6 +114,7 @@ def run_asa(request: AsaRequest) -> dict[str, Any]:
     """
     if sum(given is not None for given in (request.baseline, request.predictions, request.cascade)) > 1:
         raise UsageError("--baseline, --predictions and --cascade: choose one")
+    demand_places(request.answers, request.plots)
     begin_s = time.perf_counter()
     bench = build_asa(request.data, request.size, request.manifest)
     probes = probes_of(bench.items, bench.clips, request.controls)

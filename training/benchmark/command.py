@@ -75,7 +75,7 @@ def questions(
 def real_room(
     data: Annotated[Path, typer.Argument(help="Folder with events/, hrtf/, brir/.")],
     out: Annotated[Path, typer.Argument(help="Folder for recordings, items and truth.")],
-    count: int = 24,
+    count: Annotated[int, typer.Option(min=1)] = 24,
     answers: Annotated[Path | None, typer.Option(help="Answers of `earshot ask --batch`: prints the table.")] = None,
 ) -> None:
     """Make recordings through the measured BBC room, or tabulate the answers given about them."""

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from earshot.training.benchmark.answers import read_answers, save_answers
+from earshot.training.benchmark.answers import demand_places, read_answers, save_answers
 from earshot.training.benchmark.asa_clips import AsaClip, draw_clips, mix
 from earshot.training.benchmark.dialogue_examinee import BLIND, IN_FULL, Line, Partner
 from earshot.training.benchmark.dialogue_items import make_conversations
@@ -77,6 +77,7 @@ def run_dialogue(request: DialogueRequest) -> dict[str, Any]:
         ``hash``; ``first`` and ``follow_ups`` (share right, with intervals), ``by_kind``; ``in_full`` (the follow-ups as
         full questions) and ``question_only`` when these were asked; ``left_alone``, follow-ups not completed; ``seconds``.
     """
+    demand_places(request.answers)
     begin_s = time.perf_counter()
     bench = build_dialogue(request.data, request.size, request.manifest)
     lines = _read(request.predictions, bench) if request.predictions is not None else _talk(request, bench)

@@ -18,6 +18,7 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.labels import by_key
 from earshot.runtime.scene.sources import SourceEstimate, summarize
+from earshot.training.benchmark.answers import demand_places
 from earshot.training.benchmark.baselines import Listen, baseline_listener
 from earshot.training.benchmark.clips import CHANCE_AZIMUTH_ERROR_DEG, Clip, single_source_clips, two_source_clips
 from earshot.training.benchmark.named import asked_errors_deg, named_errors_deg, summarize_named, three_source_clips
@@ -184,6 +185,7 @@ def run_hearing(
         means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
         ``named_of_two`` and ``named_of_three``, for a bundle ``asked_of_two`` and ``asked_of_three`` (see `named`), ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
     """
+    demand_places(plots=plots)
     shards = [shard for shard in open_shards(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
     system, listen = _listener(bundle, baseline, clips, recordings, seldnet)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import class_of, projector_inputs
 from earshot.runtime.labels import load_labels
@@ -59,12 +60,22 @@ def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int 
         Number of items; about three per scene.
     split : {"paraphrase", "train"}
     seed : int
+
+    Raises
+    ------
+    UsageError
+        There is no such split.
+    InputError
+        Nothing can be asked about these stems.
     """
+    if split not in ("paraphrase", "train"):
+        raise UsageError(f"--split {split}: choose paraphrase or train")
     rng, draw = np.random.default_rng(seed), random.Random(seed)
     balancer = Balancer()
     out: list[Question] = []
     work = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
     while len(out) < count:
+        before = len(out)
         for shard, row in work:
             scene, audio = mix_scene(shard, row, BENCH_MIX, rng)
             items = generate_items(scene, draw, 8, balancer, split)  # type: ignore[arg-type]
@@ -72,6 +83,10 @@ def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int 
             out += [Question(item, audio, scene) for item in chosen]
             if len(out) >= count:
                 break
+        if len(out) == before:
+            raise InputError(
+                f"{data}: no scene whose distances are all known, so nothing can be asked; give other stems"
+            )
     return out[:count]
 
 

@@ -12,9 +12,11 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.labels import by_key
 from earshot.runtime.scene.words import sector8
+from earshot.training.benchmark.answers import read_lines
 from earshot.training.synthesis.dataset import DataFolders, build_world
 from earshot.training.synthesis.events import prepare
 from earshot.training.synthesis.render import World
@@ -56,6 +58,10 @@ def make_recordings(data: Path, out: Path, count: int, room: str = "bbcrd", seed
     """
     world = build_world(DataFolders(data), "validation")
     responses = [r for r in world.measured if r.room == room and abs(r.elevation_deg) < 45]
+    if len(responses) < 2:
+        raise InputError(
+            f"{data / 'brir'}: no measured responses of the room {room!r}; give the folder that holds them"
+        )
     rng = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
     items: list[dict[str, Any]] = []
@@ -127,10 +133,16 @@ def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def table(folder: Path, answers: Path) -> str:
-    """Markdown table of question, answer, truth, and the azimuth error of the sound asked for (if it was heard)."""
-    given = {row["id"]: row for row in map(json.loads, answers.read_text(encoding="utf-8").splitlines())}
+    """Markdown table of question, answer, truth, and the azimuth error of the sound asked for (if it was heard).
+
+    Raises
+    ------
+    InputError
+        The answers, or the truth in `folder`, cannot be read.
+    """
+    given = {row["id"]: row for row in read_lines(answers)}
     lines = ["| id | question | answer | truth | azimuth truth / heard |", "|---|---|---|---|---|"]
-    for row in map(json.loads, (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()):
+    for row in read_lines(folder / "truth.jsonl"):
         answer = given.get(row["id"], {})
         heard = [s["azimuth_deg"] for s in answer.get("sources", []) if s["label"] == row["label"]]
         text = str(answer.get("answer", answer.get("error", "-"))).replace("|", "/")

@@ -14,6 +14,7 @@ from rich.progress import track
 
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.track import write_classes
+from earshot.training.benchmark.answers import demand_places
 from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, to_float
 from earshot.training.benchmark.baselines import baseline_listener
 from earshot.training.benchmark.frame_tables import CENTIMETRES, FrameTable
@@ -111,6 +112,7 @@ def run_seld(request: SeldRequest) -> dict[str, Any]:
     """
     if sum(given is not None for given in (request.baseline, request.predictions, request.seldnet)) > 1:
         raise UsageError("--baseline, --predictions and --seldnet: choose one")
+    demand_places(plots=request.plots)
     begin_s = time.perf_counter()
     bench = build_seld(request.data, request.size, request.manifest)
     system, predictions = _predictions(request, bench)

@@ -222,6 +222,16 @@ def test_an_unknown_baseline_says_which_there_are(stems: Path, manifest: Path) -
         run_asa(AsaRequest(stems, "quick", baseline="oracle", manifest=manifest))
 
 
+@pytest.mark.parametrize("option", ["answers", "plots"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_asked(
+    option: str, manifest: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="cannot be written"):
+        run_asa(AsaRequest(tmp_path / "no stems", manifest=manifest, **{option: tmp_path / "file" / "x"}))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_exported_items_answered_by_their_truth_score_fully(stems: Path, manifest: Path, tmp_path: Path) -> None:
     request = AsaRequest(stems, "quick", manifest=manifest, plots=tmp_path / "plots")
     exported = Path(export_asa(request, tmp_path / "items")["items"])

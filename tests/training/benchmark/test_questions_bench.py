@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earshot.runtime.bundle.builtin import builtin_bundle_dir
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.benchmark.questions import Examiner, content_hash, make_questions, run_questions
 from earshot.training.synthesis.dataset import DataFolders, write_shards
 from earshot.training.synthesis.scenes import SceneSettings
@@ -27,6 +30,21 @@ def test_the_same_stems_give_the_same_questions(stems: Path) -> None:
     assert content_hash(first) == content_hash(again)
     assert content_hash(first) != content_hash(make_questions(stems, 20, seed=24))
     assert {len(q.item.choices or ()) for q in first} == {4}
+
+
+def test_a_split_that_is_none_says_which_there_are(stems: Path) -> None:
+    with pytest.raises(UsageError, match="paraphrase or train"):
+        make_questions(stems, 20, split="validation")
+
+
+def test_stems_that_nothing_can_be_asked_about_are_refused_and_not_searched_for_ever(
+    stems: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(stems / "shard-0000", tmp_path / "shard-0000")
+    described = tmp_path / "shard-0000" / "scenes.jsonl"
+    described.write_text(re.sub(r'"distance_m": [\d.]+', '"distance_m": null', described.read_text()))
+    with pytest.raises(InputError, match="give other stems"):
+        make_questions(tmp_path, 20)
 
 
 def test_a_bundle_is_scored_under_every_condition(stems: Path, tiny_bundle: Path) -> None:
