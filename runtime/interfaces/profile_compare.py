@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.interfaces.profile_document import ProfileDocument
 
 MIN_CHANGE = 0.05
 """Smaller changes of a median are never marked, however alike the runs are."""
@@ -85,18 +87,16 @@ def read_document(path: Path, needs_runs: bool = True) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     except (ValueError, IndexError, RecursionError) as error:
         raise InputError(f"{path}: its last line is no JSON; {remedy}") from error
-    if not isinstance(document, dict) or not {"kind", "board", "stages", "hop_s"} <= document.keys():
-        raise InputError(f"{path}: is no profile; {remedy}")
-    if (needs_runs or "runs" in document) and not _are_runs(document.get("runs")):
+    try:
+        ProfileDocument.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+        raise InputError(f"{path}: is no profile ({said}); {remedy}") from error
+    if needs_runs and document.get("runs") is None:
         raise InputError(f"{path}: holds no runs of a profile; {remedy}")
-    return document
-
-
-def _are_runs(runs: object) -> bool:
-    return isinstance(runs, dict) and all(
-        isinstance(values, list) and values and all(isinstance(v, int | float) for v in values)
-        for values in runs.values()
-    )
+    return dict(document)
 
 
 def other_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

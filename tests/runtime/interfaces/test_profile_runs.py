@@ -166,6 +166,38 @@ def test_what_is_no_profile_is_refused(text: str, tmp_path: Path) -> None:
         read_document(tmp_path / "old.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bundle", {}),
+        ("bundle", "nano"),
+        ("machine", []),
+        ("machine", None),
+        ("hop_s", "abc"),
+        ("hop_s", 0),
+        ("hearing", {}),
+        ("hearing", {"p50_ms": 0, "p95_ms": 1, "p99_ms": 1}),
+        ("first_token_s", float("nan")),
+        ("kind", "guessed"),
+        ("runs", {"hearing.p50_ms": [float("nan")]}),
+        ("runs", None),
+    ],
+)
+def test_a_part_of_a_profile_that_is_of_another_kind_is_named(
+    name: str, value: Any, written: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "old.json").write_text(json.dumps({**written["document"], name: value}))
+    with pytest.raises(InputError, match="earshot profile --json") as caught:
+        read_document(tmp_path / "old.json")
+    assert name in str(caught.value)
+
+
+def test_a_profile_that_does_not_say_which_bundle_is_taken(written: dict[str, Any], tmp_path: Path) -> None:
+    older = {key: value for key, value in written["document"].items() if key != "bundle"}
+    (tmp_path / "old.json").write_text(json.dumps(older))
+    assert other_bundle(read_document(tmp_path / "old.json"), written["document"]) is None
+
+
 def hop(hop_ms: float, p99_ms: float, misses: int = 0) -> dict[str, Any]:
     return {"hop_ms": hop_ms, "p99_ms": p99_ms, "misses": misses, "hops": 100}
 
