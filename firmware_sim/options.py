@@ -11,7 +11,7 @@ ScenarioName = Annotated[str | None, typer.Argument(help="TOML file or name of a
 To = Annotated[str | None, typer.Option(help="tcp://HOST:PORT, udp://HOST:PORT, ws://HOST:PORT or pty:PATH.")]
 Speed = Annotated[float, typer.Option(help="Factor on true time: 4 plays four times as fast.")]
 Fast = Annotated[bool, typer.Option(help="As fast as the listener takes it.")]
-Seed = Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or more.", min=0)]
+Seed = Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or more.", min=0, max=2**32 - 1)]
 Shown = Annotated[bool, typer.Option("--show", help="Only show what would happen.")]
 Listed = Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")]
 Minutes = Annotated[

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,7 +30,10 @@ else:  # pragma: no cover
 
 MAX_BYTES = 1_000_000
 SBC_RATES_HZ = (16_000, 32_000, 44_100, 48_000)
-_Triple = tuple[float, float, float]
+_Metres = Annotated[float, Field(gt=0, le=1000)]
+_Triple = tuple[_Metres, _Metres, _Metres]
+_GainDb = Annotated[float, Field(ge=-120, le=60)]
+_Offset = Annotated[float, Field(ge=-1, le=1)]
 
 
 class _Part(BaseModel):
@@ -50,7 +53,7 @@ class YawPoint(_Part):
     """Head yaw at a time, degrees, positive = turned left; turns of more than 180 degrees are written on beyond it."""
 
     time_s: float = Field(default=0.0, ge=0)
-    yaw_deg: float = 0.0
+    yaw_deg: float = Field(default=0.0, ge=-1e6, le=1e6)
 
 
 class Source(_Part):
@@ -121,8 +124,8 @@ class Device(_Part):
     frames_per_packet: int = Field(default=320, ge=16, le=8192)
     bits: int = Field(default=16, ge=8, le=24)
     self_noise_db: float = Field(default=-80.0, ge=-140, le=0)
-    gain_db: tuple[float, float] = (0.0, 0.0)
-    dc: tuple[float, float] = (0.0, 0.0)
+    gain_db: tuple[_GainDb, _GainDb] = (0.0, 0.0)
+    dc: tuple[_Offset, _Offset] = (0.0, 0.0)
     clip_level: float = Field(default=1.0, gt=0, le=1)
     codec: Literal["none", "sbc"] = "none"
     sbc_bitpool: int = Field(default=53, ge=8, le=64)
@@ -285,9 +288,13 @@ def load_scenario(name: str, seed: int | None = None) -> Scenario:
     if seed is not None:
         data["seed"] = seed
     try:
-        return Scenario.model_validate({**data, "folder": path.parent})
+        scenario = Scenario.model_validate({**data, "folder": path.parent})
     except ValidationError as error:
         raise InputError(f"{path}: {_first_mistake(error)}") from error
+    for number, source in enumerate(scenario.sources):
+        if source.file is not None and not (path.parent / source.file).is_file():
+            raise InputError(f"{path}: sources.{number}.file: there is no {path.parent / source.file}")
+    return scenario
 
 
 def _first_mistake(error: ValidationError) -> str:

@@ -151,8 +151,12 @@ class UdpSender:
     """Sends datagrams whether anybody hears them or not."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._address = (endpoint.host, endpoint.port)
-        self._socket = socket.socket(socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            raise DeviceError(f"{endpoint.text}: no such host ({error.strerror}); check its name") from error
+        self._address: tuple[Any, ...] = found[0][4]
+        self._socket = socket.socket(found[0][0], socket.SOCK_DGRAM)
 
     def wait_for_listener(self, stopped: Stopped) -> bool:
         """See `Sender`."""

@@ -46,6 +46,11 @@ WRONG = [
     ("duration_s = 3\n[room]\nlistener_m = [9, 9, 9]", "listener_m lies outside of size_m"),
     ("duration_s = 3\nfolder = '/'", "unknown key 'folder'"),
     ("duration_s = ", "no TOML"),
+    ("duration_s = 3\n[room]\nsize_m = [1e300, 4, 3]", "room.size_m.0: Input should be less than or equal to 1000"),
+    ("duration_s = 3\n[device]\ngain_db = [1e9, 0]", "device.gain_db.0: Input should be less than or equal to 60"),
+    ("duration_s = 3\n[device]\ndc = [0, 2]", "device.dc.1: Input should be less than or equal to 1"),
+    ("duration_s = 3\nhead = [{yaw_deg = 1e308}]", "head.0.yaw_deg: Input should be less than"),
+    ("duration_s = 3\n[[sources]]\nlabel = 'dog'\nfile = 'gone.wav'", "sources.0.file: there is no"),
 ]
 
 

@@ -142,6 +142,11 @@ def test_an_address_in_use_is_one_line(kind: str, tmp_path: Path) -> None:
             sender_for(parse_endpoint(spec))
 
 
+def test_a_host_that_is_not_there_is_one_line_and_not_sent_to_for_ever() -> None:
+    with pytest.raises(DeviceError, match="no such host"):
+        sender_for(parse_endpoint("udp://nobody.invalid:9000"))
+
+
 def test_the_link_of_a_pseudo_terminal_is_taken_away_again(tmp_path: Path) -> None:
     sender = sender_for(parse_endpoint(f"pty:{tmp_path}/line"))
     assert (tmp_path / "line").is_symlink()
