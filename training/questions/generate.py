@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from earshot.runtime.errors import InputError
+from earshot.runtime.interfaces.outputs import check_out
 from earshot.runtime.language.prompt import CONCLUSION, choice_text
 from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
@@ -148,12 +150,34 @@ def _abstract_scenes(seed: int, rng: random.Random) -> Iterator[Scene]:
 
 
 def write_items(out: Path, scenes: Path | None, count: int, per_scene: int, seed: int, split: Split) -> int:
-    """Write up to `count` items as JSONL; returns how many there were (few scenes give fewer)."""
+    """Write up to `count` items as JSONL; returns how many there were (few scenes give fewer).
+
+    Raises
+    ------
+    UsageError
+        `out` is the file of the scenes.
+    InputError
+        A line of `scenes` describes none.
+    """
     given = None
     if scenes is not None:
-        lines = scenes.read_text(encoding="utf-8").splitlines()
-        given = [json.loads(line) for line in lines if line.strip()]
+        check_out(out, scenes)
+        given = _read_scenes(scenes)
     items = list(itertools.islice(item_stream(seed, per_scene, split, given), count))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(json.dumps(item.to_json()) + "\n" for item in items), encoding="utf-8")
     return len(items)
+
+
+def _read_scenes(path: Path) -> list[Scene]:
+    scenes = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            scene = json.loads(line)
+            scene["id"], [(source["label"], source["trajectory"]) for source in scene["sources"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: no description of a scene ({error!r})") from error
+        scenes.append(scene)
+    return scenes

@@ -53,10 +53,13 @@ def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) ->
     if not names:
         raise InputError(f"no weights (*.safetensors) at {folders[0]}: name the folder of a stage, e.g. RUN/sft")
     means = {name: mean_weights([folder / name for folder in folders], shares) for name in names}
-    shutil.copytree(folders[0], out, ignore=_not_settings)
+    made = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(folders[0], made, ignore=_not_settings)
     for name, mean in means.items():
         with safe_open(folders[0] / name, "pt") as file:
-            save_tensors(mean, out / name, file.metadata())
+            save_tensors(mean, made / name, file.metadata())
+    made.rename(out)
 
 
 def mean_weights(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Tensor]:

@@ -7,7 +7,11 @@ import json
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
+import pytest
+
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.language.prompt import (
     MAX_QUESTION_CHARS,
     build_prompt,
@@ -15,7 +19,7 @@ from earshot.runtime.language.prompt import (
     parse_choice,
     parse_evidence,
 )
-from earshot.training.questions.generate import generate_items, item_stream
+from earshot.training.questions.generate import generate_items, item_stream, write_items
 from earshot.training.questions.items import TASKS
 from earshot.training.questions.phrasing import ask, phrasings
 from earshot.training.questions.scenes import sample_scene
@@ -105,6 +109,23 @@ def test_reasoning_begins_with_what_was_asked_in_words_that_are_always_the_same(
         assert line.startswith("asked: ")
         asked.setdefault(item.task, set()).add(line.split()[1])
     assert all(len(kinds) <= 4 for kinds in asked.values())
+
+
+def test_scenes_are_not_written_over_by_questions_about_them(tmp_path: Path) -> None:
+    scenes = tmp_path / "scenes.jsonl"
+    scenes.write_text(json.dumps(sample_scene(random.Random(0))) + "\n")
+    before = scenes.read_text()
+    with pytest.raises(UsageError, match="name another file"):
+        write_items(scenes, scenes, 3, 3, 0, "train")
+    assert scenes.read_text() == before
+
+
+@pytest.mark.parametrize("line", ["{bad", "[]", '{"id": "x"}', '{"id": "x", "sources": [{"label": "dog"}]}'])
+def test_a_line_that_describes_no_scene_is_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text(json.dumps(sample_scene(random.Random(0))) + f"\n{line}\n")
+    with pytest.raises(InputError, match=r"scenes\.jsonl, line 2: no description of a scene"):
+        write_items(tmp_path / "items.jsonl", tmp_path / "scenes.jsonl", 3, 3, 0, "train")
+    assert not (tmp_path / "items.jsonl").exists()
 
 
 def test_an_empty_scene_still_has_questions() -> None:

@@ -11,7 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from earshot.training.stages.average import average
 from earshot.training.stages.command import app
+from tests.no_room import no_room
 
 
 def checkpoint(folder: Path, value: float, width: int = 3, projector: bool = True) -> Path:
@@ -46,6 +48,13 @@ def test_the_mean_of_seeds_is_a_checkpoint_like_the_first(tmp_path: Path) -> Non
         assert file.metadata() == {"format": "pt"}
     assert json.loads((tmp_path / "mean" / "sft" / "config.json").read_text()) == {"from": "one"}
     assert not (tmp_path / "mean" / "sft" / "state").exists() and not (tmp_path / "mean" / "sft" / "log.csv").exists()
+
+
+def test_a_mean_that_cannot_be_written_whole_is_none(tmp_path: Path) -> None:
+    parts = [checkpoint(tmp_path / name / "sft", value, width=20_000) for name, value in (("one", 1.0), ("two", 3.0))]
+    with no_room(50_000):
+        average(tmp_path / "mean" / "sft", parts)
+    assert not (tmp_path / "mean" / "sft").exists()
 
 
 def test_a_start_counts_as_much_as_it_is_told_to(tmp_path: Path) -> None:
