@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from earshot.runtime.errors import InputError
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
 from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.command import app
 from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
-from earshot.training.stages.remix import Remixer, RemixSettings, crowded
+from earshot.training.stages.remix import Remixer, RemixSettings, ahead, crowded
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
 from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, fully_known
 from tests.no_room import no_room
@@ -154,6 +158,24 @@ def test_a_bank_holds_a_row_for_every_token(data: Path, tmp_path: Path) -> None:
     assert rows.dtype == np.float16
     assert rows.shape[1:] == (4, 107)
     assert len(rows) == sum(json.loads(line)["tokens"] for line in lines)
+
+
+def test_what_goes_wrong_while_mixing_ahead_is_raised_and_not_waited_for() -> None:
+    def batches() -> Iterator[Any]:
+        yield 1
+        raise InputError("a clip is gone")
+
+    prepared = ahead(batches())
+    assert next(prepared) == 1  # type: ignore[comparison-overlap]
+    with pytest.raises(InputError, match="a clip is gone"):
+        next(prepared)
+
+
+@pytest.mark.parametrize("stage", ["encoders", "names", "seldnet"])
+@pytest.mark.parametrize("wrong", [("--seed", "-5"), ("--learning-rate", "nan")])
+def test_seeds_and_rates_that_are_none_are_wrong_use(stage: str, wrong: tuple[str, str], data: Path) -> None:
+    result = CliRunner().invoke(app, [stage, "--data", str(data), *wrong])
+    assert result.exit_code == 2, result.output
 
 
 @pytest.mark.parametrize("fixed_names", [False, True])

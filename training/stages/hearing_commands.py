@@ -36,7 +36,9 @@ def encoders(
     threads: Threads = 2,
     seed: Seed = 1,
     start: Annotated[Path | None, typer.Option(help="Encoders of another run that a new one begins with.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="Highest one; it falls to zero as a cosine.")] = 2e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-6, max=10.0, help="Highest one; it falls to zero as a cosine.")
+    ] = 2e-3,
     teacher: Annotated[Path | None, typer.Option(help="Embeddings of the training clips to imitate (.npz).")] = None,
     distance_weight: Annotated[float, typer.Option(min=0.0, help="Of the distance in the loss.")] = 0.6,
     fixed_names: Annotated[bool, typer.Option("--fixed-names", help="Train the spatial encoder only.")] = False,
@@ -95,7 +97,9 @@ def names(
     minutes: Minutes = 60.0,
     threads: Threads = 2,
     seed: Seed = 31,
-    learning_rate: Annotated[float, typer.Option(help="Highest one of the head; it falls to zero as a cosine.")] = 1e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-6, max=10.0, help="Highest one of the head; it falls to zero as a cosine.")
+    ] = 1e-3,
 ) -> None:
     """Train the names network, which begins as YAMNet; goes on from the checkpoint in the run directory."""
     from earshot.training.stages import names as stage

@@ -21,8 +21,8 @@ Steps = Annotated[int | None, typer.Option(help="End after this many steps inste
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the run directory.")]
 Threads = Annotated[int, typer.Option(help="Threads of the matrix products.", min=1)]
 Precision = Annotated[str, typer.Option(help="auto (times both), bf16 or fp32.")]
-LearningRate = Annotated[float, typer.Option(min=1e-6)]
-Seed = Annotated[int, typer.Option(help="Seed of weights and questions.")]
+LearningRate = Annotated[float, typer.Option(min=1e-6, max=10.0)]
+Seed = Annotated[int, typer.Option(help="Seed of weights and questions.", min=0, max=2**32 - 1)]
 
 
 def prepare(threads: int) -> None:

@@ -260,13 +260,22 @@ def validation_batches(folder: Path, settings: RemixSettings, size: int, count: 
 
 
 def ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
-    """Prepare batches in a thread, a few ahead (numpy releases the interpreter while it mixes)."""
-    queue: Queue[Batch] = Queue(depth)
+    """Prepare batches in a thread, a few ahead (numpy releases the interpreter while it mixes).
+
+    What goes wrong in the thread is raised here in its turn: else one would wait for the next batch for ever.
+    """
+    queue: Queue[Batch | BaseException | None] = Queue(depth)
 
     def fill() -> None:
-        for batch in batches:
-            queue.put(batch)
+        try:
+            for batch in batches:
+                queue.put(batch)
+            queue.put(None)
+        except BaseException as error:
+            queue.put(error)
 
     Thread(target=fill, name="remix", daemon=True).start()
-    while True:
-        yield queue.get()
+    while (made := queue.get()) is not None:
+        if isinstance(made, BaseException):
+            raise made
+        yield made
