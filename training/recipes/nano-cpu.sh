@@ -21,6 +21,7 @@ earshot train names --data "$run/data" --run "$run/nano" --yamnet "$run"/yamnet/
 [ -f "$run/nano/bank/scenes.jsonl" ] || earshot train bank --data "$run/data/train" --run "$run/nano"
 # Reasoning is learned from text, reading from sounds as good ears and as these ears hear them, all in one stage.
 earshot train sft --bank "$run/nano/bank" --run "$run/nano" --minutes 150 --threads 2 --resume --fresh
+# The built-in model has 0.7 of such a run on its ears and 0.3 of one on the ears before (earshot train average).
 earshot export "$run/nano" --target pi4 --llm-quant Q8_0 --out "$run/nano/bundle"
 earshot bench hearing --data "$run/data/validation" "$run/nano/bundle"
 earshot bench questions "$run/nano/bundle" --data "$run/data/validation"
