@@ -26,6 +26,7 @@ from earshot.training.synthesis.render import (
     RenderedScene,
     World,
     balance_levels,
+    draw_classes,
     make_background,
     to_level,
 )
@@ -106,7 +107,7 @@ def most_at_once(spans: list[tuple[float, float]]) -> int:
 
 
 def _keys(world: World, count: int, settings: DynamicSettings, rng: np.random.Generator) -> list[str]:
-    keys = [str(key) for key in rng.choice(world.events.keys(), size=count, replace=False)]
+    keys = draw_classes(world, count, rng)
     if count > 1 and rng.random() < settings.same_class_share:
         keys[-1] = keys[0]
     return keys

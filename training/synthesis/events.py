@@ -7,6 +7,7 @@ A library hands out prepared events: trimmed, stretched to a duration by looping
 from __future__ import annotations
 
 import csv
+import difflib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,12 @@ import soxr
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.labels import load_labels
 
 SAMPLE_RATE_HZ = 16_000
+SHORTEST_S = 0.02
+SILENT = 1e-4
+"""A recording whose peak is lower, re full scale, holds no sound: a scene would claim one that nobody hears."""
 FloatArray = NDArray[np.float32]
 
 # Sounds that go on by themselves; the others are single events that may repeat.
@@ -96,7 +101,7 @@ class ManifestLibrary:
     Raises
     ------
     InputError
-        No manifest, or a column or file is missing.
+        No manifest, it cannot be read, a class is not in the label table, or no clip is in these folds.
     """
 
     def __init__(self, folder: Path, folds: tuple[int, ...]) -> None:
@@ -104,14 +109,19 @@ class ManifestLibrary:
         manifest = folder / "manifest.csv"
         if not manifest.is_file():
             raise InputError(f"{folder}: no manifest.csv; expected columns path,cls,group,fold")
-        with manifest.open(newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                try:
-                    if int(row["fold"]) in folds:
-                        clip = Clip(row["cls"], row["path"], row["group"], folder / row["path"])
-                        self._by_key.setdefault(row["cls"], []).append(clip)
-                except (KeyError, ValueError) as error:
-                    raise InputError(f"{manifest}, line {number}: {error!r}; expected path,cls,group,fold") from error
+        for number, row in _rows(manifest):
+            try:
+                fold, clip = int(row["fold"]), Clip(row["cls"], row["path"], row["group"], folder / row["path"])
+            except (KeyError, ValueError, TypeError) as error:
+                raise InputError(f"{manifest}, line {number}: {error!r}; expected path,cls,group,fold") from error
+            if clip.key not in _known_classes():
+                near = difflib.get_close_matches(clip.key, _known_classes(), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InputError(f"{manifest}, line {number}: class {clip.key!r} is not in the label table{hint}")
+            if fold in folds:
+                self._by_key.setdefault(clip.key, []).append(clip)
+        if not self._by_key:
+            raise InputError(f"{manifest}: no clip in fold {' or '.join(map(str, folds))}, which is wanted here")
 
     def keys(self) -> list[str]:
         """Class keys on offer, sorted."""
@@ -184,6 +194,20 @@ class JoinedLibrary:
         return (self._made if clip.path is None else self._recorded).samples(clip, rng)
 
 
+def _rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:
+    """Lines of a csv file by their number."""
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            return list(enumerate(csv.DictReader(file), start=2))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{manifest}: not a readable csv ({error})") from error
+
+
+@functools.cache
+def _known_classes() -> frozenset[str]:
+    return frozenset(label.key for label in load_labels())
+
+
 @functools.lru_cache(maxsize=4096)
 def _read_trimmed(path: Path) -> FloatArray:
     try:
@@ -191,6 +215,10 @@ def _read_trimmed(path: Path) -> FloatArray:
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{path}: cannot be read as audio ({error})") from error
     mono = samples.mean(axis=1)
+    if len(mono) < SHORTEST_S * rate:
+        raise InputError(f"{path}: {len(mono) / rate:.3f} s of audio; a clip has at least {SHORTEST_S} s")
+    if not np.isfinite(mono).all() or np.abs(mono).max() < SILENT:
+        raise InputError(f"{path}: silent, or of numbers that are none; take it out of the manifest")
     if rate != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate, SAMPLE_RATE_HZ)
     return trim(mono)

@@ -11,10 +11,10 @@ from pathlib import Path
 import soundfile
 
 from earshot.runtime.errors import InputError
+from earshot.training.synthesis.events import SHORTEST_S
 from earshot.training.synthesis.layouts import EventRow
 
 COLUMNS = ("path", "cls", "group", "fold", "duration", "licence", "author")
-SHORTEST_S = 0.02
 
 
 def write_manifest(folder: Path, rows: Sequence[EventRow], advance: Callable[[], None] = lambda: None) -> Path:

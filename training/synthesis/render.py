@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
+from earshot.runtime.errors import InputError
 from earshot.training.synthesis.events import EventLibrary, active_rms, prepare
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ, SPEED_OF_SOUND_M_S, Head
 from earshot.training.synthesis.rooms import (
@@ -63,6 +64,22 @@ class RenderedScene:
         return np.asarray(self.stems.sum(axis=0) + self.background, np.float32)
 
 
+def draw_classes(world: World, count: int, rng: np.random.Generator) -> list[str]:
+    """Keys of different classes.
+
+    Raises
+    ------
+    InputError
+        The world has fewer.
+    """
+    keys = world.events.keys()
+    if len(keys) < count:
+        raise InputError(
+            f"{count} sounds of different classes are wanted, and there are clips of {len(keys)}; add some"
+        )
+    return [str(key) for key in rng.choice(keys, size=count, replace=False)]
+
+
 def render_scene(world: World, settings: SceneSettings, seed: int, scene_id: str, split: str) -> RenderedScene:
     """Sample and render one scene.
 
@@ -86,9 +103,8 @@ def render_scene(world: World, settings: SceneSettings, seed: int, scene_id: str
     length = int(settings.duration_s * SAMPLE_RATE_HZ)
     stems = np.zeros((settings.sources, 2, length), np.float32)
     sources = []
-    keys = rng.choice(world.events.keys(), size=settings.sources, replace=False)
-    for index, key in enumerate(keys):
-        source, stems[index] = _render_source(world, settings, room, head, str(key), rng, length)
+    for index, key in enumerate(draw_classes(world, settings.sources, rng)):
+        source, stems[index] = _render_source(world, settings, room, head, key, rng, length)
         sources.append(source)
     balance_levels(stems, sources, rng)
     background, ambience = make_background(world, settings.ambience_snr_db, stems, rng)
