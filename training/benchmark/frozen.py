@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError, UsageError
+from earshot.training.files import replace_text
 from earshot.training.synthesis.dataset import Shard
 
 MANIFEST = Path(__file__).with_name("frozen.json")
@@ -142,7 +143,7 @@ def freeze(contents: Contents, benchmark: str, size: str, path: Path = MANIFEST)
     entry = {"size": size, **asdict(contents), "levels_db": list(contents.levels_db), "hash": contents.hash}
     manifest[benchmark]["frozen"] = sorted([*kept, entry], key=lambda e: (e["stems"], e["data"], e["size"]))
     try:
-        path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        replace_text(path, json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); freeze in a source checkout") from error
 

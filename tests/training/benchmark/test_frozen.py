@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.benchmark.asa_run import AsaBench, build_asa, freeze_asa
 from earshot.training.benchmark.frozen import (
     LEVEL_TOLERANCE_DB,
@@ -22,6 +22,7 @@ from earshot.training.benchmark.frozen import (
 )
 from earshot.training.benchmark.seld_run import SeldBench, build_seld, freeze_seld
 from earshot.training.synthesis.dataset import open_shards
+from tests.no_room import no_room
 from tests.training.benchmark.conftest import write_manifest
 
 
@@ -50,6 +51,14 @@ def test_freezing_twice_keeps_one_entry_that_matches(asa: AsaBench, stems: Path,
     document = json.loads(own.read_text())
     assert [entry["hash"] for entry in document["asa"]["frozen"]] == [asa.contents.hash]
     assert document["asa"]["frozen"][0]["stems"] == "procedural"
+
+
+def test_what_is_frozen_stays_when_there_is_no_room_for_more(asa: AsaBench, tmp_path: Path) -> None:
+    path = write_manifest(tmp_path / "frozen.json")
+    before = path.read_bytes()
+    with no_room(len(before) // 2, UsageError):
+        freeze(asa.contents, "asa", "quick", path)
+    assert path.read_bytes() == before
 
 
 def test_other_questions_are_one_line_that_says_so(asa: AsaBench, tmp_path: Path) -> None:
