@@ -211,14 +211,23 @@ def _quantize(bundle: Path, folder: Path) -> None:
     before, root.level = root.level, logging.ERROR  # it advises a pre-processing that changes nothing here
     try:
         for name in ("semantic", "spatial"):
-            target = folder / f"{name}.onnx"
-            products = ["MatMul", "Gemm"]
-            quantize_dynamic(bundle / target.name, target, products, per_channel=True, weight_type=QuantType.QInt8)
+            source, target = bundle / f"{name}.onnx", folder / f"{name}.onnx"
+            products = _products(source)
+            quantize_dynamic(source, target, nodes_to_quantize=products, per_channel=True, weight_type=QuantType.QInt8)
     finally:
         root.level = before
     for name in graphs_in(bundle):
         if name not in ("semantic", "spatial"):
             shutil.copyfile(bundle / f"{name}.onnx", folder / f"{name}.onnx")
+
+
+def _products(path: Path) -> list[str]:
+    """Names of the matrix products of a graph whose weights are one matrix: no kernel takes a stack with a scale for each column."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    matrices = {value.name for value in graph.initializer if len(value.dims) == 2}
+    return [node.name for node in graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices]
 
 
 def _time_steps(encoders: Encoders, pieces: list[Float32]) -> float:

@@ -10,9 +10,11 @@ import onnxruntime as ort
 import pytest
 
 from earshot.firmware_sim import alternative_graphs as graphs
-from earshot.firmware_sim.alternatives import measure_alternatives, median_ms
+from earshot.firmware_sim.alternatives import measure_alternatives, median_ms, time_int8
 from earshot.firmware_sim.salsa_lite import ALIASING_HZ, HOP_SAMPLES, SPEED_OF_SOUND_M_S, phase_scale, salsa_lite
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.features import FRAME_SAMPLES
+from earshot.runtime.interfaces.loading import open_encoders
 from tests.runtime.tiny_bundle import write_tiny_networks
 
 RNG = np.random.default_rng(0)
@@ -97,3 +99,11 @@ def test_all_are_timed_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert item["ratio"] == pytest.approx(item["theirs_ms"] / item["ours_ms"], rel=0.05, abs=0.001)
     assert found["int8"]["int8_ms"] > 0
     assert "speed only" in found["note"]
+
+
+def test_the_built_in_networks_run_with_int8_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their stacks of matrices stay float: no kernel takes them with a scale for each column."""
+    monkeypatch.setattr("earshot.firmware_sim.alternatives.ROUNDS", 1)
+    directory, encoders = open_encoders(None)
+    pieces = list(0.1 * RNG.standard_normal((12, 2, FRAME_SAMPLES)).astype(np.float32))
+    assert time_int8(directory, encoders, pieces)["int8_ms"] > 0
