@@ -37,14 +37,20 @@ def doubts_about(question: str, answer: str, reasoning: str, doubts: Mapping[int
     ----------
     question, answer : str
     reasoning : str
-        Sounds that it does not hold are not believed in, and nothing is said of them; empty where nothing was reasoned.
+        Of sounds without a line of evidence in it nothing is said: the model does not believe in them. Empty where nothing was reasoned.
     doubts : mapping of int to str
         See `doubts_of`.
     """
     if not doubts or not _ABOUT_SIDES.search(f"{question} {answer}"):
         return ()
     named = [label for label in named_classes([question, answer]) if label in doubts]
-    return tuple(doubts[label] for label in named if not reasoning or load_labels()[label].spoken in reasoning)
+    return tuple(
+        doubts[label] for label in named if not reasoning or _has_evidence(load_labels()[label].spoken, reasoning)
+    )
+
+
+def _has_evidence(spoken: str, reasoning: str) -> bool:
+    return any(line.startswith(f"{spoken} |") for line in reasoning.splitlines())
 
 
 def _sentence(row: Float32) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earshot.runtime.hearing.asked import ask_by_name, possible_classes
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import HearingWindow
-from earshot.runtime.hearing.objects import class_of, gather_objects, object_rows, strongest_first
+from earshot.runtime.hearing.objects import OBJECT_WIDTH, class_of, gather_objects, object_rows, strongest_first
 from earshot.runtime.hearing.tokens import Tokens
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.doubts import doubts_of
@@ -52,15 +52,22 @@ def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Seq
         Options; what they name is looked for as well.
     """
     asked = asked_rows(encoders, window, question, choices)
-    doubts = doubts_of(gather_objects(window.tokens, asked)[:-1]) if len(window.tokens) else {}
-    return Heard(encoders.project(window.tokens, asked), names_heard(window.tokens, asked), doubts)
+    rows = _objects(window.tokens, asked)
+    return Heard(encoders.project(window.tokens, asked), _spoken(rows), doubts_of(rows))
 
 
 def names_heard(tokens: Tokens, asked: Float32 | None = None) -> tuple[str, ...]:
     """Spoken names of the sound objects of a window, those asked for (`asked_rows`) included."""
-    if not len(tokens):
-        return ()
-    return tuple(load_labels()[class_of(row)].spoken for row in gather_objects(tokens, asked)[:-1])
+    return _spoken(_objects(tokens, asked))
+
+
+def _objects(tokens: Tokens, asked: Float32 | None) -> Float32:
+    """Rows of the objects, without the one that ends them, float32 [M, 299]."""
+    return gather_objects(tokens, asked)[:-1] if len(tokens) else np.zeros((0, OBJECT_WIDTH), np.float32)
+
+
+def _spoken(rows: Float32) -> tuple[str, ...]:
+    return tuple(load_labels()[class_of(row)].spoken for row in rows)
 
 
 def asked_rows(

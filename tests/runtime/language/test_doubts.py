@@ -67,5 +67,6 @@ def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, t
 
 
 def test_of_a_sound_that_the_model_does_not_believe_in_nothing_is_told() -> None:
-    assert doubts_about("Is the dog behind me?", "I can't hear a dog.", "nothing\ndog: none"[:7], DOUBTS) == ()
+    denied = "voice | 20 | 0 | 1.0 | 0.4-3.0\nasked: behind dog\ndog: none"
+    assert doubts_about("Is the dog behind me?", "I can't hear a dog.", denied, DOUBTS) == ()
     assert doubts_about("Is the dog behind me?", "Yes.", "", DOUBTS)
