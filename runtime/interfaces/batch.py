@@ -2,7 +2,7 @@
 
 Lines are JSON objects. An answer line is written whole and flushed before the next item begins, so that
 at most the last line of the answer file can be broken, and only by a crash; it is cut off when the batch
-is resumed.
+is resumed. Items that failed are asked again then: the recording that was missing may be there by now.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BatchCounts:
     Attributes
     ----------
     answered, failed, skipped : int
-        Items answered now, items with an error, items that the answer file held already.
+        Items answered now, items with an error, items whose answer the file held already.
     """
 
     answered: int
@@ -106,10 +106,35 @@ def repair_answers(path: Path) -> set[str]:
     return ids
 
 
+def forget_failed(path: Path, ids: set[str]) -> set[str]:
+    """Take the lines out of a whole answer file that say why one of ``ids`` failed; returns whose they were.
+
+    The file is written anew beside itself and put in its place at once, so that no answer is lost on the way.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be written.
+    """
+    lines = [line for line in path.read_text("utf-8").split("\n") if line.strip()] if ids else []
+    failed = {line: document["id"] for line in lines if "error" in (document := json.loads(line))}
+    gone = {line for line, name in failed.items() if str(name) in ids}
+    if not gone:
+        return set()
+    fresh = path.with_name(f"{path.name}.partial")
+    try:
+        fresh.write_text("".join(f"{line}\n" for line in lines if line not in gone), "utf-8", newline="\n")
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
+    return {str(failed[line]) for line in gone}
+
+
 def run_batch(
     items: Iterable[BatchItem | BadItem], out: Path, ask: Ask, advance: Callable[[], None] = lambda: None
 ) -> BatchCounts:
-    """Answer every item that the answer file does not hold yet.
+    """Answer every item whose answer the file does not hold yet.
 
     Parameters
     ----------
@@ -131,7 +156,9 @@ def run_batch(
     UsageError
         When the answer file cannot be used.
     """
+    items = list(items)
     done = repair_answers(out)
+    done -= forget_failed(out, done & {item.id for item in items if isinstance(item, BatchItem)})
     counts = {"answered": 0, "failed": 0, "skipped": 0}
     with _appending(out) as file:
         for item in items:

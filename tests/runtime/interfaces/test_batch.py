@@ -96,6 +96,26 @@ def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     assert (counts.answered, counts.skipped) == (1, 1)
 
 
+def test_what_failed_is_asked_again_when_the_batch_goes_on(tmp_path: Path) -> None:
+    """The recording that was missing is there now; a line that is no item stays what it was."""
+    items = read_items(write_items(tmp_path / "items.jsonl", [item("a"), item("b"), "{", item("c")]))
+    out = tmp_path / "out.jsonl"
+
+    def failing(i: BatchItem) -> dict[str, Any]:
+        if i.id == "b":
+            raise InputError("b.wav: no such file")
+        return answer(i)
+
+    run_batch(items, out, failing)
+    again = run_batch(items, out, failing)
+    assert (again.answered, again.failed, again.skipped) == (0, 1, 3)
+    counts = run_batch(items, out, answer)
+    assert (counts.answered, counts.failed, counts.skipped) == (1, 0, 3)
+    assert sorted(line["id"] for line in lines(out)) == ["a", "b", "c", "line 3"]
+    assert [line["id"] for line in lines(out) if "error" in line] == ["line 3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items.jsonl", "out.jsonl"]
+
+
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     for text in ("dear diary\n", "dear diary", "[" * 100_000 + "\n", '{"id": "a"}\nhello\n{"id": "b"}\n', "[1]\n"):
         path = tmp_path / "diary.txt"

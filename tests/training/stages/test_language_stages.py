@@ -280,6 +280,15 @@ def test_a_share_of_the_scenes_is_only_asked_what_is_learned_last(bank: Path, to
     assert set(tasks) - set(WEAK_TASKS)
 
 
+def test_a_share_of_the_scenes_is_only_asked_what_is_louder(bank: Path, tokenizer: Tokenizer) -> None:
+    def louder(share: float) -> float:
+        batches = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, where_share=0.0, louder_share=share))
+        tasks = [item.task for _, item in itertools.islice(batches._audio_items(random.Random(3)), 300)]
+        return tasks.count("louder") / len(tasks)
+
+    assert louder(0.6) > louder(0.0) + 0.15
+
+
 def test_sft_grows_the_language_model_it_begins_with_and_resumes_with_the_larger_one(
     bank: Path, start: Path, tmp_path: Path
 ) -> None:
