@@ -44,7 +44,8 @@ WeakShare = Annotated[
     float, typer.Option(min=0.0, max=0.8, help="Scenes that are only asked one of the questions that are learned last.")
 ]
 LouderShare = Annotated[
-    float, typer.Option(min=0.0, max=0.8, help="Scenes that are only asked what is louder: nothing else teaches levels.")
+    float,
+    typer.Option(min=0.0, max=0.8, help="Scenes that are only asked what is louder: nothing else teaches levels."),
 ]
 BatchItems = Annotated[int, typer.Option(min=1, help="Items per batch.")]
 ProjectorKind = Annotated[
