@@ -30,6 +30,7 @@ WHERE = slice(2 * CLASSES + TIMELINE, OBJECT_WIDTH - 3)
 """What a row says of places: posterior, direction, distance and level on average, then of both halves."""
 POSTERIOR = slice(WHERE.start, WHERE.start + 36)
 DIRECTION = slice(WHERE.start + 36, WHERE.start + 39)
+LOG_DISTANCE = WHERE.start + 39
 LEVEL = WHERE.start + 40
 TOTAL_ACTIVITY, PEAK_LEVEL = OBJECT_WIDTH - 3, OBJECT_WIDTH - 2
 _SOUNDING = 0.5

@@ -25,6 +25,8 @@ MAX_TOKENS = 25
 ACTIVITY_VALUES = FRAMES_PER_TOKEN // 2
 SEMANTIC_WIDTH = 256 + CLASSES
 SCENE_WIDTH = 128 + 1 + 5
+LOG_T60 = 128
+"""Column of the scene that holds the logarithm of the reverberation time, behind the embedding."""
 SLOT_WIDTH = CLASSES + ACTIVITY_VALUES + 36 + 3 + 1 + 1
 SLOT_LAYOUT = {
     "label": slice(0, CLASSES),

@@ -1,60 +1,97 @@
-"""What an answer about places leaves open: whether a sound is in front or behind, where these ears hear both alike.
+"""What an answer about places leaves open: front or behind, where these ears hear both alike, and how far.
 
-The language model never learned to say so. This is no part of its answer: it is told beside it, from the posterior of what was heard. Of
-218 sounds of mixtures that training never saw a third is told of so, and of those a third is on the wrong side, of the others one in seven.
+The language model never learned to say so. This is no part of its answer: it is told beside it, from what was heard. Of
+218 sounds of mixtures that training never saw a third is told of as in front or behind, and of those a third is on the wrong side, of the
+others one in seven. How far a sound may be is told when a question is about distances.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from earshot.runtime.geometry import angles_of
-from earshot.runtime.hearing.objects import DIRECTION, POSTERIOR, Float32, class_of
+from earshot.runtime.hearing.distance_range import likely_range_m
+from earshot.runtime.hearing.objects import DIRECTION, LOG_DISTANCE, POSTERIOR, Float32, class_of
 from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.naming import named_classes
 from earshot.runtime.scene.words import doubtful_direction_words
 
 _ABOUT_SIDES = re.compile(r"\b(?:front|behind|back|ahead|degrees?)\b", re.IGNORECASE)
+_ABOUT_DISTANCES = re.compile(
+    r"\b(?:how far|distances?|close(?:r|st)?|near(?:er|est|by)?|(?:further|farther) (?:away|off)|farther|f[au]rthest(?! (?:left|right))|met(?:re|er)s?)\b",
+    re.IGNORECASE,
+)
 
 
-def doubts_of(rows: Float32) -> dict[int, str]:
-    """What to say of each object whose place may as well be mirrored, by class id.
+@dataclass(frozen=True)
+class Doubts:
+    """What to say of the objects that were heard, by class id.
+
+    Attributes
+    ----------
+    sides : mapping of int to str
+        Of those whose place may as well be mirrored.
+    distances : mapping of int to str
+        Of all whose distance was heard.
+    """
+
+    sides: Mapping[int, str] = field(default_factory=dict)
+    distances: Mapping[int, str] = field(default_factory=dict)
+
+
+def doubts_of(rows: Float32, t60_s: float) -> Doubts:
+    """What is not certain of objects.
 
     Parameters
     ----------
     rows : ndarray, float32 [M, 299]
         Objects, see `earshot.runtime.hearing.objects`.
+    t60_s : float
+        Reverberation time heard of the room, seconds.
     """
-    return {class_of(row): _sentence(row) for row in rows if front_back_ambiguous(row[POSTERIOR])}
+    return Doubts(
+        {class_of(row): _side(row) for row in rows if front_back_ambiguous(row[POSTERIOR])},
+        {class_of(row): _distance(row, t60_s) for row in rows},
+    )
 
 
-def doubts_about(question: str, answer: str, reasoning: str, doubts: Mapping[int, str]) -> tuple[str, ...]:
-    """Those that an answer depends on: it or its question is about front and back, and names the sound.
+def doubts_about(question: str, answer: str, reasoning: str, doubts: Doubts) -> tuple[str, ...]:
+    """Those that an answer depends on: it names the sound, or its question does, and they are about sides, or the question about distances.
 
     Parameters
     ----------
     question, answer : str
     reasoning : str
         Of sounds without a line of evidence in it nothing is said: the model does not believe in them. Empty where nothing was reasoned.
-    doubts : mapping of int to str
+    doubts : Doubts
         See `doubts_of`.
     """
-    if not doubts or not _ABOUT_SIDES.search(f"{question} {answer}"):
-        return ()
-    named = [label for label in named_classes([question, answer]) if label in doubts]
-    return tuple(
-        doubts[label] for label in named if not reasoning or _has_evidence(load_labels()[label].spoken, reasoning)
-    )
+    told = [doubts.sides] if _ABOUT_SIDES.search(f"{question} {answer}") else []
+    told += [doubts.distances] if _ABOUT_DISTANCES.search(question) else []
+    named = [
+        label
+        for label in named_classes([question, answer])
+        if not reasoning or _has_evidence(load_labels()[label].spoken, reasoning)
+    ]
+    return tuple(kind[label] for kind in told for label in named if label in kind)
 
 
 def _has_evidence(spoken: str, reasoning: str) -> bool:
     return any(line.startswith(f"{spoken} |") for line in reasoning.splitlines())
 
 
-def _sentence(row: Float32) -> str:
+def _side(row: Float32) -> str:
     label = load_labels()[class_of(row)]
     elevation_deg = float(angles_of(row[DIRECTION])[1])
     words = doubtful_direction_words(lobe_azimuth_deg(row[POSTERIOR]), elevation_deg)
     return f"{label.definite} may be {words}: to these ears both sound alike"
+
+
+def _distance(row: Float32, t60_s: float) -> str:
+    label = load_labels()[class_of(row)]
+    low_m, high_m = likely_range_m(math.exp(float(row[LOG_DISTANCE])), t60_s)
+    return f"{label.definite} may be from {low_m:.1f} to {high_m:.1f} metres away: two ears tell little of distances"

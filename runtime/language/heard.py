@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +13,9 @@ from earshot.runtime.hearing.asked import ask_by_name, possible_classes
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, class_of, gather_objects, object_rows, strongest_first
-from earshot.runtime.hearing.tokens import Tokens
+from earshot.runtime.hearing.tokens import LOG_T60, Tokens
 from earshot.runtime.labels import load_labels
-from earshot.runtime.language.doubts import doubts_of
+from earshot.runtime.language.doubts import Doubts, doubts_of
 from earshot.runtime.scene.naming import named_classes
 
 Float32 = NDArray[np.float32]
@@ -30,13 +31,13 @@ class Heard:
         Audio tokens of the projector, oldest first; none when nothing was heard yet.
     names : tuple of str or None
         Spoken names of the sounds that hearing has found, told of or asked for; None where that is not known.
-    doubts : mapping of int to str
-        Of which of them front and back are not certain, by class id; see `doubts.py`.
+    doubts : Doubts
+        What is not certain of them.
     """
 
     embeddings: Float32
     names: tuple[str, ...] | None = None
-    doubts: Mapping[int, str] = field(default_factory=dict)
+    doubts: Doubts = field(default_factory=Doubts)
 
 
 def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Sequence[str] | None = None) -> Heard:
@@ -53,7 +54,7 @@ def embed(encoders: Encoders, window: HearingWindow, question: str, choices: Seq
     """
     asked = asked_rows(encoders, window, question, choices)
     rows = _objects(window.tokens, asked)
-    return Heard(encoders.project(window.tokens, asked), _spoken(rows), doubts_of(rows))
+    return Heard(encoders.project(window.tokens, asked), _spoken(rows), doubts_of(rows, _t60_s(window.tokens)))
 
 
 def names_heard(tokens: Tokens, asked: Float32 | None = None) -> tuple[str, ...]:
@@ -64,6 +65,11 @@ def names_heard(tokens: Tokens, asked: Float32 | None = None) -> tuple[str, ...]
 def _objects(tokens: Tokens, asked: Float32 | None) -> Float32:
     """Rows of the objects, without the one that ends them, float32 [M, 299]."""
     return gather_objects(tokens, asked)[:-1] if len(tokens) else np.zeros((0, OBJECT_WIDTH), np.float32)
+
+
+def _t60_s(tokens: Tokens) -> float:
+    """Reverberation time heard over a window; 1 s where there is none (and no sound either)."""
+    return math.exp(float(tokens.scene[:, LOG_T60].mean())) if len(tokens) else 1.0
 
 
 def _spoken(rows: Float32) -> tuple[str, ...]:

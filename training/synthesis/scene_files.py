@@ -16,13 +16,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from earshot.runtime.errors import UsageError
 from earshot.training.files import replace_sound, replace_text
 from earshot.training.synthesis.dataset import DataFolders, build_world, scene_seed
 from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.scale_out import completed
-from earshot.training.synthesis.scenes import DynamicSettings, SceneSettings, Split
+from earshot.training.synthesis.scenes import DynamicSettings, Scene, SceneSettings, Split
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,16 @@ def write_scenes(job: SceneJob, count: int, workers: int = 1, on_ray: bool = Fal
     -------
     int
         Scenes rendered now.
+
+    Raises
+    ------
+    UsageError
+        The folder holds scenes that were drawn otherwise: kept, they would pass for these.
     """
-    (job.out / "parts").mkdir(parents=True, exist_ok=True)
     listed = _listed(job.out)
+    for name in filter(listed.__contains__, map(job.scene_id, range(count))):
+        _demand_same(job, json.loads(listed[name]))
+    (job.out / "parts").mkdir(parents=True, exist_ok=True)
     missing = [
         n for n in range(count) if job.scene_id(n) not in listed and not _part(job.out, job.scene_id(n)).exists()
     ]
@@ -100,6 +108,20 @@ def write_scene(job: SceneJob, number: int) -> None:
     sound = job.out / f"{name}.wav"
     replace_sound(sound, rendered.mixture(), SAMPLE_RATE_HZ)
     replace_text(_part(job.out, name), json.dumps({**rendered.scene, "audio": sound.name}))
+
+
+def _demand_same(job: SceneJob, scene: Scene) -> None:
+    """Refuse a scene that this job would not have made."""
+    settings, sources = job.settings, len(scene["sources"])
+    if scene["duration_s"] != settings.duration_s:
+        differ = f"lasts {scene['duration_s']:g} s, not {settings.duration_s:g}"
+    elif isinstance(settings, SceneSettings) and sources != settings.sources:
+        differ = f"has {sources} sources, not {settings.sources}"
+    elif isinstance(settings, DynamicSettings) and sources > settings.sources[1]:
+        differ = f"has {sources} sources, more than {settings.sources[1]}"
+    else:
+        return
+    raise UsageError(f"{job.out}: scene {scene['id']} is there and {differ}; name another folder")
 
 
 def _part(out: Path, name: str) -> Path:

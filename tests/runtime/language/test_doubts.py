@@ -1,23 +1,27 @@
-"""What an answer leaves open: front or behind, where the ears hear both alike."""
+"""What an answer leaves open: front or behind, where the ears hear both alike, and how far."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
 
 from earshot.runtime.geometry import unit_vector
-from earshot.runtime.hearing.objects import DIRECTION, OBJECT_WIDTH, POSTERIOR
+from earshot.runtime.hearing.distance_range import likely_range_m
+from earshot.runtime.hearing.objects import DIRECTION, LOG_DISTANCE, OBJECT_WIDTH, POSTERIOR
 from earshot.runtime.labels import class_id
-from earshot.runtime.language.doubts import doubts_about, doubts_of
+from earshot.runtime.language.doubts import Doubts, doubts_about, doubts_of
 from tests.runtime.hearing.frames import lobe
 
 
-def row(key: str, azimuth_deg: float, mirrored: float = 0.45) -> np.ndarray:
+def row(key: str, azimuth_deg: float, mirrored: float = 0.45, distance_m: float = 1.0) -> np.ndarray:
     """An object whose posterior holds a share at its mirror image."""
     out = np.zeros(OBJECT_WIDTH, np.float32)
     out[class_id(key)] = 1.0
     out[POSTERIOR] = (1.0 - mirrored) * lobe(azimuth_deg) + mirrored * lobe(180.0 - azimuth_deg)
     out[DIRECTION] = unit_vector(azimuth_deg, 0.0)
+    out[LOG_DISTANCE] = math.log(distance_m)
     return out
 
 
@@ -27,11 +31,11 @@ DOG = class_id("dog")
 @pytest.mark.parametrize("azimuth_deg", [40.0, 140.0, -40.0, 0.0, 180.0])
 @pytest.mark.parametrize("mirrored", [0.0, 0.1, 0.45])
 def test_a_sound_is_doubtful_when_its_mirror_image_is_nearly_as_likely(azimuth_deg: float, mirrored: float) -> None:
-    assert bool(doubts_of(np.stack([row("dog", azimuth_deg, mirrored)]))) == (mirrored > 0.3)
+    assert bool(doubts_of(np.stack([row("dog", azimuth_deg, mirrored)]), 0.4).sides) == (mirrored > 0.3)
 
 
 def test_beside_an_ear_there_is_nothing_to_confuse() -> None:
-    assert doubts_of(np.stack([row("dog", 88.0)])) == {}
+    assert doubts_of(np.stack([row("dog", 88.0)]), 0.4).sides == {}
 
 
 @pytest.mark.parametrize(
@@ -43,27 +47,39 @@ def test_beside_an_ear_there_is_nothing_to_confuse() -> None:
     ],
 )
 def test_it_is_said_where_it_may_be(azimuth_deg: float, words: str) -> None:
-    assert doubts_of(np.stack([row("dog", azimuth_deg)])) == {DOG: words}
+    assert doubts_of(np.stack([row("dog", azimuth_deg)]), 0.4).sides == {DOG: words}
 
 
-DOUBTS = {DOG: "the dog may be anywhere"}
+@pytest.mark.parametrize("distance_m", [0.4, 1.0, 3.0])
+def test_how_far_it_may_be_is_said_of_every_sound(distance_m: float) -> None:
+    low_m, high_m = likely_range_m(distance_m, 0.4)
+    told = doubts_of(np.stack([row("dog", 40.0, 0.0, distance_m)]), 0.4).distances[DOG]
+    assert told.startswith(f"the dog may be from {low_m:.1f} to {high_m:.1f} metres away")
+
+
+SIDES, DISTANCES = "the dog may be in front or behind", "the dog may be near or far"
+DOUBTS = Doubts({DOG: SIDES}, {DOG: DISTANCES})
 EVIDENCE = "dog | 40 | 0 | 1.2 | 0.4-3.0\nasked: where dog"
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "told"),
     [
-        ("Where is the dog?", "The dog is about 40 degrees to your left.", True),
-        ("Where's the barking?", "It is behind you.", True),
-        ("What is in front of me?", "The dog.", True),
-        ("Is the dog behind me?", "No, it is in front of you.", True),
-        ("Which is closer, the dog or the voice?", "A) the dog", False),
-        ("How far is the dog?", "About 2 metres away.", False),
-        ("Where is the voice?", "The voice is straight ahead.", False),
+        ("Where is the dog?", "The dog is about 40 degrees to your left, 2 metres away.", [SIDES]),
+        ("Where's the barking?", "It is behind you.", [SIDES]),
+        ("What is in front of me?", "The dog.", [SIDES]),
+        ("Is the dog behind me?", "No, it is in front of you.", [SIDES]),
+        ("Which is further left, the dog or the voice?", "A) the dog", []),
+        ("Which is closer, the dog or the voice?", "A) the dog", [DISTANCES]),
+        ("How far is the dog?", "About 2 metres away.", [DISTANCES]),
+        ("Which of them is farthest away?", "The dog.", [DISTANCES]),
+        ("Is the dog behind me, and how far?", "Yes, 2 metres away.", [SIDES, DISTANCES]),
+        ("How far is the voice?", "About 2 metres away.", []),
+        ("Where is the voice?", "The voice is straight ahead.", []),
     ],
 )
-def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, told: bool) -> None:
-    assert bool(doubts_about(question, answer, EVIDENCE, DOUBTS)) == told
+def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, told: list[str]) -> None:
+    assert list(doubts_about(question, answer, EVIDENCE, DOUBTS)) == told
 
 
 def test_of_a_sound_that_the_model_does_not_believe_in_nothing_is_told() -> None:

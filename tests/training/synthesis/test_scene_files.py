@@ -134,6 +134,17 @@ def test_the_command_renders_moving_scenes_beside_still_ones(tmp_path: Path) -> 
     assert ids == ["dynamic-train-000000", "train-000000"]
 
 
+@pytest.mark.parametrize("other", [["--duration-s", "3"], ["--sources", "3"], ["--dynamic", "--duration-s", "3"]])
+def test_scenes_of_other_settings_are_not_passed_off_as_these(other: list[str], tmp_path: Path) -> None:
+    arguments = ["scenes", str(tmp_path), "--count", "1", "--duration-s", "2", "--sources", "2"]
+    for kind in ([], ["--dynamic"]):
+        assert CliRunner().invoke(app, arguments + kind).exit_code == 0
+    before = hashes(tmp_path)
+    result = CliRunner().invoke(app, arguments + other)
+    assert isinstance(result.exception, UsageError) and "name another folder" in str(result.exception)
+    assert hashes(tmp_path) == before
+
+
 def test_an_unknown_split_is_a_wrong_use(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["scenes", str(tmp_path), "--split", "all"])
     assert isinstance(result.exception, UsageError)
