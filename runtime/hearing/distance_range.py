@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-HEARD_M = (0.45, 0.6, 0.85, 1.2, 1.9)
-T60_S = (0.15, 0.27, 0.45, 0.8)
-"""Middles of the classes that `NEAREST_M` and `FARTHEST_M` were counted in: distance heard, and T60 heard of the room."""
+HEARD_M = (0.46, 0.58, 0.83, 1.23, 1.9)
+T60_S = (0.17, 0.26, 0.46, 0.69)
+"""Medians of the classes that `NEAREST_M` and `FARTHEST_M` were counted in: distance heard, and T60 heard of the room."""
 NEAREST_M = (
-    (0.35, 0.37, 0.46, 0.60, 0.90),
-    (0.33, 0.35, 0.45, 0.60, 1.00),
-    (0.33, 0.35, 0.45, 0.60, 1.00),
-    (0.33, 0.35, 0.45, 0.60, 1.00),
+    (0.33, 0.36, 0.46, 0.90, 1.60),
+    (0.32, 0.34, 0.48, 0.82, 1.28),
+    (0.32, 0.39, 0.41, 0.68, 1.22),
+    (0.33, 0.39, 0.46, 0.75, 1.20),
 )
 FARTHEST_M = (
-    (3.00, 3.50, 3.80, 4.00, 4.50),
-    (2.50, 3.00, 3.30, 3.80, 4.20),
-    (0.90, 1.60, 2.50, 3.80, 5.00),
-    (0.90, 1.60, 2.50, 3.80, 5.00),
+    (2.7, 4.7, 4.7, 4.7, 4.7),
+    (2.8, 2.8, 3.4, 4.6, 4.6),
+    (0.9, 2.1, 2.6, 4.0, 4.8),
+    (0.9, 1.5, 1.9, 3.5, 5.0),
 )
+"""10 % and 90 % of the true distances of 2,933 sounds in mixtures of one to three of training scenes (0.3 to 8 m, rooms and free field). Of 1,533 sounds
+of validation mixtures 77 % lie between, 18 % nearer and 5 % farther: those rooms hold fewer far sources."""
 
 
 def likely_range_m(heard_m: float, t60_s: float) -> tuple[float, float]:
