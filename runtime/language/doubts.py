@@ -22,9 +22,11 @@ from earshot.runtime.scene.words import doubtful_direction_words
 
 _ABOUT_SIDES = re.compile(r"\b(?:front|behind|back|ahead|degrees?)\b", re.IGNORECASE)
 _ABOUT_DISTANCES = re.compile(
-    r"\b(?:how far|distances?|close(?:r|st)?|near(?:er|est|by)?|(?:further|farther) (?:away|off)|farther|f[au]rthest(?! (?:left|right))|met(?:re|er)s?)\b",
+    r"\b(?:dist|distan(?:ces?|t)|range|reach|short(?:er|est) w(?:ay|alk)|(?<!so )far(?:ther|thest)?(?! (?:left|right|to))|"
+    r"furthest(?! (?:left|right|to))|further (?:away|off)|close(?:r|st)?|near(?:er|est|by)?|(?<=\d )m|met(?:re|er)s?)\b",
     re.IGNORECASE,
 )
+_ABOUT_ANGLES = re.compile(r"\b(?:angles?|apart|degrees?|turn)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def doubts_about(question: str, answer: str, reasoning: str, doubts: Doubts) -> 
         See `doubts_of`.
     """
     told = [doubts.sides] if _ABOUT_SIDES.search(f"{question} {answer}") else []
-    told += [doubts.distances] if _ABOUT_DISTANCES.search(question) else []
+    told += [doubts.distances] if _ABOUT_DISTANCES.search(question) and not _ABOUT_ANGLES.search(question) else []
     named = [
         label
         for label in named_classes([question, answer])
