@@ -19,8 +19,9 @@ from earshot.runtime.hearing.encoders import Encoders, sigmoid
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.networks import Tensors
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows
+from earshot.runtime.hearing.seen import seen_from_now
 from earshot.runtime.hearing.slots import CLASSES, SLOTS, SlotSettings, gain_per_frame, running_average
-from earshot.runtime.hearing.tokens import Tokens, pool_frames, seen_from_now
+from earshot.runtime.hearing.tokens import Tokens, pool_frames
 
 POSSIBLE = 0.06
 """A class is asked for when its averaged probability rose over this. On mixtures of one to three sounds that training never saw, of the

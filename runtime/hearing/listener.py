@@ -20,8 +20,9 @@ from earshot.runtime.hearing.exchange import EarExchange
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.gate import GateSettings, SilenceGate
+from earshot.runtime.hearing.seen import seen_from_now
 from earshot.runtime.hearing.slots import EMPTY
-from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens, seen_from_now
+from earshot.runtime.hearing.tokens import MAX_TOKENS, TOKEN_S, TokenPooler, TokenRing, Tokens
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, Tracker, TrackerSettings
 from earshot.runtime.hearing.two_ears import TwoEars
 

@@ -17,7 +17,6 @@ from earshot.runtime.geometry import wrap_deg
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.slots import CLASSES, EMPTY, SLOTS
-from earshot.runtime.hearing.turning import turned
 
 FRAMES_PER_TOKEN = 10
 TOKEN_S = FRAMES_PER_TOKEN * FRAME_S
@@ -34,10 +33,6 @@ SLOT_LAYOUT = {
     "where": slice(CLASSES + ACTIVITY_VALUES, SLOT_WIDTH),
 }
 """Parts of a slot: one-hot class, activities, and where (azimuth posterior 36, direction 3, log distance 1, level 1)."""
-_POSTERIOR = slice(SLOT_LAYOUT["where"].start, SLOT_LAYOUT["where"].start + 36)
-_AHEAD_AND_LEFT = slice(_POSTERIOR.stop, _POSTERIOR.stop + 2)
-LEAST_TURN_DEG = 2.0
-"""Heads and their trackers are never quite still; what has turned by less stays as it was heard."""
 LEVEL_SCALE = 0.1
 """Levels are kept in tens of decibels, of the size of the other inputs."""
 
@@ -221,27 +216,6 @@ class TokenRing:
     def frames(self) -> tuple[HearingFrame, ...]:
         """Their frames, ten for each token."""
         return tuple(self._frames)
-
-
-def seen_from_now(tokens: Tokens, turned_deg: Sequence[float]) -> Tokens:
-    """Tokens with the places of their slots where they are for a head that has turned since.
-
-    Parameters
-    ----------
-    tokens : Tokens
-    turned_deg : sequence of N float
-        How far everything has moved to the left since each token, degrees; under 2 it is left as it was heard.
-    """
-    if all(abs(by_deg) < LEAST_TURN_DEG for by_deg in turned_deg):
-        return tokens
-    slots = tokens.slots.copy()
-    for token, by_deg in zip(slots, turned_deg, strict=True):
-        if abs(by_deg) >= LEAST_TURN_DEG:
-            angle = np.deg2rad(by_deg)
-            rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            token[:, _AHEAD_AND_LEFT] = token[:, _AHEAD_AND_LEFT] @ rotation.T
-            token[:, _POSTERIOR] = [turned(posterior, by_deg) for posterior in token[:, _POSTERIOR]]
-    return Tokens(tokens.semantic, tokens.scene, slots)
 
 
 def pool_frames(frames: Sequence[HearingFrame]) -> Tokens:

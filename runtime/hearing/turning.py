@@ -83,16 +83,16 @@ class Views:
     def __init__(self) -> None:
         self.views: list[View] = []
 
-    def add(self, posterior: Floats, yaw_deg: float, time_s: float) -> None:
-        """Take a frame's posterior [36], heard with the head at a yaw (positive = left) at a time in seconds."""
+    def add(self, posterior: Floats, yaw_deg: float, time_s: float, frames: int = 1) -> None:
+        """Take the posterior [36] of a frame, or the mean of some, heard with the head at a yaw (positive = left) at a time in seconds."""
         near = [view for view in self.views if abs(wrap_deg(yaw_deg - view.yaw_deg)) <= VIEW_DEG / 2]
         if not near:
-            self.views.append(View(yaw_deg, np.asarray(posterior, np.float64), 1, time_s))
+            self.views.append(View(yaw_deg, np.asarray(posterior, np.float64), frames, time_s))
             del self.views[:-MOST_VIEWS]
             return
         view = min(near, key=lambda view: abs(wrap_deg(yaw_deg - view.yaw_deg)))
-        view.frames += 1
-        gain = max(1.0 / view.frames, 0.04)
+        view.frames += frames
+        gain = max(frames / view.frames, 0.04)
         here = turned(posterior, wrap_deg(yaw_deg - view.yaw_deg))
         view.posterior, view.last_s = view.posterior + gain * (here - view.posterior), time_s
 

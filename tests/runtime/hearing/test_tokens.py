@@ -13,7 +13,7 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import features_of
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.objects import projector_inputs
-from earshot.runtime.hearing.tokens import TokenPooler, TokenRing, Tokens, pool_frames, seen_from_now
+from earshot.runtime.hearing.tokens import TokenPooler, TokenRing, Tokens, pool_frames
 from tests.runtime.hearing.sounds import bursts
 
 
@@ -113,26 +113,6 @@ def test_the_ring_keeps_the_last_ten_seconds() -> None:
     ring.reset()
     assert len(ring.tokens()) == 0
     assert ring.tokens().slots.shape == (0, 4, 107)
-
-
-@pytest.mark.parametrize("by_deg", [30.0, -90.0, 180.0])
-def test_places_of_the_slots_turn_and_nothing_else_does(by_deg: float) -> None:
-    tokens = pool_frames(random_frames(20))
-    seen = seen_from_now(tokens, (by_deg, 0.0))
-    before, after = tokens.slots[0, 0], seen.slots[0, 0]
-    np.testing.assert_allclose(after[66:102], np.roll(before[66:102], int(by_deg / 10)), rtol=1e-5)
-    flat = complex(before[102], before[103]) * np.exp(1j * np.deg2rad(by_deg))
-    assert complex(after[102], after[103]) == pytest.approx(flat, abs=1e-5)
-    np.testing.assert_array_equal(np.delete(after, range(66, 104)), np.delete(before, range(66, 104)))
-    assert not seen.slots[0, 1:].any(), "an empty slot stays empty"
-    np.testing.assert_array_equal(seen.slots[1], tokens.slots[1])
-    np.testing.assert_array_equal(seen.semantic, tokens.semantic)
-    np.testing.assert_array_equal(seen.scene, tokens.scene)
-
-
-def test_a_head_that_hardly_moves_turns_nothing() -> None:
-    tokens = pool_frames(random_frames(30))
-    assert seen_from_now(tokens, (1.9, -1.9, 0.0)) is tokens
 
 
 def test_the_ring_knows_how_far_the_head_has_turned_since_each_token() -> None:
