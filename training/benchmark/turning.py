@@ -2,11 +2,13 @@
 
 Static sources in shoebox rooms and outdoors, on heads and recordings that training never saw; each sounds for at least
 `LEAST_S`, so that there is something to hear during the turn. Every scene is rendered twice and heard three times: still;
-turning, the yaw not known (directions are judged from where the head looks at the end); turning, the yaw known.
+turning, the yaw not known (directions are judged from where the head looks at the end); turning, the yaw known. Of the last
+what the language model is told when it is asked at the end is judged as well.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,8 @@ from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.geometry import angles_of, wrap_deg
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.objects import DIRECTION, POSTERIOR, object_rows, strongest_first
+from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.interfaces.loading import open_encoders
 from earshot.runtime.scene.sources import summarize
 from earshot.training.benchmark.statistics import CLIP_STATISTICS, clip_record, interval, plain
@@ -72,7 +76,7 @@ def run_turning(
         By way of listening, figures with 95 % intervals.
     """
     world, encoders = build_world(DataFolders(data), "validation"), open_encoders(bundle)[1]
-    records: dict[str, list[dict[str, Any]]] = {"still": [], "turning, yaw unknown": [], "turning, yaw known": []}
+    records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for number in track(range(count), "turning heads", console=Console(stderr=True)):
         angle_deg = turn_deg if number % 2 else -turn_deg
         resting, turning, truth = render_pair(world, [seed, number], angle_deg)
@@ -82,7 +86,11 @@ def run_turning(
             ("turning, yaw unknown", turning, None, angle_deg),
             ("turning, yaw known", turning, at, angle_deg),
         ):
-            records[name].append(_judged(encoders, audio, yaw, truth, looks_deg, str(number)))
+            seen = {**truth, "label": "", "azimuth_deg": float(wrap_deg(truth["azimuth_deg"] - looks_deg))}
+            surest, told = _heard(encoders, audio, yaw)
+            records[name].append(clip_record(str(number), seen, surest))
+            if yaw is not None:
+                records["as told to the language model"].append(clip_record(str(number), seen, told))
     figures = {name: {key: interval(rows, CLIP_STATISTICS[key]) for key in FIGURES} for name, rows in records.items()}
     return {"turn_deg": turn_deg, "sounds": count, "seed": seed, "figures": plain(figures)}
 
@@ -131,15 +139,19 @@ def _yaw_of(turn_deg: float) -> Yaw:
     return lambda time_s: float(np.interp(time_s, TURN_S, (0.0, turn_deg)))
 
 
-def _judged(
-    encoders: Encoders, audio: Float32, yaw: Yaw | None, truth: dict[str, float], looks_deg: float, scene: str
-) -> dict[str, Any]:
-    """Record of the surest source; truth and direction as seen from where the head looks at the end."""
+def _heard(encoders: Encoders, audio: Float32, yaw: Yaw | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The surest source of the whole clip, and the sound object that sounded most, both as seen at its end."""
     hearing, snapshots = Hearing(encoders), []
     hearing.yaw_at = yaw
     for start in range(0, audio.shape[1], 1600):
         snapshots += hearing.process(AudioChunk(audio[:, start : start + 1600], start))
-    heard = summarize(snapshots)
-    best = max(heard, key=lambda source: source.confidence).model_dump() if heard else None
-    seen = {**truth, "label": "", "azimuth_deg": float(wrap_deg(truth["azimuth_deg"] - looks_deg))}
-    return clip_record(scene, seen, best)
+    sources = summarize(snapshots)
+    surest = max(sources, key=lambda source: source.confidence).model_dump() if sources else None
+    rows = object_rows(hearing.window().tokens)
+    return surest, _place_of(rows[strongest_first(rows)[0]]) if rows else None
+
+
+def _place_of(row: Float32) -> dict[str, Any]:
+    """Where an object's row says it is."""
+    elevation_deg = float(angles_of(row[DIRECTION])[1])
+    return {"label": "", "azimuth_deg": lobe_azimuth_deg(row[POSTERIOR]), "elevation_deg": elevation_deg}

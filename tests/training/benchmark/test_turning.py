@@ -28,5 +28,7 @@ def test_the_command_tells_still_from_turning() -> None:
     result = CliRunner().invoke(app, ["turning", "--count", "2"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout.strip().splitlines()[-1])
-    assert set(report["figures"]) == {"still", "turning, yaw unknown", "turning, yaw known"}
+    assert set(report["figures"]) == {
+        "still", "turning, yaw unknown", "turning, yaw known", "as told to the language model",
+    }  # fmt: skip
     assert all("front_back_confusions" in figures for figures in report["figures"].values())
