@@ -173,8 +173,8 @@ class Hearing:
         with self._lock:
             end_s = self._heard_samples / SAMPLE_RATE_HZ
             turned_deg = self._ring.turned_deg(self._yaw_deg)
-            tokens = seen_from_now(self._ring.tokens(), turned_deg)
-            return HearingWindow(tokens, tuple(self._snapshots), self._ring.frames(), end_s, turned_deg)
+            tokens, snapshots, frames = self._ring.tokens(), tuple(self._snapshots), self._ring.frames()
+        return HearingWindow(seen_from_now(tokens, turned_deg), snapshots, frames, end_s, turned_deg)
 
     def _restart(self, base_samples: int) -> None:
         """Reset every stage; the stream clock starts at `base_samples`."""

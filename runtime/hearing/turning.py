@@ -41,13 +41,13 @@ def turned(posterior: Floats, by_deg: float) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    posterior : ndarray [36]
+    posterior : ndarray [..., 36]
     by_deg : float
         Any angle; positive = left.
     """
     whole, part = divmod(by_deg / BIN_DEG, 1.0)
-    moved = np.roll(np.asarray(posterior, np.float64), int(whole))
-    return (1.0 - part) * moved + part * np.roll(moved, 1)
+    moved = np.roll(np.asarray(posterior, np.float64), int(whole), axis=-1)
+    return np.asarray((1.0 - part) * moved + part * np.roll(moved, 1, axis=-1))
 
 
 @dataclass
@@ -69,6 +69,11 @@ class View:
     posterior: NDArray[np.float64]
     frames: int
     last_s: float
+
+    def log_belief(self, yaw_deg: float, time_s: float) -> NDArray[np.float64]:
+        """Logarithm of what the view says of directions from another yaw [36], the less the older and shorter it is."""
+        weight = math.exp(-(time_s - self.last_s) / FADE_S) * min(1.0, self.frames / SURE_FRAMES)
+        return np.asarray(weight * np.log(turned(floored(self.posterior), wrap_deg(self.yaw_deg - yaw_deg))))
 
 
 class Views:
@@ -114,15 +119,20 @@ class Views:
         others = [view for view in self.views if abs(wrap_deg(view.yaw_deg - yaw_deg)) > VIEW_DEG / 2]
         if not others:
             return np.asarray(here / max(float(here.sum()), 1e-12))
-        log_belief = np.log(_floored(here))
-        for view in others:
-            weight = math.exp(-(time_s - view.last_s) / FADE_S) * min(1.0, view.frames / SURE_FRAMES)
-            log_belief += weight * np.log(turned(_floored(view.posterior), wrap_deg(view.yaw_deg - yaw_deg)))
-        belief = np.exp(log_belief - log_belief.max())
-        return np.asarray(belief / belief.sum())
+        said = sum(view.log_belief(yaw_deg, time_s) for view in others)
+        return agreed(floored(here), said)
 
 
-def _floored(posterior: Floats) -> NDArray[np.float64]:
-    p = np.asarray(posterior, np.float64) / max(float(np.sum(posterior)), 1e-12)
-    p = (1.0 - MIRRORED) * p + MIRRORED * p[FRONT_FOR_BACK]
+def agreed(posterior: Floats, log_beliefs: Any) -> NDArray[np.float64]:
+    """A floored posterior [..., 36] multiplied with what other views say, the sum of their `View.log_belief`; sums to 1."""
+    log_belief = np.log(posterior) + log_beliefs
+    belief = np.exp(log_belief - log_belief.max(axis=-1, keepdims=True))
+    return np.asarray(belief / belief.sum(axis=-1, keepdims=True))
+
+
+def floored(posterior: Floats) -> NDArray[np.float64]:
+    """A posterior [..., 36] as one view counts: nearly as likely mirrored, and nothing impossible."""
+    p = np.asarray(posterior, np.float64)
+    p = p / np.maximum(p.sum(axis=-1, keepdims=True), 1e-12)
+    p = (1.0 - MIRRORED) * p + MIRRORED * p[..., FRONT_FOR_BACK]
     return np.asarray((1.0 - FLOOR) * p + FLOOR / AZIMUTH_BINS)
