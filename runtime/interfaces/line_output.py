@@ -57,14 +57,26 @@ class Lines:
         """
         with self._lock:
             try:
-                self._target.write(line + "\n")
-                self._target.flush()
+                self._put(line + "\n")
             except BrokenPipeError:
                 raise
             except OSError as error:
                 self._fail(error.strerror or str(error))
             else:
                 self._recover()
+
+    def _put(self, text: str) -> None:
+        """Write past Python's buffer: what it could not hand on would stay in it, to be tried and complained of again at the end."""
+        try:
+            descriptor = self._target.fileno()
+        except (OSError, ValueError, AttributeError):  # no real file
+            self._target.write(text)
+            self._target.flush()
+            return
+        self._target.flush()
+        rest = memoryview(text.encode(self._target.encoding or "utf-8", self._target.errors or "strict"))
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
     def _fail(self, why: str) -> None:
         if not self._late:

@@ -14,7 +14,10 @@ import pytest
 from earshot.runtime.interfaces.line_output import Lines
 
 PROGRAM = [sys.executable, "-m", "earshot.runtime.interfaces.cli"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+# With PYTHONUNBUFFERED nothing is left in Python's buffer at the end: people have not set it, some test machines have.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {
+    "OMP_NUM_THREADS": "1"
+}
 
 
 def arguments(command: list[str], recording: Path, bundle: Path) -> list[str]:
