@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 
 
 def seen_from_now(tokens: Tokens, turned_deg: Sequence[float]) -> Tokens:
-    """Tokens with the places of their slots where they are for a head that has turned since.
+    """Tokens with the places of their slots where they are for a head that has turned since, on the side that all views agree on.
 
     Parameters
     ----------
