@@ -19,6 +19,10 @@ from earshot.runtime.labels import load_labels
 MERGE_ANGLE_DEG = 30.0
 DOUBLE_ANGLE_DEG = 20.0
 DOUBLE_CONFIDENCE = 0.7
+CONE_ANGLE_DEG = 10.0
+MIRRORED_CONFIDENCE = 0.85
+"""A less sure name at the same time on the same cone of confusion is mostly the same sound: without such names one source in fifteen fewer
+is told of, and three or four of a hundred more are right (docs/lab-notebook.md, eighteenth session)."""
 _DOUBLE_OVERLAP = 0.3
 SURE_AFTER_S = 0.5
 """A name is believed by so much of its probability as this time constant leaves: what was likely for a tenth of a second was often
@@ -82,13 +86,30 @@ class _Life:
 
     def doubles(self, other: _Life) -> bool:
         """Whether this is the sound of `other` under a second, much less sure name: same direction, same time."""
-        overlap = min(self.offset_s, other.offset_s) - max(self.onset_s, other.onset_s)
-        shorter = min(self.offset_s - self.onset_s, other.offset_s - other.onset_s)
         return (
             self.confidence < DOUBLE_CONFIDENCE * other.confidence
-            and overlap > _DOUBLE_OVERLAP * shorter
+            and self._sounds_with(other)
             and angle_between_azimuths(self.azimuth_deg, other.azimuth_deg) <= DOUBLE_ANGLE_DEG
         )
+
+    def mirrors(self, other: _Life) -> bool:
+        """Whether this is the sound of `other` under a second, less sure name, front and back perhaps exchanged: same cone, same time."""
+        return (
+            self.confidence < MIRRORED_CONFIDENCE * other.confidence
+            and self._sounds_with(other)
+            and self.on_cone_of(other)
+        )
+
+    def on_cone_of(self, other: _Life) -> bool:
+        """Whether both directions, front and back folded, are one: the ears' differences hardly tell them apart."""
+        places_deg = (other.azimuth_deg, wrap_deg(180.0 - other.azimuth_deg))
+        nearest_deg = min(angle_between_azimuths(self.azimuth_deg, place_deg) for place_deg in places_deg)
+        return nearest_deg <= CONE_ANGLE_DEG
+
+    def _sounds_with(self, other: _Life) -> bool:
+        overlap = min(self.offset_s, other.offset_s) - max(self.onset_s, other.onset_s)
+        shorter = min(self.offset_s - self.onset_s, other.offset_s - other.onset_s)
+        return overlap > _DOUBLE_OVERLAP * shorter
 
     def joined_with(self, other: _Life) -> _Life:
         """Both lives as one: sums add up, the confidence is that of the surer one."""
@@ -111,8 +132,9 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     source is the highest of them, each counted by how long the source had been heard.
     Lives of one class are merged when their directions agree within 30 degrees: a dog barking twice is one. Of two classes
     heard at one time within 20 degrees the much less sure one is left out: it is the same sound under another name,
-    and so is a source under `LEAST_CONFIDENCE` that is not the surest.
-    Where the yaw of the head is known, directions are those from where the head looks at the end.
+    and so is a less sure one within 10 degrees of it or of its mirror image behind or in front, and a source under `LEAST_CONFIDENCE`
+    that is not the surest.
+    Where the yaw of the head is known, directions are those from where the head looks at the end, and tracks tell front from back.
 
     Parameters
     ----------
@@ -137,7 +159,9 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
             merged[match] = merged[match].joined_with(life)
     surest = max((life.confidence for life in merged), default=0.0)
     least = min(LEAST_CONFIDENCE, surest)
-    told = (life for life in merged if life.confidence >= least and not any(life.doubles(other) for other in merged))
+    told = [life for life in merged if life.confidence >= least and not any(life.doubles(other) for other in merged)]
+    if yaw_deg is None:
+        told = [life for life in told if not any(life.mirrors(other) for other in merged)]
     return [_estimate(life) for life in told]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from earshot.runtime.labels import load_labels
@@ -98,3 +100,18 @@ def test_what_is_hardly_likely_is_told_of_only_while_nothing_is_surer() -> None:
     assert [s.label for s in summarize(track([[hardly]] * 25))] == [load_labels()[4].name]
     sure = Heard(10, azimuth_deg=40.0)
     assert [s.label for s in summarize(track([[sure, hardly]] * 25))] == [load_labels()[10].name]
+
+
+@pytest.mark.parametrize(
+    ("probability", "yaw_deg", "expected"),
+    [(0.7, None, 1), (0.85, None, 2), (0.7, 0.0, 2)],
+    ids=["less sure: the same sound", "as sure: another sound", "the head tells front from back"],
+)
+def test_a_less_sure_name_front_and_back_exchanged_is_no_second_source(
+    probability: float, yaw_deg: float | None, expected: int
+) -> None:
+    across = Heard(4, azimuth_deg=140.0, probability=probability)
+    snapshots = track([[Heard(10, azimuth_deg=40.0), across]] * 50)
+    sources = summarize(replace(snapshot, yaw_deg=yaw_deg) for snapshot in snapshots)
+    assert len(sources) == expected
+    assert max(sources, key=lambda source: source.confidence).azimuth_deg == pytest.approx(40.0, abs=1.0)
