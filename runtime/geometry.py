@@ -51,6 +51,17 @@ def angle_between_azimuths(first_deg: float | NDArray[Any], second_deg: float | 
     return angle if angle.ndim else float(angle)
 
 
+def angle_between_cones(first_deg: float, second_deg: float) -> float:
+    """Angle between an azimuth and the nearer of another one and its mirror image, front and back exchanged; degrees, 0 to 90.
+
+    Of two directions on one cone around the axis of the ears the differences of the ears are nearly the same (cone of confusion,
+    Woodworth and Schlosberg 1954).
+    """
+    return min(
+        angle_between_azimuths(first_deg, second_deg), angle_between_azimuths(first_deg, wrap_deg(180.0 - second_deg))
+    )
+
+
 def unit_vector(azimuth_deg: ArrayLike, elevation_deg: ArrayLike = 0.0) -> Array:
     """Unit vector of a direction.
 

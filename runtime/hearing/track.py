@@ -50,6 +50,10 @@ class TrackerSettings:
         ... over the frames in which the class was at least this probable, 0 to 1.
     told_confidence, kept_confidence : float
         Beside a surer sound a track is told of from the first on, and no more below the second, 0 to 1.
+    cone_deg : float
+        Two names that are heard so near to one cone around the axis of the ears may be names of one sound, degrees.
+    second_name, kept_second_name : float
+        ... and a less sure one is told of from this share of the confidence of the surer one on, and no more below the second, 0 to 1.
     remember_s : float
         A source that has lost its slot keeps its number when it is heard again in its place within this time, seconds.
     """
@@ -63,6 +67,9 @@ class TrackerSettings:
     lookback_probability: float = 0.2
     told_confidence: float = 0.25
     kept_confidence: float = 0.15
+    cone_deg: float = 10.0
+    second_name: float = 0.85
+    kept_second_name: float = 0.5
     remember_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -70,6 +77,8 @@ class TrackerSettings:
             raise ValueError("0 <= off_activity <= on_activity <= 1 needed")
         if not 0.0 <= self.kept_confidence <= self.told_confidence <= 1.0:
             raise ValueError("0 <= kept_confidence <= told_confidence <= 1 needed")
+        if not 0.0 <= self.kept_second_name <= self.second_name <= 1.0:
+            raise ValueError("0 <= kept_second_name <= second_name <= 1 needed")
         if self.smoothing_s <= 0.0 or min(self.minimum_s, self.coast_s, self.lookback_s, self.remember_s) < 0.0:
             raise ValueError("smoothing_s must be positive, the other times not negative")
 

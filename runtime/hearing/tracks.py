@@ -1,7 +1,8 @@
 """From encoder frames to tracks, told ten times a second.
 
 A track starts when a source has sounded for a minimum time, survives short pauses, and leaves the scene when the slot of its
-class is given up. What is hardly likely is told of only while nothing surer sounds. Most slots hold one source; of several of one class each has its track (`kin.py`).
+class is given up. What is hardly likely, or may be a surer sound under a second name, is told of only while nothing surer sounds.
+Most slots hold one source; of several of one class each has its track (`kin.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from earshot.runtime.geometry import angle_between_cones
 from earshot.runtime.hearing.features import FRAME_S
 from earshot.runtime.hearing.frame import HearingFrame
 from earshot.runtime.hearing.kin import Kin, Past
@@ -102,5 +104,21 @@ class Tracker:
         for snapshot in snapshots:
             before = snapshot.track_id in self._told
             least = self.settings.kept_confidence if before else self.settings.told_confidence
-            if snapshot.confidence >= min(least, surest) if snapshot.active else before:
+            likely = snapshot.confidence >= min(least, surest) if snapshot.active else before
+            if likely and not self._is_second_name(snapshot, snapshots, before):
                 yield snapshot.track_id
+
+    def _is_second_name(self, snapshot: TrackSnapshot, others: list[TrackSnapshot], before: bool) -> bool:
+        """Whether a sound that is heard may be another one under a less sure name, front and back perhaps exchanged.
+
+        Where the yaw of the head is known, tracks tell front from back.
+        """
+        share = self.settings.kept_second_name if before else self.settings.second_name
+        return self._yaw_deg is None and any(
+            snapshot.active
+            and other.active
+            and other.class_id != snapshot.class_id
+            and snapshot.confidence < share * other.confidence
+            and angle_between_cones(snapshot.azimuth_deg, other.azimuth_deg) <= self.settings.cone_deg
+            for other in others
+        )

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from earshot.runtime.geometry import angle_between_azimuths, wrap_deg
+from earshot.runtime.geometry import angle_between_azimuths, angle_between_cones, wrap_deg
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
 from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
 from earshot.runtime.hearing.turning import turned
@@ -95,16 +95,11 @@ class _Life:
     def mirrors(self, other: _Life) -> bool:
         """Whether this is the sound of `other` under a second, less sure name, front and back perhaps exchanged: same cone, same time."""
         return (
-            self.confidence < MIRRORED_CONFIDENCE * other.confidence
+            self.class_id != other.class_id
+            and self.confidence < MIRRORED_CONFIDENCE * other.confidence
             and self._sounds_with(other)
-            and self.on_cone_of(other)
+            and angle_between_cones(self.azimuth_deg, other.azimuth_deg) <= CONE_ANGLE_DEG
         )
-
-    def on_cone_of(self, other: _Life) -> bool:
-        """Whether both directions, front and back folded, are one: the ears' differences hardly tell them apart."""
-        places_deg = (other.azimuth_deg, wrap_deg(180.0 - other.azimuth_deg))
-        nearest_deg = min(angle_between_azimuths(self.azimuth_deg, place_deg) for place_deg in places_deg)
-        return nearest_deg <= CONE_ANGLE_DEG
 
     def _sounds_with(self, other: _Life) -> bool:
         overlap = min(self.offset_s, other.offset_s) - max(self.onset_s, other.onset_s)

@@ -126,3 +126,35 @@ def test_in_a_pause_a_track_is_told_of_as_before() -> None:
     assert [t.class_id for t in track([[hardly]] * 30 + [[paused]] * 15)[-1].tracks] == [4]
     with pytest.raises(ValueError, match="told_confidence"):
         TrackerSettings(told_confidence=0.1, kept_confidence=0.2)
+
+
+@pytest.mark.parametrize(
+    ("second", "yaw_deg", "tracks"),
+    [
+        (Heard(4, azimuth_deg=135.0, probability=0.7), None, 1),
+        (Heard(4, azimuth_deg=45.0, probability=0.7), None, 1),
+        (Heard(4, azimuth_deg=135.0, probability=0.85), None, 2),
+        (Heard(4, azimuth_deg=100.0, probability=0.7), None, 2),
+        (Heard(4, azimuth_deg=135.0, probability=0.7), 0.0, 2),
+    ],
+    ids=["across", "same place", "as sure", "elsewhere", "the head tells front from back"],
+)
+def test_a_less_sure_name_on_the_cone_of_a_sound_is_not_told_of(
+    second: Heard, yaw_deg: float | None, tracks: int
+) -> None:
+    tracker, heard = Tracker(), [Heard(10, azimuth_deg=45.0), second]
+    snapshots = [s for number in range(1, 51) for s in tracker.process(frame(number, heard), yaw_deg)]
+    assert {len(s.tracks) for s in snapshots[5:]} == {tracks}
+
+
+def test_what_was_told_of_stays_until_it_is_much_less_sure_than_the_sound_on_its_cone() -> None:
+    surer, steps = Heard(10, azimuth_deg=45.0, probability=0.9), (0.85, 0.6, 0.3)
+    scene = [[surer, Heard(4, azimuth_deg=135.0, probability=p)] for p in steps for _ in range(40)]
+    counts = [len(s.tracks) for s in track(scene)]
+    assert counts[10] == counts[31] == 2
+    assert counts[-1] == 1
+
+
+def test_the_share_that_keeps_a_second_name_is_not_above_the_one_that_begins_it() -> None:
+    with pytest.raises(ValueError, match="second_name"):
+        TrackerSettings(second_name=0.5, kept_second_name=0.6)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from earshot.runtime.hearing.tracks import Tracker
 from earshot.runtime.labels import load_labels
 from earshot.runtime.scene.sources import summarize
-from tests.runtime.hearing.frames import Heard
+from tests.runtime.hearing.frames import Heard, frame
 from tests.runtime.hearing.test_tracks import track
 
 BARK = [[Heard(10, azimuth_deg=40.0)]] * 20
@@ -111,7 +110,7 @@ def test_a_less_sure_name_front_and_back_exchanged_is_no_second_source(
     probability: float, yaw_deg: float | None, expected: int
 ) -> None:
     across = Heard(4, azimuth_deg=140.0, probability=probability)
-    snapshots = track([[Heard(10, azimuth_deg=40.0), across]] * 50)
-    sources = summarize(replace(snapshot, yaw_deg=yaw_deg) for snapshot in snapshots)
+    tracker, heard = Tracker(), [Heard(10, azimuth_deg=40.0), across]
+    sources = summarize(s for number in range(1, 51) for s in tracker.process(frame(number, heard), yaw_deg))
     assert len(sources) == expected
     assert max(sources, key=lambda source: source.confidence).azimuth_deg == pytest.approx(40.0, abs=1.0)
