@@ -109,6 +109,17 @@ def find(text: str) -> Label | None:
     return max(matches, key=lambda match: match[:2])[2] if matches else None
 
 
+def spoken_in(text: str) -> list[Label]:
+    """Classes that a text of the model's names by their nouns, in order; one within another ("clock" in "alarm clock") does not count."""
+    text = text.lower()
+    found: list[tuple[int, int, Label]] = []
+    for label in sorted(load_labels(), key=lambda label: -len(label.spoken)):
+        for match in re.finditer(rf"\b{re.escape(label.spoken)}\b", text):
+            if not any(start <= match.start() < end for start, end, _ in found):
+                found.append((match.start(), match.end(), label))
+    return list(dict.fromkeys(label for *_, label in sorted(found, key=lambda entry: entry[0])))
+
+
 def _occurrences(text: str) -> list[tuple[str, int, Label]]:
     """(phrase, position, label) of every phrase of the table that the plain text contains."""
     found = []

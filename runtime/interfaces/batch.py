@@ -86,14 +86,14 @@ def repair_answers(path: Path) -> set[str]:
     Parameters
     ----------
     path : Path
-        May be missing.
+        May be missing; a pipe or a device holds none.
 
     Raises
     ------
     UsageError
         When the file holds something else than answers; it is left untouched.
     """
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():  # what comes out of a pipe or a device never ends
         return set()
     try:
         data = path.read_bytes()
@@ -121,10 +121,11 @@ def forget_failed(path: Path, ids: set[str]) -> set[str]:
     gone = {line for line, name in failed.items() if str(name) in ids}
     if not gone:
         return set()
-    fresh = path.with_name(f"{path.name}.partial")
+    place = path.resolve()  # a link stays one
+    fresh = place.with_name(f"{place.name}.partial")
     try:
         fresh.write_text("".join(f"{line}\n" for line in lines if line not in gone), "utf-8", newline="\n")
-        fresh.replace(path)
+        fresh.replace(place)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
@@ -178,12 +179,14 @@ def _item(line: str, number: int) -> BatchItem | BadItem:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
         return BadItem(f"line {number}", f"line {number}: no JSON ({error})")
+    if not isinstance(document, dict):
+        return BadItem(f"line {number}", f"line {number}: no JSON object; id, audio and question are needed")
     try:
         return BatchItem.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"])) or "item"
-        name = document.get("id") if isinstance(document, dict) else None
+        field = ".".join(map(str, first["loc"]))
+        name = document.get("id")
         return BadItem(str(name) if name else f"line {number}", f"line {number}: {field}: {first['msg'].lower()}")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.effort import MOST_THREADS
+from earshot.runtime.places import user_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -76,11 +76,9 @@ class Config(BaseModel):
 
 
 def default_path() -> Path:
-    """Where the file is looked for: the XDG base directory (APPDATA on Windows), folder `earshot`."""
+    """Where the file is looked for: the XDG base directory (APPDATA on Windows), folder `earshot`; errors as `user_folder`."""
     variable, fallback = ("APPDATA", "AppData/Roaming") if sys.platform == "win32" else ("XDG_CONFIG_HOME", ".config")
-    base = os.environ.get(variable, "")
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / fallback  # relative ones are to be ignored
-    return folder / "earshot" / CONFIG_NAME
+    return user_folder(variable, fallback) / "earshot" / CONFIG_NAME
 
 
 def read_config(path: Path | None = None) -> Config:
@@ -96,9 +94,12 @@ def read_config(path: Path | None = None) -> Config:
     UsageError
         When it cannot be read, is no TOML, or holds a key or value that means nothing.
     """
-    place = path or default_path()
     try:
-        text = place.read_text(encoding="utf-8")
+        place = path or default_path()
+    except UsageError:  # nobody at home
+        return Config()
+    try:
+        text = place.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         if path is None:
             return Config()

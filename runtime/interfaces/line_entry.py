@@ -40,6 +40,7 @@ def read_lines(stream: TextIO) -> Iterator[str]:
     for text in _texts(descriptor):
         *lines, rest = (rest + text).split("\n")
         yield from (line.rstrip("\r") for line in lines)
+        rest = rest[:MAX_LINE]  # too long for a question already; more would fill the memory
     if rest:
         yield rest
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot
+from earshot.runtime.interfaces.line_output import printable
 
 FORMATS = (".png", ".svg", ".pdf")
 _MISSING = 'drawing needs the package matplotlib; install it with: pip install "earshot[plot]"'
@@ -119,7 +120,8 @@ def _draw(axes: Any, path: SourcePath) -> None:
 def _label(axes: Any, title: str, any_source: bool) -> None:
     places = {180: "behind", 90: "left", 0: "front", -90: "right", -180: "behind"}
     axes.set_yticks(list(places), [f"{word}\n{degrees}°" for degrees, word in places.items()])
-    axes.set(ylim=(-180, 180), xlabel="time in seconds", ylabel="direction", title=title)
+    axes.set(ylim=(-180, 180), xlabel="time in seconds", ylabel="direction")
+    axes.set_title(printable(title), parse_math=False)  # a file may be called "$x$" or no text at all
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     if any_source:

@@ -7,7 +7,6 @@ its thread real-time priority), `PrivateDevices=` (hides sound cards) and what a
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earshot.runtime.errors import UsageError
+from earshot.runtime.places import user_folder
 
 UNIT_NAME = "earshot.service"
 WATCHDOG_S = 60
@@ -103,10 +103,8 @@ def unit_text(service: Service) -> str:
 
 
 def unit_path() -> Path:
-    """Where a user's own units lie."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
-    return folder / "systemd" / "user" / UNIT_NAME
+    """Where a user's own units lie; errors as `user_folder`."""
+    return user_folder("XDG_CONFIG_HOME", ".config") / "systemd" / "user" / UNIT_NAME
 
 
 def write_unit(path: Path, text: str) -> bool:

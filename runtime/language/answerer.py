@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.bundle.manifest import LLM_NAME
-from earshot.runtime.language.doubts import doubts_about
+from earshot.runtime.language.doubts import doubts_about, unnamed
 from earshot.runtime.language.grounding import Grounding
 from earshot.runtime.language.heard import Heard
 from earshot.runtime.language.llm import LanguageModel
@@ -24,7 +24,7 @@ from earshot.runtime.language.prompt import (
     Prompt,
     build_prompt,
     choice_text,
-    normalise_text,
+    plain_option,
     split_reasoning,
     up_to_conclusion,
     without_letters,
@@ -149,12 +149,15 @@ class Answerer:
         else:
             choices = without_letters(choices)
             build_prompt(question, choices, think)  # complains by the letters that the options were given
-            choice, reasoning, length = self._choose(question, heard, [normalise_text(text) for text in choices], think)
+            choice, reasoning, length = self._choose(question, heard, [plain_option(text) for text in choices], think)
             text = choice_text(choice, choices[choice].strip())
             for piece in (reasoning, THINK_END) if think else ():
                 clock.hear(piece)
             clock.hear(text)
-        doubts = doubts_about(question, text, reasoning, heard.doubts)
+        doubts = (
+            *unnamed([question, *(choices or ())], text, reasoning),
+            *doubts_about(question, text, reasoning, heard.doubts),
+        )
         return Answer(text, choice, reasoning, clock.first_s, clock.elapsed_s(), length, doubts)
 
     def _begin(self, prompt: Prompt, embeddings: Float32, think: bool) -> int:

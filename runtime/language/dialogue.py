@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 
-from earshot.runtime.labels import Label, find, load_labels
+from earshot.runtime.labels import Label, find, spoken_in
 from earshot.runtime.language.prompt import THINK_END
 from earshot.runtime.scene.sectors import Sector, name_sector
 from earshot.runtime.scene.timespans import name_span
@@ -113,7 +113,7 @@ class Dialogue:
 
     def answered(self, question: str, answer: str) -> None:
         """Keep a full question and its answer."""
-        named = _labels_in(answer)
+        named = spoken_in(answer)
         asked = find(question)
         self._subject = asked or (named[0] if named else self._subject)
         fresh = ([asked] if asked else []) + named
@@ -236,17 +236,6 @@ class AnswerText:
         return ""
 
 
-def _labels_in(answer: str) -> list[Label]:
-    """Sounds that an answer names, in order; a name within a longer one ("clock" in "alarm clock") does not count."""
-    text = answer.lower()
-    found: list[tuple[int, int, Label]] = []
-    for label in sorted(load_labels(), key=lambda label: -len(label.spoken)):
-        for match in re.finditer(rf"\b{re.escape(label.spoken)}\b", text):
-            if not any(start <= match.start() < end for start, end, _ in found):
-                found.append((match.start(), match.end(), label))
-    return list(dict.fromkeys(label for *_, label in sorted(found, key=lambda entry: entry[0])))
-
-
 def _without(text: str, label: Label) -> str:
     """What is left of a text without the sound it names and the article before it."""
     phrases = sorted(label.phrases, key=len, reverse=True)
@@ -268,6 +257,7 @@ def _agree(text: str, label: Label) -> str:
 
 
 def _sentence(text: str) -> str:
+    text = re.sub(r"\bi\b", "I", text)
     return f"{text[:1].upper()}{text[1:]}?"
 
 

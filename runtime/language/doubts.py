@@ -3,21 +3,25 @@
 The language model never learned to say so. This is no part of its answer: it is told beside it, from what was heard. Of
 218 sounds of mixtures that training never saw a third is told of as in front or behind, and of those a third is on the wrong side, of the
 others one in seven. How far a sound may be is told when a question is about distances.
+
+A name that the model does not know it takes for another ("trombone" for "sheep"), and denies that one or tells where it is. Its
+reasoning states which sound it thinks it was asked about, so it can be told that nobody named that.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from earshot.runtime.geometry import angles_of
 from earshot.runtime.hearing.distance_range import likely_range_m
 from earshot.runtime.hearing.objects import DIRECTION, LOG_DISTANCE, POSTERIOR, Float32, class_of
 from earshot.runtime.hearing.posterior import front_back_ambiguous, lobe_azimuth_deg
-from earshot.runtime.labels import load_labels
-from earshot.runtime.scene.naming import named_classes
+from earshot.runtime.labels import class_id, load_labels, spoken_in
+from earshot.runtime.language.prompt import ASKED
+from earshot.runtime.scene.naming import meant_classes, named_classes
 from earshot.runtime.scene.words import doubtful_direction_words
 
 _ABOUT_SIDES = re.compile(r"\b(?:front|behind|back|ahead|degrees?)\b", re.IGNORECASE)
@@ -80,6 +84,31 @@ def doubts_about(question: str, answer: str, reasoning: str, doubts: Doubts) -> 
         if not reasoning or _has_evidence(load_labels()[label].spoken, reasoning)
     ]
     return tuple(kind[label] for kind in told for label in named if label in kind)
+
+
+def unnamed(texts: Iterable[str], answer: str, reasoning: str) -> tuple[str, ...]:
+    """Sounds that an answer is about, or names, though nobody named them: an unknown name was taken for one that is known.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Question and options.
+    answer : str
+    reasoning : str
+        Its line `ASKED` states what the model thinks was asked; empty where nothing was reasoned.
+    """
+    if not reasoning:
+        return ()
+    asked = next((line for line in reasoning.splitlines() if line.startswith(ASKED)), "")
+    meant = meant_classes(texts)
+    about = [label for label in spoken_in(asked) if class_id(label.key) not in meant]
+    unheard = [label for label in spoken_in(answer) if not _has_evidence(label.spoken, reasoning)]
+    said = [label for label in unheard if label not in about and class_id(label.key) not in meant]
+    told = (
+        (about, "this answer is about {}, which the question does not name"),
+        (said, "this answer names {}, which was neither asked about nor heard"),
+    )
+    return tuple(text.format(" and ".join(label.article for label in labels)) for labels, text in told if labels)
 
 
 def _has_evidence(spoken: str, reasoning: str) -> bool:

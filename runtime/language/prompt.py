@@ -60,6 +60,9 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _EVIDENCE_PATTERN = re.compile(
     rf"^\s*([^|\n]*[^|\s])\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s*$"
 )
+_WORD = re.compile(r"[A-Za-z][A-Za-z']*")
+_CAPITAL_WORDS = frozenset(("I", "I'm", "I've", "I'd", "I'll", "dB"))
+_SENTENCE_BEGINS = re.compile(r"(?:^|[^A-Za-z0-9', ]) *\Z")
 _CHOICE_PATTERN = re.compile(r"^\s*\(?([A-Ha-h])(?:\s*[).:]|\s*$)")
 
 
@@ -128,6 +131,30 @@ def normalise_text(text: str) -> str:
     return " ".join(ascii_text.split())
 
 
+def plain_case(text: str) -> str:
+    """A question with the capitals of those that the model was trained on: at the beginning of a sentence, and "I".
+
+    A small model does not know a word in capitals: asked for "the BIRD" it looks for something else.
+    """
+
+    def plain(match: re.Match[str]) -> str:
+        word = match.group()
+        if word in _CAPITAL_WORDS:
+            return word
+        first = word.capitalize()
+        if first in _CAPITAL_WORDS and word.isupper():
+            return first
+        begins = word[0].isupper() and _SENTENCE_BEGINS.search(text[: match.start()])
+        return first if begins else word.lower()
+
+    return _WORD.sub(plain, text)
+
+
+def plain_option(text: str) -> str:
+    """An option as the model was trained on them: normalised, without capitals but "I"."""
+    return " ".join(word if word in _CAPITAL_WORDS else word.lower() for word in normalise_text(text).split(" "))
+
+
 def build_prompt(question: str, choices: Sequence[str] | None = None, think: bool = True) -> Prompt:
     """Text before and after the audio embeddings for one question.
 
@@ -149,7 +176,7 @@ def build_prompt(question: str, choices: Sequence[str] | None = None, think: boo
     UsageError
         When the question or an option is empty or too long, or the number of options is not 2 to 8.
     """
-    lines = [_checked(question, "question", MAX_QUESTION_CHARS)]
+    lines = [plain_case(_checked(question, "question", MAX_QUESTION_CHARS))]
     if choices is not None:
         if not 2 <= len(choices) <= len(CHOICE_LETTERS):
             raise UsageError(
@@ -157,7 +184,7 @@ def build_prompt(question: str, choices: Sequence[str] | None = None, think: boo
             )
         for index, text in enumerate(choices):
             clean = _checked(text, f"choice {CHOICE_LETTERS[index]}", MAX_CHOICE_CHARS)
-            lines.append(choice_text(index, clean))
+            lines.append(choice_text(index, plain_option(clean)))
     opening = f"{THINK_START}\n" if think else THINK_END
     return Prompt(
         prefix=f"{BOS}{AUDIO_START}", suffix=f"{AUDIO_END}{USER}" + "\n".join(lines) + f"{ASSISTANT}{opening}"

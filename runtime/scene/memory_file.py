@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from earshot.runtime.errors import InputError
+from earshot.runtime.places import user_folder
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x45415253  # "EARS": a database of somebody else is never written to
@@ -215,13 +216,11 @@ class MemoryFile:
 
 
 def default_memory_path() -> Path:
-    """Where a memory is kept: the XDG state directory (LOCALAPPDATA on Windows), folder `earshot`."""
+    """Where a memory is kept: the XDG state directory (LOCALAPPDATA on Windows), folder `earshot`; errors as `user_folder`."""
     variable, fallback = (
         ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_STATE_HOME", ".local/state")
     )
-    base = os.environ.get(variable, "")
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / fallback
-    return folder / "earshot" / "memory.sqlite"
+    return user_folder(variable, fallback) / "earshot" / "memory.sqlite"
 
 
 def _reason(error: sqlite3.DatabaseError) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from earshot.runtime.labels import class_id, load_labels
 
-_MOST_WORDS = 6
+_MOST_WORDS = 7  # "the tinny part of the drum kit"
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,12 @@ def named_classes(texts: Iterable[str]) -> tuple[int, ...]:
     hits = (hit for text in texts for hit in _hits(re.findall(r"[a-z0-9']+", text.lower())))
     keys = dict.fromkeys(key for hit in hits if not hit.agent for key in hit.keys)
     return tuple(class_id(key) for key in keys)
+
+
+def meant_classes(texts: Iterable[str]) -> frozenset[int]:
+    """Class ids that questions and options may mean: those of `named_classes`, and those of "someone"."""
+    hits = (hit for text in texts for hit in _hits(re.findall(r"[a-z0-9']+", text.lower())))
+    return frozenset(class_id(key) for hit in hits for key in hit.keys)
 
 
 def nearest_sounds(words: tuple[str, ...]) -> list[str]:

@@ -98,7 +98,12 @@ class Access:
 
 def same_site(origin: str | None, host: str) -> bool:
     """Whether a page from `origin` was served by `host`; no origin means that no page asks."""
-    return origin is None or (origin.startswith(("http://", "https://")) and urlsplit(origin).netloc == host)
+    if origin is None:
+        return True
+    try:
+        return origin.startswith(("http://", "https://")) and urlsplit(origin).netloc == host
+    except ValueError:  # no address at all
+        return False
 
 
 def token_matches(token: str, headers: Headers) -> bool:

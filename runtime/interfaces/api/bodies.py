@@ -143,7 +143,8 @@ class AnswerBody(BaseModel):
     sources: list[SourceEstimate]
     timing: Timing
     doubts: list[str] = Field(
-        description="Sounds of which front and back, or the distance, are not certain, where the answer depends on it; not the model's words."
+        description="Sounds of which front and back, or the distance, are not certain, where the answer depends on it, and sounds that it is about "
+        "though nobody named them; not the model's words."
     )
 
 

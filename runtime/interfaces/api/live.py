@@ -172,6 +172,7 @@ class Talk:
             self._error(str(error), id_)
             return
         self._asked[id_] = question
+        self._dialogue.answered(question.text, "")  # the next may lean on it before its answer is there
         self._offer("asked", {"id": id_, "question": question.text})
         question.future.add_done_callback(lambda _: self._from_thread(self._done, id_, question.text))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def test_bad_lines_become_items_with_an_error(tmp_path: Path) -> None:
     assert [i.id for i in items] == ["a", "line 2", "b", "line 5", "a@6", "3"]
     assert [isinstance(i, BadItem) for i in items] == [False, True, True, True, True, False]
     assert "audio" in items[2].error and "line 3" in items[2].error
+    assert items[3].error == "line 5: no JSON object; id, audio and question are needed"
     counts = run_batch(items, tmp_path / "out.jsonl", answer)
     assert (counts.answered, counts.failed, counts.skipped) == (2, 4, 0)
     assert [line["id"] for line in lines(tmp_path / "out.jsonl")] == [i.id for i in items]
@@ -131,3 +134,27 @@ def test_a_missing_or_binary_items_file_is_an_input_error(tmp_path: Path) -> Non
     (tmp_path / "b.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
         read_items(tmp_path / "b.jsonl")
+
+
+def test_answers_may_go_into_a_pipe(tmp_path: Path) -> None:
+    out = tmp_path / "pipe"
+    os.mkfifo(out)
+    reader = os.open(out, os.O_RDWR)  # open for writing as well: an end of file never comes
+    try:
+        items = [BatchItem(id="a", audio="a.wav", question="Where?")]
+        batch = threading.Thread(target=run_batch, args=(items, out, answer), daemon=True)
+        batch.start()
+        batch.join(10.0)
+        assert not batch.is_alive(), "it waits for the answers of a former run"
+        assert json.loads(os.read(reader, 4096)) == answer(items[0])
+    finally:
+        os.close(reader)
+
+
+def test_answers_behind_a_link_stay_there(tmp_path: Path) -> None:
+    there, link = tmp_path / "there.jsonl", tmp_path / "link.jsonl"
+    write_items(there, [{"id": "a", "error": "a.wav: no such file"}])
+    link.symlink_to(there)
+    run_batch([BatchItem(id="a", audio="a.wav", question="Where?")], link, answer)
+    assert link.is_symlink()
+    assert lines(there) == [answer(BatchItem(id="a", audio="a.wav", question="Where?"))]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.config import Config, ListenConfig, as_toml, default_path, read_config, write_config
+from earshot.runtime.scene.memory import default_memory_path
 
 names = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -78,3 +79,24 @@ def test_defaults_are_shown_as_comments() -> None:
     lines = as_toml(Config()).splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["[listen]"]
     assert '# device = "In-Ear USB"' in lines
+
+
+def test_the_mark_that_windows_editors_put_before_a_text_means_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("\ufeff[listen]\nthink = false\n", "utf-8")
+    assert read_config(path).listen.think is False
+
+
+def test_without_a_home_nothing_is_configured_and_files_have_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container or service that runs under a number without an entry in the user database."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert read_config() == Config()
+    for find, variable in ((default_path, "XDG_CONFIG_HOME"), (default_memory_path, "XDG_STATE_HOME")):
+        with pytest.raises(UsageError, match=f"no home directory; set HOME or {variable}"):
+            find()

@@ -33,6 +33,14 @@ def test_bytes_that_are_no_text_do_not_end_the_questions() -> None:
         assert list(read_lines(stream))[-1] == "fine"
 
 
+def test_of_a_line_that_does_not_end_only_the_beginning_is_kept() -> None:
+    """Sound without a header, given on standard input by mistake, has no line breaks while it is silent."""
+    with piped(b"x" * 200_000 + b"\nfine\n") as stream:
+        endless, fine = read_lines(stream)
+    assert fine == "fine"
+    assert MAX_LINE <= len(endless) < 10_000
+
+
 def test_a_program_ends_while_a_thread_waits_for_a_line() -> None:
     """Regression: with buffered standard input the interpreter aborted (SIGABRT) at its end."""
     code = (

@@ -68,6 +68,13 @@ def test_an_empty_scene_is_a_picture_too(tmp_path: Path) -> None:
     assert "front" in text
 
 
+@pytest.mark.parametrize("title", ["$x_$.wav", "cost $\\foo$.wav", "\udcff.wav", "a\nb.wav"])
+def test_any_name_of_a_file_can_stand_above_the_picture(title: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    save_picture([], tmp_path / "named.svg", title)
+    assert title.splitlines()[-1][-4:] in (tmp_path / "named.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [(["x.wav", "--out", "scene.bmp"], 2, "ends in .png"), (["missing.wav"], 3, "no such file")],

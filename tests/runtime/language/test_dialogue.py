@@ -34,6 +34,7 @@ PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog 
         (WHERE, "And the cat?", "Where is the cat?"),
         (WHERE, "what about the footsteps?", "Where are the footsteps?"),
         (WHERE, "is it behind me?", "Is the dog behind me?"),
+        (WHERE, "which way do I turn to face it?", "Which way do I turn to face the dog?"),
         (WHERE, "Is it closer than the rain?", "Is the dog closer than the rain?"),
         (WHERE, "what about behind me?", "What do you hear to the back?"),
         (WHAT, "and how far?", "How far is the alarm clock?"),

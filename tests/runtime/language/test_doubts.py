@@ -11,7 +11,7 @@ from earshot.runtime.geometry import unit_vector
 from earshot.runtime.hearing.distance_range import likely_range_m
 from earshot.runtime.hearing.objects import DIRECTION, LOG_DISTANCE, OBJECT_WIDTH, POSTERIOR
 from earshot.runtime.labels import class_id
-from earshot.runtime.language.doubts import Doubts, doubts_about, doubts_of
+from earshot.runtime.language.doubts import Doubts, doubts_about, doubts_of, unnamed
 from tests.runtime.hearing.frames import lobe
 
 
@@ -90,3 +90,35 @@ def test_of_a_sound_that_the_model_does_not_believe_in_nothing_is_told() -> None
     denied = "voice | 20 | 0 | 1.0 | 0.4-3.0\nasked: behind dog\ndog: none"
     assert doubts_about("Is the dog behind me?", "I can't hear a dog.", denied, DOUBTS) == ()
     assert doubts_about("Is the dog behind me?", "Yes.", "", DOUBTS)
+
+
+@pytest.mark.parametrize(
+    ("question", "asked", "told"),
+    [
+        ("Where is the trombone?", "where open sheep", "a sheep"),
+        ("Is the unicorn louder than the dog?", "louder yesno rooster, dog", "a rooster"),
+        ("Where are they?", "where open footsteps", "footsteps"),
+        ("Which is it? the dog / the cat", "closer pair dog, cat", ""),
+        ("Where's the barking?", "where open dog", ""),
+        ("Is that the sharp crack of a drum kit?", "presence yesno snare drum", ""),
+        ("Where is the person?", "where open voice", ""),
+        ("Which animal do you hear?", "which kind frog", ""),
+        ("What do you hear?", "what open", ""),
+    ],
+)
+def test_an_answer_about_a_sound_that_nobody_named_says_so(question: str, asked: str, told: str) -> None:
+    said = unnamed([question], "It is to your left.", f"dog | 40 | 0 | 1.2 | 0.4-3.0\nasked: {asked}\nsheep: none")
+    assert said == ((f"this answer is about {told}, which the question does not name",) if told else ())
+
+
+def test_of_an_answer_without_reasoning_nothing_is_said() -> None:
+    assert unnamed(["Where is the trombone?"], "I can't hear a sheep.", "") == ()
+
+
+def test_an_answer_that_names_what_was_neither_asked_about_nor_heard_says_so() -> None:
+    heard = "the dog is closer than the voice"
+    reasoning = "dog | 40 | 0 | 1.2 | 0.4-3.0\nvoice | 0 | 0 | 2.2 | 0.4-3.0\nasked: closer yesno dog, voice"
+    assert unnamed(["Is the dog closer than the voice?"], f"Yes, {heard}.", reasoning) == ()
+    assert unnamed(["Which is closest?"], "The dog.", reasoning.replace("yesno dog, voice", "extreme")) == ()
+    said = unnamed(["Is the dog closer than the voice?"], "No, the ticking clock is closer than the dog.", reasoning)
+    assert said == ("this answer names a ticking clock, which was neither asked about nor heard",)

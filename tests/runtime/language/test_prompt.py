@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +25,12 @@ from earshot.runtime.language.prompt import (
     normalise_text,
     parse_choice,
     parse_evidence,
+    plain_case,
     split_reasoning,
     up_to_conclusion,
 )
 
+PHRASINGS = Path(__file__).resolve().parents[3] / "training" / "questions" / "phrasings.json"
 LABELS = st.sampled_from(["dog", "alarm clock", "water drops", "church bells"])
 
 
@@ -33,6 +38,33 @@ def test_layout_of_a_question_with_choices() -> None:
     prompt = build_prompt("Which is closer?", ["the dog", "the bell"])
     assert prompt.prefix == "<bos><audio>"
     assert prompt.suffix == ("</audio><user>Which is closer?\nA) the dog\nB) the bell<assistant><think>\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("WHERE IS THE BIRD?", "Where is the bird?"),
+        ("Where Is The Bird?", "Where is the bird?"),
+        ("where is the BIRD", "where is the bird"),
+        ("IF I TURN LEFT, WHERE IS IT? I'M LOST", "If I turn left, where is it? I'm lost"),
+        ("One question: Which is closer?", "One question: Which is closer?"),
+    ],
+)
+def test_capitals_are_those_of_the_questions_that_the_model_knows(typed: str, asked: str) -> None:
+    assert plain_case(typed) == asked
+    assert build_prompt(typed).suffix == build_prompt(asked).suffix
+
+
+def test_capitals_of_options_change_nothing() -> None:
+    plain = build_prompt("Which side?", ["left", "where I am"]).suffix
+    assert build_prompt("Which side?", ["LEFT", "Where I Am"]).suffix == plain
+
+
+def test_no_question_of_training_has_other_capitals() -> None:
+    splits = json.loads(PHRASINGS.read_text("utf-8")).values()
+    known = {text.replace("{", "").replace("}", "") for split in splits for texts in split.values() for text in texts}
+    assert len(known) > 4000
+    assert [text for text in known if plain_case(text) != text] == []
 
 
 def test_layout_without_reasoning() -> None:

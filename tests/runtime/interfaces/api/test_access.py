@@ -162,6 +162,7 @@ def test_the_same_site_is_the_same_host_and_port() -> None:
     assert same_site("https://a:1", "a:1"), "a proxy may speak TLS for us"
     assert not same_site("http://a:2", "a:1")
     assert not same_site("file://a:1", "a:1")
+    assert not same_site("http://[", "a:1"), "what is no address is no address of ours"
 
 
 @settings(max_examples=40, deadline=None)

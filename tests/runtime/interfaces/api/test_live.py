@@ -51,6 +51,15 @@ def test_silence_sends_no_scenes(served: Served) -> None:
         assert empty <= 2
 
 
+def test_a_follow_up_need_not_wait_for_the_answer(served: Served) -> None:
+    with served.connect() as asker:
+        command(asker, "ask", question="Where is the dog?", id="q1")
+        command(asker, "ask", question="and how far is it?", id="q2")
+        assert event(asker, "asked")["question"] == "Where is the dog?"
+        assert event(asker, "asked")["question"] == "How far is the dog?"
+        event(asker, "answer", id_="q2")
+
+
 def test_a_question_is_answered_in_pieces_to_whoever_asked(served: Served) -> None:
     with served.connect() as asker, served.connect() as other:
         command(asker, "ask", question="What can you hear?", id="q1")
