@@ -28,7 +28,7 @@ def default_bundle_dir() -> Path:
     """
     named = os.environ.get(BUNDLE_VARIABLE, "")
     if named:
-        return _existing(Path(named).expanduser(), f"named by {BUNDLE_VARIABLE}")
+        return _existing(Path(named), f"named by {BUNDLE_VARIABLE}")
     builtin = builtin_bundle_dir()
     if not (builtin / MANIFEST_NAME).is_file():
         raise BundleError(
@@ -46,7 +46,7 @@ def bundle_dir(option: Path | str | None = None) -> Path:
     BundleError
         When it is not there.
     """
-    return default_bundle_dir() if option is None else _existing(Path(option).expanduser(), "named by --bundle")
+    return default_bundle_dir() if option is None else _existing(Path(option), "named by --bundle")
 
 
 def verified_bundle(option: Path | str | None = None) -> tuple[Path, Manifest]:
@@ -61,7 +61,11 @@ def verified_bundle(option: Path | str | None = None) -> tuple[Path, Manifest]:
     return directory, verify_bundle(directory)
 
 
-def _existing(directory: Path, origin: str) -> Path:
+def _existing(path: Path, origin: str) -> Path:
+    try:
+        directory = path.expanduser()
+    except RuntimeError:  # nobody of that name, or no home
+        directory = path
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         raise BundleError(f"bundle {directory} ({origin}) {what}; give the directory that holds {MANIFEST_NAME}")

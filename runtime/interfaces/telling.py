@@ -8,7 +8,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 from earshot.runtime.audio.capture import CaptureEvent
 from earshot.runtime.happenings import EffortChange
 from earshot.runtime.hearing.tracks import SceneSnapshot
-from earshot.runtime.interfaces.line_output import Lines
+from earshot.runtime.interfaces.line_output import Lines, printable
 from earshot.runtime.language.answerer import Answer
 from earshot.runtime.scene.changes import TrackChange
 from earshot.runtime.scene.now import name_of, names_of, words_of
@@ -121,7 +121,7 @@ class PlainTeller:
 
     def answer(self, question: str, answer: Answer, heard_s: float) -> None:
         """Write the question again, as it may have scrolled away, and the answer."""
-        self._lines.write(f"{heard_s:7.1f} s  asked  {question}")
+        self._lines.write(f"{heard_s:7.1f} s  asked  {printable(question)}")
         self._lines.write(f"{'':>9}  answer {answer.text} ({answer.answer_s:.2f} s)")
         for doubt in answer.doubts:
             self._lines.write(f"{'':>9}  not certain: {doubt}")

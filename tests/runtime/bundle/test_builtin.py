@@ -39,3 +39,8 @@ def test_a_missing_bundle_says_what_would_work(tmp_path: Path, monkeypatch: pyte
         module.bundle_dir()
     with pytest.raises(BundleError, match=r"named by --bundle"):
         module.bundle_dir(tmp_path / "gone")
+
+
+def test_a_home_of_nobody_is_a_bundle_that_does_not_exist() -> None:
+    with pytest.raises(BundleError, match=r"~nobody-of-that-name/bundle \(named by --bundle\) does not exist"):
+        module.bundle_dir("~nobody-of-that-name/bundle")
