@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,15 +124,16 @@ def check_place(directory: Path) -> None:
     Raises
     ------
     UsageError
-        When it is a file, or something else lies in it.
+        When it is a file, or something else lies in it, or nothing can be written beside it (see `_beside`).
     """
-    if not directory.is_dir():
-        if directory.exists():
-            raise UsageError(f"{directory}: a file, and a bundle is a directory; name another place")
-        return
-    foreign = sorted(path.name for path in directory.iterdir() if path.name not in _NAMES)
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory}: a file, and a bundle is a directory; name another place")
+    foreign = sorted(path.name for path in directory.iterdir() if path.name not in _NAMES) if directory.exists() else []
     if foreign:
         raise UsageError(f"{directory}: {foreign[0]!r} is no part of a bundle; remove it or name another directory")
+    above = next(folder for folder in directory.resolve().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{directory}: {above} is no folder that can be written to; name another place")
 
 
 @contextmanager

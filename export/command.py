@@ -120,11 +120,21 @@ def _check_use(out: Path | None, all_boards: bool, table: Path | None) -> None:
         raise UsageError("--out is missing: give the bundle directory to write")
     if table is not None and not all_boards:
         raise UsageError(f"--table {table}: only with --all-targets")
-    if table is not None and not table.absolute().parent.is_dir():
-        raise UsageError(f"--table {table}: there is no folder {table.absolute().parent}")
+    if table is not None:
+        _check_table(table)
     if out is not None:
         for directory in [out / board for board in RECIPES] if all_boards else [out]:
             check_place(directory)
+
+
+def _check_table(table: Path) -> None:
+    """The table and its JSON must have a place, each its own."""
+    if not table.absolute().parent.is_dir():
+        raise UsageError(f"--table {table}: there is no folder {table.absolute().parent}")
+    if table.is_dir():
+        raise UsageError(f"--table {table}: is a folder; name a file in it, as {table / 'targets.md'}")
+    if table.suffix == ".json":
+        raise UsageError(f"--table {table}: its JSON is written beside it as .json; give another ending, as targets.md")
 
 
 def _check_named(name: str, version: str) -> None:
@@ -209,17 +219,17 @@ def _costs(encoder: QuantReport) -> str:
 
 
 def _tell_all(rows: list[Row], table: Path | None) -> None:
-    """The table of all boards, into a file as well, then one JSON document as the last line."""
+    """The table of all boards, into a file as well, and one JSON document as the last line."""
     text = markdown(rows)
     document = {"targets": [row.texts() for row in rows], "rows": [row.as_dict() for row in rows]}
     typer.echo(text)
+    typer.echo(json.dumps(document))  # before the files, for minutes have been spent on it
     if table is not None:
         try:
             table.write_text(text, "utf-8")
             table.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         except OSError as error:
             raise UsageError(f"--table {table}: cannot be written ({error.strerror})") from error
-    typer.echo(json.dumps(document))
 
 
 def _finite(values: dict[str, object]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from earshot.runtime.demo.head import Room, binaural
 from earshot.runtime.demo.sounds import alarm_beeps, bird_song, knocks
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
+from earshot.runtime.labels import by_key
 
 Float32 = NDArray[np.float32]
 
@@ -77,7 +78,7 @@ def gate_scenes(folder: Path | None, singles: int, pairs: int) -> list[GateScene
     Raises
     ------
     InputError
-        When the folder is no such data set.
+        When the folder is no such data set, or nothing sounds in it.
     """
     if folder is None:
         return [*_made(singles, 1), *_made(pairs, 2)]
@@ -86,6 +87,8 @@ def gate_scenes(folder: Path | None, singles: int, pairs: int) -> list[GateScene
     if not shards:
         raise InputError(f"{folder}: holds no shard-*; give a folder that 'earshot synth' wrote")
     single = [(shard, row, (row % len(s["sources"]),)) for shard, row, s in _scenes(shards) if s["sources"]]
+    if not single:
+        raise InputError(f"{folder}: no scene with a source to hear; give another folder that 'earshot synth' wrote")
     pair = [(shard, row, two) for shard, row, s in _scenes(shards) if (two := _overlapping(s)) is not None]
     return [_cut(*place) for place in (*_spread(single, singles), *_spread(pair, pairs))]
 
@@ -99,14 +102,24 @@ class _Shard:
 
 def _open_shard(path: Path) -> _Shard:
     try:
-        scenes = [json.loads(line) for line in (path / "scenes.jsonl").read_text("utf-8").splitlines()]
+        scenes = [_read_scene(line) for line in (path / "scenes.jsonl").read_text("utf-8").splitlines()]
         stems = np.load(path / "stems.npy", mmap_mode="r", allow_pickle=False)
         scale = np.load(path / "scale.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: not a shard of rendered stems ({error})") from error
     if stems.ndim != 4 or not len(stems) == len(scale) == len(scenes):
         raise InputError(f"{path}: stems, scales and scenes do not belong together; render the data set again")
     return _Shard(stems, scale, scenes)
+
+
+def _read_scene(line: str) -> dict[str, Any]:
+    """A scene whose sources say what a gate needs; `LookupError` or `TypeError` for another."""
+    scene: dict[str, Any] = json.loads(line)
+    for source in scene["sources"]:
+        by_key(source["label"])
+        for number in (source["onset_s"], source["offset_s"], source["trajectory"][0]["azimuth_deg"]):
+            float(number)
+    return scene
 
 
 def _scenes(shards: list[_Shard]) -> Iterator[tuple[_Shard, int, dict[str, Any]]]:

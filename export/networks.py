@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -83,11 +84,21 @@ def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
         networks: Networks = entries[loader].load()(checkpoint)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{checkpoint}: not a usable checkpoint ({error})") from error
+    _demand_tokenizer(networks.tokenizer_path)
     if (checkpoint / NAMES_WEIGHTS).is_file() and names_of(networks) is None:
         raise InputError(
             f"{checkpoint / NAMES_WEIGHTS}: the loader {loader!r} does not read it; move it away to export without"
         )
     return networks
+
+
+def _demand_tokenizer(path: Path) -> None:
+    """It is only needed when the encoders have been made: minutes later."""
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: no tokenizer can be read ({reason}); take another checkpoint") from error
 
 
 def _loaders() -> dict[str, metadata.EntryPoint]:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from earshot.firmware_sim.board import Board, Outcome, simulate_board
 from earshot.firmware_sim.board_beside import measure_beside
-from earshot.firmware_sim.board_report import Asking, percentiles_ms
+from earshot.firmware_sim.board_report import Asking, demand_possible, percentiles_ms
 from earshot.firmware_sim.board_workload import Beside, Workload
 from earshot.firmware_sim.real_listener import RealListener, Times
 from earshot.runtime.errors import UsageError
@@ -230,8 +230,7 @@ def show_check(board: str, asking: Asking) -> None:
     """
     if board != "host":
         raise UsageError("--check listens on this machine: use --board host")
-    if not 0 < asking.minutes <= MAX_CHECK_MINUTES or asking.every_s < 0:
-        raise UsageError(f"--minutes must be from 0 to {MAX_CHECK_MINUTES:.0f} for --check, --ask-every not negative")
+    demand_possible(asking, MAX_CHECK_MINUTES)
     directory, encoders = open_encoders(None)
     answerer = Answerer(directory, asking.threads)
     answerer.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,15 @@ from rich.table import Table
 from earshot.firmware_sim.board import BOARDS, Board, Outcome, Thermal, simulate_board
 from earshot.firmware_sim.board_workload import Workload
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.names import EARS, NAMES_EVERY
 from earshot.runtime.interfaces.profile_compare import read_document
 
 TURNS = 500
 """Hops after which the times of hearing repeat."""
 DROP_POLICY = "the oldest waiting hop is dropped"
 MAX_HOURS = 24.0
+LEAST_ASK_S = 0.01
+"""Questions come no more often."""
 _TAIL = 1.5
 """The slowest hop takes so many times the 99th percentile; a profile does not tell it."""
 
@@ -45,15 +49,29 @@ class Asking:
     threads: int = 1
 
 
+def demand_possible(asking: Asking, most_minutes: float) -> None:
+    """Require times that can be simulated or listened to.
+
+    Raises
+    ------
+    UsageError
+        For others.
+    """
+    if not 0 < asking.minutes <= most_minutes:
+        raise UsageError(f"--minutes must be from 0 to {most_minutes:.0f}, not {asking.minutes:g}")
+    if asking.every_s != 0 and not LEAST_ASK_S <= asking.every_s < math.inf:
+        raise UsageError(f"--ask-every {asking.every_s:g}: give {LEAST_ASK_S:g} seconds or more; 0 asks nothing")
+
+
 def workload_of(document: Mapping[str, Any], asking: Asking, seed: int = 0) -> Workload:
     """What a profile says has to be computed.
 
-    Measured times of hearing are drawn from their percentiles (straight lines between them in the logarithm);
-    estimated ones, for which only a mean is known, are all the same.
+    Measured times of hearing are drawn from their percentiles (straight lines between them in the logarithm); of estimated
+    ones means are known, of hops with names and of hops without (`estimated_hops_s`).
     """
     hop_s = float(document["hop_s"])
     if document["kind"] == "ESTIMATE":
-        hearing: float | Sequence[float] = _estimated_s(document, "hearing")
+        hearing = estimated_hops_s(document)
         first_s, answer_s = _estimated_s(document, "first_token"), _estimated_s(document, "answer")
     else:
         hearing = draw_times_s(document["hearing"], TURNS, seed)
@@ -73,6 +91,13 @@ def workload_of(document: Mapping[str, Any], asking: Asking, seed: int = 0) -> W
 
 def _estimated_s(document: Mapping[str, Any], stage: str) -> float:
     return float(document["stages"].get(stage, {"ms": 0.0})["ms"]) / 1e3
+
+
+def estimated_hops_s(document: Mapping[str, Any]) -> list[float]:
+    """Ten hops of an estimate, seconds: two of them take longer, in each of which names are heard at one ear."""
+    mean_s, names_s = _estimated_s(document, "hearing"), _estimated_s(document, "names")
+    alone_s = max(0.0, mean_s - EARS / NAMES_EVERY * names_s)
+    return [alone_s] * (NAMES_EVERY - EARS) + [alone_s + names_s] * EARS
 
 
 def draw_times_s(spread: Mapping[str, float], count: int, seed: int) -> list[float]:
@@ -212,10 +237,9 @@ def show_board(
     """
     if profile is None:
         raise UsageError(f"--board {name} needs --profile FILE, the output of: earshot profile --board {name} --json")
-    if not (0 < asking.minutes <= 60 * MAX_HOURS) or asking.every_s < 0 or min(*power, kelvin_per_w, battery_wh) < 0:
-        raise UsageError(
-            f"--minutes must be from 0 to {60 * MAX_HOURS:.0f}; times, power and battery cannot be negative"
-        )
+    demand_possible(asking, 60 * MAX_HOURS)
+    if not all(0 <= value < math.inf for value in (*power, kelvin_per_w, battery_wh)):
+        raise UsageError("--idle-w, --core-w, --kelvin-per-w and --battery-wh must be finite and not negative")
     document = read_document(profile, needs_runs=False)
     report = report_of(board_of(name, document, power, kelvin_per_w), document, asking, battery_wh)
     console = Console()

@@ -55,10 +55,12 @@ def simulate(
         codec_table.show_codec_table(data, clips, bundle)
     else:
         loaded = _loaded(scenario, seed)
+        if minutes is not None:
+            loaded = loaded.beginning(_seconds(minutes, loaded))
         if endurance:
             from earshot.firmware_sim.endurance import show_endurance
 
-            show_endurance(loaded if minutes is None else loaded.beginning(_seconds(minutes, loaded)), bundle)
+            show_endurance(loaded, bundle)
         else:
             _play(loaded, shown, to, Pacer("fast" if fast else "real", speed))
 
@@ -111,6 +113,7 @@ def _show_schedule(scenario: Scenario) -> None:
 
 def _stream(scenario: Scenario, endpoint: Endpoint, pacer: Pacer) -> None:
     """Send it all; ends with one JSON document."""
+    _check_wire(scenario, endpoint)
     pacer.start()
     schedule = scenario.schedule()
     radio = Radio(scenario.link, schedule, scenario.seed)
@@ -133,16 +136,22 @@ def _sent(sender: Sender, data: bytes) -> bool:
     return not data or sender.send(data)
 
 
+def _check_wire(scenario: Scenario, endpoint: Endpoint) -> None:
+    """What an address says of bare samples must be true; known before a listener is waited for."""
+    if endpoint.wire.format != "s16le":
+        return
+    rate_hz = scenario.device.sample_rate_hz
+    if endpoint.wire.rate != rate_hz:
+        raise UsageError(f"{endpoint.text}: this device samples at {rate_hz} Hz; write rate={rate_hz}")
+    if endpoint.wire.channels != 2:
+        raise UsageError(f"{endpoint.text}: this device has 2 channels; write channels=2")
+
+
 def _messages(
     scenario: Scenario, schedule: Schedule, radio: Radio, endpoint: Endpoint
 ) -> Iterator[tuple[float, bytes]]:
     """Time and bytes of what the listener gets: packets, or the bare samples in them."""
     bare = endpoint.wire.format == "s16le"
-    if bare and endpoint.wire.rate != scenario.device.sample_rate_hz:
-        rate_hz = scenario.device.sample_rate_hz
-        raise UsageError(f"{endpoint.text}: this device samples at {rate_hz} Hz; write rate={rate_hz}")
-    if bare and endpoint.wire.channels != 2:
-        raise UsageError(f"{endpoint.text}: this device has 2 channels; write channels=2")
     for arrival in radio.carry(Hearable(scenario, schedule).packets()):
         yield arrival.time_s, _bare_samples(arrival.data) if bare else arrival.data
 

@@ -24,6 +24,7 @@ from earshot.runtime.demo.scene import render_demo
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
 from earshot.runtime.hearing.listener import Hearing
+from earshot.runtime.hearing.names import NAMES_EVERY
 from earshot.runtime.hearing.tokens import MAX_TOKENS, Tokens
 from earshot.runtime.interfaces.measure import QUESTIONS, hops
 
@@ -106,7 +107,7 @@ def estimate_board(board: str, bundle: Path, samples: NDArray[np.float32]) -> di
     bundle : Path
         Verified; or only its graphs, and then the language model is not counted.
     samples : ndarray, float32 [2, n]
-        At 16 kHz; what is heard is their first second or so. The question is always about the scene of the demo: how
+        At 16 kHz, a frame at least; what is heard is their first second or so, see `long_enough`. The question is always about the scene of the demo: how
         long an answer takes depends on what there is to tell, and boards and models are to be compared.
 
     Returns
@@ -128,11 +129,22 @@ def count_board(calibration: Calibration, bundle: Path, samples: NDArray[np.floa
     """Run the listener on the emulated core; see `estimate_board`."""
     environment, core = find_environment(), CORES[calibration.core]
     language = (environment / core.llama).is_dir() and (bundle / LLM_NAME).is_file()
-    heard = np.ascontiguousarray(samples[:, : (_WARM_HOPS + COUNTED_HOPS) * FRAME_SAMPLES], np.float32)
+    heard = long_enough(samples)
     key = (core.name, language, _fingerprint(bundle, heard))
     if key not in _COUNTED:
         _COUNTED[key] = _count(environment, core, bundle, heard, language)
     return _COUNTED[key]
+
+
+def long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is counted of some sound [2, n]: whole tens of hops after the warm ones, ten at least, for which it is repeated.
+
+    In other numbers of hops names would have another share than in use.
+    """
+    tens = (samples.shape[1] // FRAME_SAMPLES - _WARM_HOPS) // NAMES_EVERY
+    count = (_WARM_HOPS + min(COUNTED_HOPS, NAMES_EVERY * max(1, tens))) * FRAME_SAMPLES
+    times = -(-count // samples.shape[1])
+    return np.ascontiguousarray(np.tile(samples[:, :count], (1, times))[:, :count], np.float32)
 
 
 _COUNTED: dict[tuple[str, bool, str], Counts] = {}

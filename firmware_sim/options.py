@@ -15,7 +15,7 @@ Seed = Annotated[int | None, typer.Option(help="In place of the scenario's; 0 or
 Shown = Annotated[bool, typer.Option("--show", help="Only show what would happen.")]
 Listed = Annotated[bool, typer.Option("--list", help="List the shipped scenarios.")]
 Minutes = Annotated[
-    float | None, typer.Option(help="Simulated time: with --board, 10; with --endurance, the whole scenario.")
+    float | None, typer.Option(help="Simulated time: with --board, 10; of a scenario, the whole of it.")
 ]
 
 BoardName = Annotated[str | None, typer.Option(help="Instead: will this board keep up? Needs --profile.")]

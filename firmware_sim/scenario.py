@@ -187,7 +187,7 @@ class RandomFaults(_Part):
     """Faults drawn from the scenario's seed."""
 
     per_hour: float = Field(ge=0, le=3600)
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
 
 
 class Scenario(_Part):

@@ -21,6 +21,7 @@ from earshot.export.gate import METRICS, Metric
 from earshot.export.parity import check_language
 from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.verify import verify_bundle
+from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.interfaces import cli, registry
 from earshot.runtime.interfaces.asking import Asker
@@ -232,6 +233,36 @@ def test_a_file_in_the_place_of_the_bundle_is_refused_before_minutes_are_spent(
     assert (tmp_path / "bundle").read_text() == "mine"
 
 
+def test_a_place_below_a_file_is_refused_before_minutes_are_spent(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert export(out="file/below/bundle") == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'file'} is no folder that can be written to" in told
+    assert "encoders" not in told
+
+
+@pytest.mark.parametrize(("name", "said"), [("folder", "is a folder"), ("targets.json", "give another ending")])
+def test_a_table_that_cannot_be_written_is_refused_before_minutes_are_spent(
+    name: str, said: str, export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    assert export("--all-targets", "--table", tmp_path / name, out=None) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "encoders" not in told
+
+
+def test_the_document_is_printed_when_the_table_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = command.Row("x86", 1.0, "float32", "Q8_0", {}, {}, 1.0, None)
+    with pytest.raises(UsageError, match="cannot be written"):
+        command._tell_all([row], tmp_path / "gone" / "targets.md")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["rows"][0]["board"] == "x86"
+
+
 def test_figures_of_a_facts_file_are_numbers(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "facts.json").write_text('{"accuracy": {"top1": NaN}}')
     assert export("--facts", tmp_path / "facts.json") == 3
@@ -245,6 +276,21 @@ def test_a_missing_checkpoint_is_an_input_error(
     (tmp_path / "checkpoint").rmdir()
     assert export() == 3
     assert "no such checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", [None, 40])
+def test_a_missing_or_damaged_tokenizer_is_told_before_minutes_are_spent(
+    left: int | None, export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "checkpoint" / "tokenizer.json"
+    whole = path.read_bytes()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(whole[:left])
+    assert export() == 3
+    told = capsys.readouterr().err
+    assert "tokenizer.json: no tokenizer can be read" in told
+    assert "encoders" not in told
 
 
 def test_the_project_registers_its_own_loader() -> None:

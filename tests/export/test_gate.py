@@ -145,6 +145,21 @@ def test_what_is_no_stem_folder_is_refused(tmp_path: Path, stems: Path) -> None:
         gate_scenes(stems, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        ({"sources": []}, "no scene with a source"),
+        ({}, "not a shard of rendered stems"),
+        ({"sources": [{"label": "dog"}]}, "not a shard of rendered stems"),
+        ({"sources": [{"label": "hum", "onset_s": 0, "offset_s": 1, "trajectory": [{"azimuth_deg": 0}]}]}, "'hum'"),
+    ],
+)
+def test_scenes_that_no_gate_can_judge_by_are_refused(scene: dict, said: str, stems: Path) -> None:
+    (stems / "shard-0000" / "scenes.jsonl").write_text(2 * (json.dumps(scene) + "\n"))
+    with pytest.raises(InputError, match=said):
+        gate_scenes(stems, 2, 1)
+
+
 def test_one_answer_of_few_does_not_fail_a_gate_and_one_in_ten_of_many_does() -> None:
     assert failed({"answers": 1 / 30}, METRICS) == ["answers"]
     assert failed({"answers": 1 / 30}, limits_for(18)) == []

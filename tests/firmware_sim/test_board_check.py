@@ -103,3 +103,6 @@ def test_only_this_machine_can_be_listened_to() -> None:
         simulate(board="pi4", check=True)
     with pytest.raises(UsageError, match="--minutes must be"):
         simulate(board="host", check=True, minutes=100.0)
+    for every_s in (1e-9, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--ask-every"):
+            simulate(board="host", check=True, ask_every=every_s)

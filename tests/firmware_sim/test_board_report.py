@@ -76,6 +76,21 @@ def test_an_estimate_is_simulated_and_called_one() -> None:
     assert report["memory"] is None
 
 
+def test_hops_in_which_names_are_heard_are_estimated_by_themselves() -> None:
+    """8 M instructions a hop and 45 M more in two of ten: 9.3 and 61.6 ms at 0.86 G a second, a mean of half a hop."""
+    stages = {"hearing": 17e6, "names": 45e6}
+    document = to_document(CALIBRATIONS["zero2w"], Counts(stages, stages, stages, None), None)
+    hearing_s = workload_of(document, Asking(1.0)).hearing_s
+    assert isinstance(hearing_s, list) and len(hearing_s) == 10
+    assert np.mean(hearing_s) == pytest.approx(0.01977, abs=1e-5)
+    assert max(hearing_s) == pytest.approx(0.06163, abs=1e-5)
+    report = report_of(board_of("zero2w", document, NONE, 0.0), document, Asking(1.0), 0.0)
+    assert report["deadline_misses"] / report["hops"] == pytest.approx(0.3, abs=0.01), (
+        "the hop after both waits for them"
+    )
+    assert report["deepest_queue"] == 2
+
+
 def test_an_estimate_without_language_asks_nothing_and_says_so() -> None:
     document = estimated(language=False)
     report = report_of(board_of("pi4", document, NONE, 0.0), document, Asking(1.0), 0.0)
@@ -156,6 +171,13 @@ def test_a_board_without_profile_or_with_impossible_figures_is_refused(tmp_path:
         simulate(board="pi4", profile=path, minutes=0.0)
     with pytest.raises(UsageError, match="negative"):
         simulate(board="pi4", profile=path, battery_wh=-1.0)
+    for name in ("battery_wh", "idle_w", "core_w", "kelvin_per_w"):
+        for value in (float("nan"), float("inf")):
+            with pytest.raises(UsageError, match="negative"):
+                simulate(board="pi4", profile=path, **{name: value})
+    for every_s in (-1.0, 1e-9, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--ask-every"):
+            simulate(board="pi4", profile=path, ask_every=every_s)
     path.write_text('{"some": "json"}')
     with pytest.raises(InputError, match="is no profile"):
         simulate(board="pi4", profile=path)

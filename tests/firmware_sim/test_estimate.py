@@ -7,6 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +22,13 @@ from earshot.firmware_sim.estimate import (
     counts_of,
     demo_tokens,
     estimate_board,
+    long_enough,
     to_document,
     weight_reading_ms,
 )
 from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.errors import UsageError
+from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES
 from earshot.runtime.hearing.tokens import MAX_TOKENS
 from earshot.runtime.interfaces.commands.profile import make_noise
 from earshot.runtime.interfaces.profile_added import BOARD_MODELS
@@ -187,6 +190,15 @@ def test_hearing_costs_what_it_cost_when_the_counts_were_recorded(environment: P
     for name, count in recorded["stages"].items():
         if count > 50_000:  # small stages are within the noise of the interpreter
             assert counted[name] == pytest.approx(count, rel=0.01), name
+
+
+@pytest.mark.parametrize(("frames", "heard"), [(1, 15), (6, 15), (15, 15), (24, 15), (25, 25), (300, 35)])
+def test_whole_tens_of_hops_are_counted_however_short_the_sound(frames: int, heard: int) -> None:
+    samples = make_noise(frames * FRAME_S)
+    taken = long_enough(samples)
+    assert taken.shape == (2, heard * FRAME_SAMPLES) and taken.flags.c_contiguous
+    short = min(samples.shape[1], taken.shape[1])
+    assert np.array_equal(taken[:, :short], samples[:, :short])
 
 
 def versions() -> dict[str, str]:

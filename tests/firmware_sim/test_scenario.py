@@ -50,6 +50,7 @@ WRONG = [
     ("duration_s = 3\n[device]\ngain_db = [1e9, 0]", "device.gain_db.0: Input should be less than or equal to 60"),
     ("duration_s = 3\n[device]\ndc = [0, 2]", "device.dc.1: Input should be less than or equal to 1"),
     ("duration_s = 3\nhead = [{yaw_deg = 1e308}]", "head.0.yaw_deg: Input should be less than"),
+    ("duration_s = 3\n[random_faults]\nper_hour = 60\nkinds = []", "random_faults.kinds: Tuple should have at least 1"),
     ("duration_s = 3\n[[sources]]\nlabel = 'dog'\nfile = 'gone.wav'", "sources.0.file: there is no"),
 ]
 

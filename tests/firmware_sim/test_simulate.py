@@ -164,6 +164,7 @@ def test_the_link_of_a_pseudo_terminal_is_taken_away_again(tmp_path: Path) -> No
         (["kitchen", "--to", "udp://"], "a host and a port"),
         (["kitchen", "--to", "serial:/dev/x"], "cannot send there"),
         (["kitchen", "--to", "udp://127.0.0.1:9?format=s16le&rate=48000"], "write rate=16000"),
+        (["kitchen", "--to", "tcp://127.0.0.1:9?format=s16le&rate=48000"], "write rate=16000"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
@@ -171,6 +172,13 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 ) -> None:
     assert cli.run(["simulate", *arguments]) == 2
     assert help_ in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_only_the_beginning_is_shown_and_sent_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["simulate", "kitchen", "--minutes", "0.01", "--fast", "--to", "udp://127.0.0.1:9"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["duration_s"] == pytest.approx(0.6)
+    assert cli.run(["simulate", "kitchen", "--show", "--minutes", "99"]) == 2
+    assert "--minutes 99: this scenario has 1" in capsys.readouterr().err
 
 
 def test_the_shipped_scenarios_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.asked import possible_classes, rounds
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows, strongest_first
 from earshot.runtime.hearing.presence import present
@@ -83,10 +84,17 @@ def build_bank(
     out : Path
         Gets ``scenes.jsonl`` (with ``bank_row``, ``tokens`` and ``asked_rows``), ``semantic.npy``, ``scene.npy``, ``slots.npy``, and
         ``asked.npy``: rows of the classes that hearing had not told of but would find when they are named.
+
+    Raises
+    ------
+    InputError
+        There is no shard, or no scene in them that can be asked about.
     """
     rng = np.random.default_rng(settings.seed)
     doubt = Doubt(model.semantic.classify, settings.seed) if settings.doubt else None
     known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
+    if not known:
+        raise InputError(f"{data}: no scene whose distances are all known; render others with `earshot synth stems`")
     work = [item for item in known for _ in range(settings.mixtures)]
     scenes: list[Scene] = []
     tokens: list[Tokens] = []

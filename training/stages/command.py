@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from earshot.runtime.errors import EarshotError
+from earshot.runtime.interfaces.cli import main
 from earshot.training.stages import hearing_commands, language_commands
 from earshot.training.stages.options import RunDir, fail
 
@@ -66,5 +68,5 @@ def average(
     typer.echo(json.dumps({"stage": "average", "out": str(out)}))
 
 
-if __name__ == "__main__":
-    app()
+if __name__ == "__main__":  # a process of `accelerate launch`: it fails as `earshot train` does
+    main(["train", *sys.argv[1:]])

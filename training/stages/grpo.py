@@ -94,7 +94,7 @@ def run(
     Raises
     ------
     InputError
-        `directory` is that of the sft stage.
+        `directory` is that of the sft stage, or a run that began with another network is to go on.
     """
     if directory.resolve() == tuned.resolve():
         raise InputError(f"{directory} holds the sft stage: give grpo a folder of its own")
@@ -132,7 +132,7 @@ class _Stage:
             self.model, self.tokenizer, settings.sampling, directory / "state", seed=settings.seed
         )
         if resume:
-            self._read_weights()
+            self._read_weights(tuned)
         features = FeatureBank(bank)
         self.episodes = Episodes(
             features, settings.sampling.prompts, settings.ideal_share, settings.seed, settings.mix.absent_share
@@ -154,7 +154,8 @@ class _Stage:
             if self.loop.progress.step % self.settings.probe_steps < self.settings.loop.log_steps:
                 self.probe()
             yield record
-        self.probe()
+        if self.log.last_probe() != self.loop.progress.step:
+            self.probe()
 
     def probe(self) -> dict[str, float]:
         """Answer the kept questions greedily; notes and returns their scores."""
@@ -223,11 +224,16 @@ class _Stage:
             save_llm(model, self.directory)
         save_projector(self.ears.projector, self.directory)
 
-    def _read_weights(self) -> None:
+    def _read_weights(self, tuned: Path) -> None:
         """Weights of the checkpoint; the reference has been made from those of sft by now."""
-        with without_ears(self.model) as model:
-            model.load_state_dict(load_llm(self.directory).state_dict())
-        self.ears.projector.load_state_dict(load_projector(self.directory).state_dict())
+        try:
+            with without_ears(self.model) as model:
+                model.load_state_dict(load_llm(self.directory).state_dict())
+            self.ears.projector.load_state_dict(load_projector(self.directory).state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                f"{tuned}: another network than the one {self.directory} began with; name that with --from"
+            ) from error
 
 
 def _step_record(step: int, metrics: dict[str, float]) -> dict[str, float]:

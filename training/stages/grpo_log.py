@@ -55,6 +55,11 @@ class RewardLog:
         append_csv(self.probes, dict(record))
         draw(read_table(self.rewards), read_table(self.probes), self.plot)
 
+    def last_probe(self) -> int | None:
+        """Step of the last probe; None before the first."""
+        steps = read_table(self.probes).get("step")
+        return None if steps is None else int(steps[-1])
+
     def forget_after(self, step: int) -> None:
         """Drop lines of steps that a resumed run is going to make again; 0 drops all."""
         for path in (self.rewards, self.probes):

@@ -70,6 +70,14 @@ class PretrainedSettings:
     seed: int = 0
 
 
+def start_accelerator() -> Accelerator:
+    """What joins the processes that `accelerate launch` has started; on the CPU where torch finds no other device."""
+    # A batch may hold text only: then the projector has no gradient in one process.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # Left to itself each process without a device takes itself for the only one, and all of them write the same files.
+    return Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[unused])
+
+
 class Listener(nn.Module):
     """Language model and projector as one module, as distributed training wants it."""
 
@@ -105,8 +113,10 @@ def run(directory: Path, bank: Path, settings: PretrainedSettings, resume: bool 
     """
     if (directory / "model.safetensors").is_file() and not (directory / "pretrained.json").is_file():
         raise InputError(f"{directory} holds a model trained from scratch: give --run another folder")
-    # A batch may hold text only: then the projector has no gradient in one process.
-    accelerator = Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    resume = resume and has_state(directory)
+    if resume:
+        _demand_same(directory, settings.shape)
+    accelerator = start_accelerator()
     torch.manual_seed(settings.seed)
     base, tokenizer = load_pretrained(settings.shape.name)
     llm = with_lora(base, tokenizer, settings.shape)
@@ -115,15 +125,28 @@ def run(directory: Path, bank: Path, settings: PretrainedSettings, resume: bool 
     trained = [parameter for parameter in listener.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, weight_decay=settings.loop.weight_decay, betas=(0.9, 0.95))
     listener, optimizer = accelerator.prepare(listener, optimizer)
+    worker = _Worker(accelerator, listener, optimizer, directory, settings)
+    first = worker.restore() if resume else 0
     if accelerator.is_main_process:
         directory.mkdir(parents=True, exist_ok=True)
         save_tokenizer(tokenizer, directory)
         save_shape(settings.shape, directory)
-    worker = _Worker(accelerator, listener, optimizer, directory, settings)
-    yield from worker.run(batches, resume and has_state(directory))
+        if not resume:
+            (directory / "log.csv").unlink(missing_ok=True)
+    yield from worker.run(batches, first)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         merge(directory)
+
+
+def _demand_same(directory: Path, shape: LoraShape) -> None:
+    """Adapters go on with the model and the rank that they were begun with; the model may have been moved."""
+    known = load_shape(directory)
+    if replace(known, name=Path(known.name).name) != replace(shape, name=Path(shape.name).name):
+        raise InputError(
+            f"{directory} adapts {known.name} with --rank {known.rank}: --resume goes on with these; "
+            "to begin anew name another --run"
+        )
 
 
 class _Worker:
@@ -141,10 +164,9 @@ class _Worker:
         self.parameters = {name: value for name, value in plain.named_parameters() if value.requires_grad}
         self.buffers = {f"projector.{name}": value for name, value in plain.projector.named_buffers()}
 
-    def run(self, batches: AudioBatches, resume: bool) -> Iterator[dict[str, float]]:
-        """Make all steps, from the checkpoint on."""
+    def run(self, batches: AudioBatches, first: int) -> Iterator[dict[str, float]]:
+        """Make all steps from the first one on."""
         steps = self.settings.loop.steps or 0
-        first = self.restore() if resume else 0
         for step in range(first, steps):
             loss = self.step(step, batches)
             done = step + 1
@@ -194,7 +216,20 @@ class _Worker:
 
     @torch.no_grad()
     def restore(self) -> int:
-        """Read a checkpoint in every process; returns the steps it has made."""
+        """Read a checkpoint in every process; returns the steps it has made.
+
+        Raises
+        ------
+        InputError
+            It is of another network.
+        """
+        try:
+            return self._read()
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{self.directory}: not a checkpoint of this network ({reason})") from error
+
+    def _read(self) -> int:
         weights = load_tensors(self.directory / "trained.safetensors")
         for name, value in (self.parameters | self.buffers).items():
             value.copy_(_shared_as(value, weights[name]))

@@ -17,7 +17,7 @@ pytest.importorskip("trl", reason="trl is not installed")
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.language.prompt import THINK_END, choice_text
-from earshot.training.models.llm import load_llm
+from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.splice import collate_spliced, spliced_embeddings
 from earshot.training.models.tokenizer import load_tokenizer
@@ -184,6 +184,22 @@ def test_resuming_makes_the_steps_of_an_unbroken_run(tmp_path: Path, tuned: Path
         )
     after, expected = load_llm(tmp_path).state_dict(), load_llm(whole).state_dict()
     assert all(torch.allclose(after[name], expected[name], atol=1e-5) for name in expected)
+
+
+def test_a_finished_run_that_is_resumed_is_not_probed_again(
+    tmp_path: Path, tuned: Path, bank: Path, whole: Path
+) -> None:
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    list(grpo.run(tmp_path, tuned, bank, SETTINGS, resume=True))
+    assert rows(tmp_path / "probe.csv") == rows(whole / "probe.csv")
+
+
+def test_resuming_behind_another_sft_is_one_line(tmp_path: Path, tuned: Path, bank: Path, whole: Path) -> None:
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    other = shutil.copytree(tuned, tmp_path / "other")
+    save_llm(build_llm(replace(TINY, layers=TINY.layers + 1)), other)
+    with pytest.raises(InputError, match=r"other.*another network.*--from"):
+        next(grpo.run(tmp_path, other, bank, SETTINGS, resume=True))
 
 
 def test_lines_of_steps_that_will_be_made_again_are_dropped(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +22,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.state import AcceleratorState
 
 from earshot.runtime.errors import InputError
-from earshot.training.models.pretrained import LoraShape, load_causal
+from earshot.training.models.pretrained import LoraShape, load_causal, load_shape, save_shape
 from earshot.training.models.projector import load_projector
 from earshot.training.models.tokenizer import load_tokenizer
+from earshot.training.models.weights import save_settings, save_tensors
 from earshot.training.stages import pretrained_sft as stage
 from earshot.training.stages.audio_items import AudioMix
 from earshot.training.stages.loop import LoopSettings
@@ -80,6 +84,54 @@ def test_a_folder_of_another_kind_is_not_written_over(
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(InputError, match="another folder"):
         next(stage.run(tmp_path, bank, replace(settings)))
+
+
+@pytest.mark.parametrize("changes", [{"rank": 8}, {"alpha": 4}, {"name": "another"}])
+def test_a_run_of_another_model_is_not_resumed_and_stays_as_it_is(
+    changes: dict[str, Any], tmp_path: Path, bank: Path, settings: stage.PretrainedSettings
+) -> None:
+    save_shape(settings.shape, tmp_path)
+    (tmp_path / "state").mkdir()
+    save_settings({"step": 2}, tmp_path / "state" / "state.json")
+    other = replace(settings, shape=replace(settings.shape, **changes))
+    with pytest.raises(InputError, match=rf"{settings.shape.name} with --rank 4"):
+        next(stage.run(tmp_path, bank, other, resume=True))
+    assert load_shape(tmp_path) == settings.shape
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_line(
+    tmp_path: Path, bank: Path, settings: stage.PretrainedSettings
+) -> None:
+    save_shape(settings.shape, tmp_path)
+    (tmp_path / "state").mkdir()
+    save_settings({"step": 2}, tmp_path / "state" / "state.json")
+    save_tensors({"projector.some": torch.zeros(1)}, tmp_path / "trained.safetensors")
+    with pytest.raises(InputError, match="not a checkpoint of this network"):
+        next(stage.run(tmp_path, bank, settings, resume=True))
+
+
+def test_what_cannot_be_written_is_one_line_under_accelerate_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    arguments = ["questions", "--out", str(tmp_path / "file" / "items.jsonl"), "--count", "1"]
+    command = [sys.executable, "-m", "earshot.training.stages.command", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2 and "name another place" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a device for each process")
+@pytest.mark.parametrize("name", ["cpu", "ddp"])
+def test_processes_without_a_device_know_of_each_other(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom earshot.training.stages.pretrained_sft import start_accelerator\n"
+        "found = start_accelerator()\nPath(sys.argv[1], f'{found.process_index}.txt').write_text(f'{found.num_processes}')\n"
+    )
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2"]
+    launch += ["--config_file", str(RECIPES / f"accelerate-{name}.yaml"), str(script), str(tmp_path)]
+    subprocess.run(launch, check=True, capture_output=True, env={**os.environ, "MASTER_PORT": "0"})
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.txt")} == {"0.txt": "2", "1.txt": "2"}
 
 
 @pytest.mark.parametrize("name", ["cpu", "ddp", "fsdp"])
