@@ -10,7 +10,9 @@ import errno
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,13 +20,40 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+_waiting: ContextVar[list[Path] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Files that are replaced within stay beside their places until all are written: a kill or a full disk leaves the old ones.
+
+    Places of this block are not to be read within it.
+    """
+    waiting: list[Path] = []
+    token = _waiting.set(waiting)
+    try:
+        yield
+        for path in waiting:
+            _part(path).replace(path)
+    finally:
+        _waiting.reset(token)
+        for path in waiting:
+            _part(path).unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there at once; of a failure nothing is left."""
-    part = path.with_name(path.name + ".part")
+    """Write a file beside its place and move it there at once, or with others (`together`); of a failure nothing is left."""
+    part, waiting = _part(path), _waiting.get()
     try:
         write(part)
-        part.replace(path)
+        if waiting is None:
+            part.replace(path)
+        elif path not in waiting:
+            waiting.append(path)
     except BaseException as error:
         part.unlink(missing_ok=True)
         raise _numbered(error) from error

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from earshot.training.files import replace_array, replace_file, replace_sound
+from earshot.training.files import replace_array, replace_file, replace_sound, replace_text, together
 from earshot.training.models.weights import save_tensors
 from tests.no_room import no_room
 
@@ -67,3 +67,19 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(kind: str, tmp_path: Path
         else:
             save_tensors({"a": torch.from_numpy(many)}, tmp_path / "kept")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"kept": "whole"}
+
+
+def test_files_that_belong_together_are_all_new_or_all_old(tmp_path: Path) -> None:
+    for name in ("weights", "state"):
+        replace_text(tmp_path / name, "old")
+    with pytest.raises(OSError, match="No space left"), together():
+        replace_text(tmp_path / "weights", "new")
+        replace_file(tmp_path / "state", failing_after(b"ha", OSError(errno.ENOSPC, "No space left on device")))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"weights": "old", "state": "old"}
+    with together():
+        replace_text(tmp_path / "weights", "new")
+        assert (tmp_path / "weights").read_text() == "old", "not before the other one is there"
+        replace_text(tmp_path / "state", "new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"weights": "new", "state": "new"}
+    replace_text(tmp_path / "weights", "alone")
+    assert (tmp_path / "weights").read_text() == "alone"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 
+from earshot.runtime.errors import InputError
 from earshot.training.synthesis.dataset import DataFolders, build_world
 from earshot.training.synthesis.events import ProceduralLibrary, prepare, trim
 from earshot.training.synthesis.heads import (
@@ -14,8 +16,8 @@ from earshot.training.synthesis.heads import (
     parametric_head,
 )
 from earshot.training.synthesis.orientation import itd_azimuth_correlation
-from earshot.training.synthesis.render import place_source, render_scene
-from earshot.training.synthesis.rooms import Shoebox, free_field_ir, shoebox_brir
+from earshot.training.synthesis.render import World, make_background, place_source, render_scene
+from earshot.training.synthesis.rooms import Shoebox, free_field_ir, load_measured, shoebox_brir
 from earshot.training.synthesis.scenes import SceneSettings, restrict, sample_room
 
 
@@ -180,3 +182,40 @@ def test_trimming_cuts_silence_only() -> None:
     sound = np.zeros(16_000, np.float32)
     sound[6400:9600] = np.sin(np.arange(3200) * 0.3)
     assert len(trim(sound)) == pytest.approx(3200, abs=640)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
+def test_a_background_keeps_its_pitch_whatever_its_sample_rate(rate_hz: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    time = np.arange(4 * rate_hz) / rate_hz
+    soundfile.write(tmp_path / "hum.flac", np.tile(np.sin(2 * np.pi * 1000 * time)[:, None], (1, 2)), rate_hz)
+    world = World(ProceduralLibrary(range(1)), (), (), (tmp_path / "hum.flac",))
+    stems = 0.1 * np.random.default_rng(0).standard_normal((1, 2, 32_000)).astype(np.float32)
+    made = (make_background(world, (0.0, 0.0), stems, np.random.default_rng(seed)) for seed in range(20))
+    background = next(sound for sound, described in made if described["kind"] == "hum")
+    spectrum = np.abs(np.fft.rfft(background[0]))
+    assert np.argmax(spectrum) / 2 == pytest.approx(1000, abs=2)
+
+
+def test_a_background_that_cannot_be_read_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "hum.flac").write_text("not a sound")
+    world = World(ProceduralLibrary(range(1)), (), (), (tmp_path / "hum.flac",))
+    with pytest.raises(InputError, match=r"hum\.flac: cannot be read as audio"):
+        for seed in range(20):
+            make_background(world, (0.0, 0.0), np.ones((1, 2, 3200), np.float32), np.random.default_rng(seed))
+
+
+def test_measured_rooms_are_read_in_the_range_of_azimuths_and_broken_lists_are_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    header = "file,room,az_deg,el_deg,distance_m,t60_est_s\n"
+    (tmp_path / "manifest.csv").write_text(header + "hall/a.wav,hall,270,0,1.5,0.3\nhall/b.wav,hall,180,,,\n")
+    assert [response.azimuth_deg for response in load_measured(tmp_path)] == [-90.0, 180.0]
+    broken = [
+        ("file,az_deg\nhall/a.wav,0\n", "el_deg"),
+        (header + "hall/a.wav,hall,left,0,1.5,0.3\n", "line 2: .*left"),
+        (None, "missing"),
+    ]
+    for text, said in broken:
+        (tmp_path / "manifest.csv").unlink()
+        if text is not None:
+            (tmp_path / "manifest.csv").write_text(text)
+        with pytest.raises(InputError, match=rf"manifest\.csv.*{said}"):
+            load_measured(tmp_path)

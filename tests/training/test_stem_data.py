@@ -14,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
@@ -24,7 +24,7 @@ from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.remix import Remixer, RemixSettings, ahead, crowded
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
-from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, fully_known
+from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, Split, fully_known
 from tests.no_room import no_room
 
 SETTINGS = SceneSettings(duration_s=6.0, sources=3)
@@ -90,6 +90,17 @@ def test_a_bank_that_is_made_again_is_none_until_it_is_whole(data: Path, tmp_pat
         build_bank(data / "train", hearing, tmp_path, settings)
     with pytest.raises(InputError, match="no feature bank"):
         FeatureBank(tmp_path)
+
+
+def test_a_bank_of_scenes_that_nobody_can_be_asked_about_is_refused(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "train" / "shard-0000", tmp_path / "shard-0000")
+    path = tmp_path / "shard-0000" / "scenes.jsonl"
+    scenes = [json.loads(line) for line in path.read_text().splitlines()]
+    for source in (source for scene in scenes for source in scene["sources"]):
+        source["trajectory"] = [{**point, "distance_m": None} for point in source["trajectory"]]
+    path.write_text("".join(json.dumps(scene) + "\n" for scene in scenes))
+    with pytest.raises(InputError, match="no scene whose distances are all known"):
+        build_bank(tmp_path, Hearing().eval(), tmp_path / "bank", BankSettings(mixtures=1))
 
 
 def test_a_mixture_is_the_sum_of_its_stems_and_shares_are_shares(data: Path) -> None:
@@ -232,3 +243,27 @@ def test_moving_sources_come_as_stems_too_and_are_cut_with_the_scene(tmp_path: P
     assert 0 < int((turned > 5).sum()) < 12, "a direction for every frame"
     count = build_bank(tmp_path, Hearing().eval(), tmp_path / "bank", BankSettings(mixtures=1))
     assert count == sum(fully_known(scene) for scene in shard.scenes)
+
+
+@pytest.mark.parametrize(
+    ("split", "settings", "count", "said"),
+    [
+        ("validation", SETTINGS, 2, "split train"),
+        ("train", SETTINGS, 1, "2 scenes"),
+        ("train", replace(SETTINGS, duration_s=4.0), 2, "6 s"),
+        ("train", replace(SETTINGS, sources=2), 2, "3 sources"),
+    ],
+)
+def test_shards_of_other_settings_are_not_passed_off_as_these(
+    split: Split, settings: SceneSettings, count: int, said: str, data: Path
+) -> None:
+    before = sorted((data / "train").iterdir())
+    with pytest.raises(UsageError, match=rf"shard-0000 .*{said}.* name another folder") as caught:
+        write_shards(DataFolders(None), data / "train", split, settings, range(3), scenes_per_shard=count)
+    assert "\n" not in str(caught.value)
+    assert sorted((data / "train").iterdir()) == before
+
+
+def test_shards_added_later_repeat_no_scene(data: Path) -> None:
+    with pytest.raises(UsageError, match="name another folder"):
+        write_shards(DataFolders(None), data / "train", "train", SETTINGS, range(2, 3), scenes_per_shard=1)

@@ -25,7 +25,7 @@ from earshot.runtime.labels import by_key, load_labels
 from earshot.runtime.scene.sources import SourceEstimate
 from earshot.training.synthesis.dataset import DataFolders, build_world
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ, Head, cached_head
-from earshot.training.synthesis.scenes import VALIDATION_HEADS
+from earshot.training.synthesis.scenes import is_validation_head
 
 Audio = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -234,7 +234,7 @@ def _training_heads(data: Path | None, cache: Path | None) -> Iterable[Head]:
     if data is None:
         return build_world(DataFolders(None), "train").heads
     files = [p for p in sorted((data / "hrtf").glob("*.sofa")) if "_NF" not in p.stem]
-    heads = [cached_head(path, cache) for path in files if path.stem not in VALIDATION_HEADS]
+    heads = [cached_head(path, cache) for path in files if not is_validation_head(path.stem)]
     if not heads:
         raise InputError(f"{data / 'hrtf'}: no SOFA file of a training head")
     return heads

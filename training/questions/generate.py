@@ -21,6 +21,7 @@ from earshot.training.questions.scenes import Scene, sample_scene
 from earshot.training.questions.tasks_motion import view_moving_scene
 from earshot.training.questions.think import think_text, understood
 from earshot.training.questions.view import SceneView
+from earshot.training.synthesis.scenes import fully_known
 
 TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning)
 """Importing these fills the table of tasks."""
@@ -106,7 +107,10 @@ def generate_items(
     Returns
     -------
     list of Item
+        None about a scene that leaves open which sound is meant, or where it is.
     """
+    if not _askable(scene):
+        return []
     view = view_moving_scene(scene) if balancer is None else balanced_view(scene, balancer)
     if balancer is not None:
         balancer.see(view.heard)
@@ -118,6 +122,12 @@ def generate_items(
         if item is not None:
             items.append(item)
     return items
+
+
+def _askable(scene: Mapping[str, Any]) -> bool:
+    """Whether every sound has a name of its own and a documented distance; some measured rooms state none."""
+    labels = [source["label"] for source in scene["sources"]]
+    return len(set(labels)) == len(labels) and fully_known(dict(scene))
 
 
 def balanced_view(scene: Mapping[str, Any], balancer: Balancer) -> SceneView:

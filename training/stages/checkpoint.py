@@ -1,6 +1,7 @@
 """Checkpoints without pickle, of every stage: optimiser moments as safetensors, progress as JSON, in `state/`.
 
-Each file is replaced as a whole and the progress is written last, so that a kill leaves the old checkpoint or the new.
+The files of a checkpoint are written beside the old ones and moved to their places `together`, so that a kill or a full disk leaves the old
+checkpoint or the new.
 """
 
 from __future__ import annotations

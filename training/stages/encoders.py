@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from earshot.training.files import together
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
 from earshot.training.models.weights import load_tensors, save_tensors
@@ -192,10 +193,10 @@ class _Loop:
 
     def _save_and_score(self, validation: dict[str, list[Batch]], progress: dict[str, float]) -> None:
         config = {"settings": _plain(self._settings), "precision": self._precision}
-        checkpoint.save_weights(self._out, self._model, self._average)
-        parameters = _trained(self._learner)
-        self._learner.save_pupil(self._out)
-        checkpoint.save_state(self._out, self._optimizer, parameters, {**progress, **config})
+        with together():
+            checkpoint.save_weights(self._out, self._model, self._average)
+            self._learner.save_pupil(self._out)
+            checkpoint.save_state(self._out, self._optimizer, _trained(self._learner), {**progress, **config})
         shipped = Hearing()
         self._average.copy_to(shipped)
         shipped.eval()

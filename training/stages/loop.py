@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from earshot.training.files import together
 from earshot.training.stages import checkpoint
 from earshot.training.stages.optimizer import MuonAdamW
 from earshot.training.stages.precision import autocast, faster_precision
@@ -169,10 +170,11 @@ class Loop:
         return record
 
     def save(self) -> None:
-        """Write weights, optimizer state and position; each file is replaced as a whole."""
-        self.save_weights()
+        """Write weights, optimizer state and position, all or none."""
         progress = {**asdict(self.progress), "settings": asdict(self.settings)}
-        checkpoint.save_state(self.directory, self.optimizer, self.parameters, progress)
+        with together():
+            self.save_weights()
+            checkpoint.save_state(self.directory, self.optimizer, self.parameters, progress)
 
     def restore(self) -> bool:
         """Read optimizer state and position of a checkpoint; False if there is none. Weights are the caller's."""

@@ -24,6 +24,7 @@ from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.features import FRAME_SAMPLES
 from earshot.runtime.hearing.names import NAMES_EVERY
 from earshot.runtime.hearing.slots import CLASSES
+from earshot.training.files import together
 from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, of_both, save_names
 from earshot.training.models.yamnet_weights import load_trunk
 from earshot.training.stages import checkpoint
@@ -229,8 +230,9 @@ class _Loop:
         """Write averages and state; a line of the log."""
         record = {"step": self.step, "elapsed_s": round(self._elapsed_s, 1)}
         progress: dict[str, Any] = {**record, "settings": _plain(self._settings)}
-        checkpoint.save_weights(self._folder, self._model, self._average)
-        checkpoint.save_state(self._folder, self._optimizer, dict(self._model.named_parameters()), progress)
+        with together():
+            checkpoint.save_weights(self._folder, self._model, self._average)
+            checkpoint.save_state(self._folder, self._optimizer, dict(self._model.named_parameters()), progress)
         before = self._folder / BEFORE
         trained = load_names(self._folder)
         network = finished(load_names(before) if before.exists() else trained, trained, self._settings)

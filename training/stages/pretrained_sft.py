@@ -22,6 +22,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from earshot.runtime.errors import InputError
+from earshot.training.files import together
 from earshot.training.models.llm import save_llm
 from earshot.training.models.pretrained import (
     LoraShape,
@@ -210,9 +211,10 @@ class _Worker:
             return
         folder = self.directory / "state"
         folder.mkdir(exist_ok=True)
-        save_tensors(moments, folder / "optimizer.safetensors")
-        save_tensors(weights, self.directory / "trained.safetensors")
-        save_settings({"step": done}, folder / "state.json")
+        with together():
+            save_tensors(moments, folder / "optimizer.safetensors")
+            save_tensors(weights, self.directory / "trained.safetensors")
+            save_settings({"step": done}, folder / "state.json")
 
     @torch.no_grad()
     def restore(self) -> int:

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.hearing.features import features_of
 from earshot.training.files import begin_array, replace_array
 from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.events import EventLibrary, JoinedLibrary, ManifestLibrary, ProceduralLibrary
 from earshot.training.synthesis.head_variation import varied_head
 from earshot.training.synthesis.heads import Head, cached_head, parametric_head
+from earshot.training.synthesis.layouts import AUDIO_SUFFIXES
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.rooms import load_measured
 from earshot.training.synthesis.scale_out import completed
@@ -38,12 +39,13 @@ from earshot.training.synthesis.scenes import (
     TRAINING_FOLDS,
     VALIDATION_AMBIENCES,
     VALIDATION_FOLDS,
-    VALIDATION_HEADS,
     VALIDATION_ROOMS,
     DynamicSettings,
     Scene,
     SceneSettings,
     Split,
+    contradiction,
+    is_validation_head,
     stands_still,
 )
 
@@ -77,9 +79,10 @@ def build_world(folders: DataFolders, split: Split) -> World:
     if not wanted:
         events = JoinedLibrary(events, ProceduralLibrary(_procedural_seeds(split)))
     files = [p for p in sorted((root / "hrtf").glob("*.sofa")) if "_NF" not in p.stem]
-    heads = tuple(cached_head(p, folders.cache) for p in files if (p.stem in VALIDATION_HEADS) == wanted)
+    heads = tuple(cached_head(p, folders.cache) for p in files if is_validation_head(p.stem) == wanted)
     if not heads:
-        raise InputError(f"{root / 'hrtf'}: no SOFA file for split {split!r}")
+        held_out = "KU100, KEMAR and those of VALIDATION_HEADS (training/synthesis/scenes.py) are for validation"
+        raise InputError(f"{root / 'hrtf'}: no SOFA file for split {split!r}; {held_out}, all others for train")
     if split == "train":
         heads += _varied(heads, folders.variations)
     measured = load_measured(root / "brir") if (root / "brir").is_dir() else []
@@ -87,8 +90,12 @@ def build_world(folders: DataFolders, split: Split) -> World:
         events,
         heads,
         tuple(r for r in measured if (r.room in VALIDATION_ROOMS) == wanted),
-        tuple(p for p in sorted((root / "ambient").glob("*.flac")) if (p.stem in VALIDATION_AMBIENCES) == wanted),
+        tuple(p for p in _backgrounds(root / "ambient") if (p.stem in VALIDATION_AMBIENCES) == wanted),
     )
+
+
+def _backgrounds(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def _varied(heads: tuple[Head, ...], variations: int) -> tuple[Head, ...]:
@@ -134,14 +141,42 @@ def write_shards(
         Size of a shard and number of processes.
     on_ray : bool
         Run on a Ray cluster; ``out`` must then be storage that its machines share.
+
+    Raises
+    ------
+    UsageError
+        The folder holds shards that were drawn otherwise: kept, they would pass for these, or repeat their scenes.
     """
     out.mkdir(parents=True, exist_ok=True)
+    for path in sorted(out.glob("shard-????")):
+        if (_number(path) >= MOVING_SHARDS) == (shards.start >= MOVING_SHARDS):
+            _demand_same(path, split, settings, scenes_per_shard)
     missing = [number for number in shards if not (out / f"shard-{number:04d}").is_dir()]
     task = partial(_write_shard, folders, out, split, settings, scenes_per_shard)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"rendering {split}", total=len(missing))
         for _ in completed(task, missing, workers, on_ray):
             progress.advance(bar)
+
+
+def _number(shard: Path) -> int:
+    return int(shard.name.removeprefix("shard-"))
+
+
+def _demand_same(shard: Path, split: Split, settings: SceneSettings | DynamicSettings, count: int) -> None:
+    """Refuse a finished shard that would not have been rendered so."""
+    try:
+        lines = (shard / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
+        scene = json.loads(lines[0])
+    except (OSError, ValueError, IndexError):
+        return  # damaged: said when it is opened
+    differ = contradiction(scene, settings)
+    if scene["split"] != split:
+        differ = f"is of split {scene['split']}, not {split}"
+    elif len(lines) != count:
+        differ = f"has {len(lines)} scenes, not {count}"
+    if differ is not None:
+        raise UsageError(f"{shard.parent}: {shard.name} is there and {differ}; name another folder")
 
 
 def scene_seed(split: Split, number: int) -> int:

@@ -27,6 +27,9 @@ PRE_ONSET_TAPS = 8
 BAND_TAPS = 31
 BAND_EDGES_HZ = (700.0, 2800.0)
 SPEED_OF_SOUND_M_S = 343.0
+# What no set has, and what would take hours or all memory to resample or shift.
+RATES_HZ = (8_000.0, 400_000.0)
+LONGEST_DELAY_S = 0.1
 
 FloatArray = NDArray[np.float32]
 
@@ -106,13 +109,30 @@ def _read_sofa(path: Path) -> tuple[NDArray[np.float64], FloatArray]:
         impulse_responses = np.asarray(sofa.Data_IR, dtype=np.float64)
         delays = np.asarray(sofa.Data_Delay, dtype=np.float64)
         rate = float(np.asarray(sofa.Data_SamplingRate).ravel()[0])
-        directions = _unit_vectors(sofa)
+        positions = np.asarray(sofa.SourcePosition, dtype=np.float64)
+        kind, units = str(sofa.SourcePosition_Type), str(sofa.SourcePosition_Units)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable SimpleFreeFieldHRIR SOFA file ({reason})") from error
     if impulse_responses.ndim != 3 or impulse_responses.shape[1] != 2:
         raise InputError(f"{path}: Data.IR has shape {impulse_responses.shape}; two receivers (ears) are needed")
+    _demand_numbers(path, {"Data.IR": impulse_responses, "Data.Delay": delays, "SourcePosition": positions}, rate)
+    if len(positions) != len(impulse_responses):
+        raise InputError(f"{path}: {len(positions)} source positions for {len(impulse_responses)} responses")
+    directions = _unit_vectors(path, positions, kind, units)
     return _resample(_apply_delays(impulse_responses, delays), rate), directions
+
+
+def _demand_numbers(path: Path, fields: dict[str, NDArray[np.float64]], rate: float) -> None:
+    """Refuse values that are no numbers, and those that nothing measured has."""
+    for name, values in fields.items():
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}: {name} holds values that are not finite; leave the set out or mend it")
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        raise InputError(f"{path}: Data.SamplingRate is {rate:g}; it is wanted in hertz, such as 48000")
+    longest = float(np.abs(fields["Data.Delay"]).max(initial=0.0))
+    if longest > LONGEST_DELAY_S * rate:
+        raise InputError(f"{path}: Data.Delay of up to {longest:.0f} samples; that is over {LONGEST_DELAY_S:g} s")
 
 
 def parametric_head(rng: np.random.Generator, head_id: str) -> Head:
@@ -128,28 +148,39 @@ def parametric_head(rng: np.random.Generator, head_id: str) -> Head:
     return finish_head(head_id, directions, np.moveaxis(hrirs, 0, 1))
 
 
+# All of it: made anew from what was rounded for keeping, bands would differ in their last bits from those first used.
+_KEPT = ("directions", "hrirs", "banded", "diffuse")
+
+
 @functools.lru_cache(maxsize=64)
 def cached_head(path: Path, cache_dir: Path | None = None) -> Head:
     """``load_sofa`` with a cache in memory and, when ``cache_dir`` is given, on disk as npz."""
     if cache_dir is None:
         return load_sofa(path)
-    stamp = hashlib.sha256(f"{path.name}{path.stat().st_size}v3".encode()).hexdigest()[:16]
+    stamp = hashlib.sha256(b"v4" + path.read_bytes()).hexdigest()[:16]
     target = cache_dir / f"{path.stem}-{stamp}.npz"
     with suppress(FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile), np.load(target) as data:
-        return finish_head(path.stem, data["directions"], data["hrirs"].astype(np.float64), scaled=True)
+        return Head(path.stem, *(data[name] for name in _KEPT))
     head = load_sofa(path)
     cache_dir.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.stem}.{os.getpid()}.part.npz")  # several workers may begin with the same head
-    np.savez(part, directions=head.directions, hrirs=head.hrirs)
+    np.savez(part, **{name: getattr(head, name) for name in _KEPT})
     part.replace(target)
     return head
 
 
-def _unit_vectors(sofa: object) -> FloatArray:
-    position = np.asarray(sofa.SourcePosition, dtype=np.float64)  # type: ignore[attr-defined]
-    if sofa.SourcePosition_Type == "cartesian":  # type: ignore[attr-defined]
-        return np.asarray(position / np.linalg.norm(position, axis=1, keepdims=True), np.float32)
-    azimuth, elevation = np.deg2rad(position[:, 0]), np.deg2rad(position[:, 1])
+def _unit_vectors(path: Path, position: NDArray[np.float64], kind: str, units: str) -> FloatArray:
+    if kind == "cartesian":
+        distance = np.linalg.norm(position, axis=1, keepdims=True)
+        if not distance.all():
+            raise InputError(f"{path}: a SourcePosition lies in the head itself; such a direction is none")
+        return np.asarray(position / distance, np.float32)
+    angles = position[:, :2]
+    if units.lower().startswith("rad"):
+        angles = np.rad2deg(angles)
+    elif 0 < np.abs(angles[:, 0]).max(initial=0.0) <= 2 * np.pi and np.abs(angles[:, 1]).max() <= np.pi / 2:
+        raise InputError(f"{path}: SourcePosition holds radians and calls them {units!r}; degrees are wanted")
+    azimuth, elevation = np.deg2rad(angles).T
     return np.stack(
         [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], axis=1
     ).astype(np.float32)
@@ -161,6 +192,7 @@ def _apply_delays(impulse_responses: NDArray[np.float64], delays: NDArray[np.flo
         return impulse_responses
     count, ears, length = impulse_responses.shape
     shift = np.broadcast_to(np.rint(delays).astype(int), (count, ears))
+    shift = shift - min(0, int(shift.min()))  # what all have in common carries no direction
     out = np.zeros((count, ears, length + int(shift.max())))
     columns = np.arange(length) + shift[..., None]
     np.put_along_axis(out, columns, impulse_responses, axis=-1)
@@ -177,12 +209,11 @@ def _resample(impulse_responses: NDArray[np.float64], rate_hz: float) -> NDArray
     return np.asarray(resampled.reshape(count, ears, -1), np.float64)
 
 
-def finish_head(head_id: str, directions: FloatArray, hrirs: NDArray[np.float64], *, scaled: bool = False) -> Head:
-    """Make a head of responses [D, 2, N] at 16 kHz: cut, scaled (unless ``scaled``) and split into bands."""
-    if not scaled:
-        hrirs = _crop(hrirs)
-        spectrum = np.abs(np.fft.rfft(hrirs, 512, axis=-1))
-        hrirs = hrirs / np.sqrt(np.mean(spectrum**2))
+def finish_head(head_id: str, directions: FloatArray, hrirs: NDArray[np.float64]) -> Head:
+    """Make a head of responses [D, 2, N] at 16 kHz: cut, scaled and split into bands."""
+    hrirs = _crop(hrirs)
+    spectrum = np.abs(np.fft.rfft(hrirs, 512, axis=-1))
+    hrirs = hrirs / np.sqrt(np.mean(spectrum**2))
     diffuse = np.sqrt(np.mean(np.abs(np.fft.rfft(hrirs, 512, axis=-1)) ** 2, axis=0))
     return Head(
         head_id=head_id,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
@@ -262,18 +263,29 @@ def make_background(
 
 def _ambience(path: Path, length: int, rng: np.random.Generator, endless: bool) -> FloatArray:
     """A stretch of a stereo background; mono ones are decorrelated by taking two different stretches."""
-    with soundfile.SoundFile(path) as file:
-        total = file.frames
-        file.seek(int(rng.integers(max(1, total - length))))
-        first = file.read(length, dtype="float32", always_2d=True)
-        file.seek(int(rng.integers(max(1, total - length))))
-        second = file.read(length, dtype="float32", always_2d=True)
+    try:
+        with soundfile.SoundFile(path) as file:
+            first, second = (_stretch(file, length, rng) for _ in range(2))
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise InputError(f"{path}: cannot be read as audio ({error})") from error
+    if not len(first):
+        raise InputError(f"{path}: holds no sound; take it out of the backgrounds")
     pair = first.T if first.shape[1] == 2 and rng.random() < 0.5 else np.stack([first[:, 0], second[:, -1]])
     out = np.zeros((2, length), np.float32)
     out[:, : pair.shape[1]] = pair
     if endless:
         out[:, pair.shape[1] :] = np.pad(pair, ((0, 0), (0, length - pair.shape[1])), "symmetric")[:, pair.shape[1] :]
     return out
+
+
+def _stretch(file: soundfile.SoundFile, length: int, rng: np.random.Generator) -> FloatArray:
+    """A random stretch of up to ``length`` samples at 16 kHz, float32 [n, channels]."""
+    count = -(-length * file.samplerate // SAMPLE_RATE_HZ)
+    file.seek(int(rng.integers(max(1, file.frames - count))))
+    samples = file.read(count, dtype="float32", always_2d=True)
+    if file.samplerate != SAMPLE_RATE_HZ:
+        samples = soxr.resample(samples, file.samplerate, SAMPLE_RATE_HZ)[:length]
+    return np.asarray(samples, np.float32)
 
 
 def _coloured_noise(length: int, slope: float, rng: np.random.Generator) -> FloatArray:

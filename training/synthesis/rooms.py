@@ -24,6 +24,7 @@ from earshot.training.synthesis.heads import BAND_EDGES_HZ, BAND_TAPS, SAMPLE_RA
 
 FloatArray = NDArray[np.float32]
 IMAGE_ORDER = 3
+_COLUMNS = "file,room,az_deg,el_deg,distance_m,t60_est_s"
 BAND_CENTRES_HZ = (350.0, 1400.0, 5600.0)
 DIRECTIVITY_BY_BAND = (0.3, 0.7, 1.0)
 """How much of a source's directivity (that of the highest band) each band has: voices and loudspeakers beam at high frequencies."""
@@ -250,20 +251,45 @@ def _read_response(path: Path) -> FloatArray:
 
 
 def load_measured(folder: Path) -> list[MeasuredResponse]:
-    """Measured responses listed in ``manifest.csv`` (columns file, room, az_deg, el_deg, distance_m, t60_est_s)."""
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        MeasuredResponse(
+    """Measured responses listed in ``manifest.csv`` (columns file, room, az_deg, el_deg, distance_m, t60_est_s).
+
+    Raises
+    ------
+    InputError
+        There is no such list, or a line of it cannot be read.
+    """
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise InputError(f"{manifest}: missing; expected a csv with columns {_COLUMNS}")
+    found = []
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                found.append(_measured(folder, row, f"{manifest}, line {number}"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{manifest}: not a readable csv ({error})") from error
+    return found
+
+
+def _measured(folder: Path, row: dict[str, str], where: str) -> MeasuredResponse:
+    try:
+        return MeasuredResponse(
             room=row["file"].split("/")[0],
             path=folder / row["file"],
-            azimuth_deg=float(row["az_deg"]),
+            azimuth_deg=_wrapped(float(row["az_deg"])),
             elevation_deg=_number(row["el_deg"]) or 0.0,
             distance_m=_number(row["distance_m"]),
             t60_s=_number(row["t60_est_s"]) or 0.3,
         )
-        for row in rows
-    ]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: {error!r}; expected {_COLUMNS}") from error
+
+
+def _wrapped(azimuth_deg: float) -> float:
+    """In the range of scene descriptions, (-180, 180]; lists of others count from 0 to 360."""
+    if not abs(azimuth_deg) <= 360.0:
+        raise ValueError(f"azimuth {azimuth_deg:g}")
+    return azimuth_deg - 360.0 if azimuth_deg > 180.0 else azimuth_deg + 360.0 if azimuth_deg < -180.0 else azimuth_deg
 
 
 def _number(text: str) -> float | None:

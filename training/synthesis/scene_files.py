@@ -23,7 +23,7 @@ from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.scale_out import completed
-from earshot.training.synthesis.scenes import DynamicSettings, Scene, SceneSettings, Split
+from earshot.training.synthesis.scenes import DynamicSettings, Scene, SceneSettings, Split, contradiction
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ def write_scenes(job: SceneJob, count: int, workers: int = 1, on_ray: bool = Fal
         The folder holds scenes that were drawn otherwise: kept, they would pass for these.
     """
     listed = _listed(job.out)
-    for name in filter(listed.__contains__, map(job.scene_id, range(count))):
-        _demand_same(job, json.loads(listed[name]))
+    for name in map(job.scene_id, range(count)):
+        if name in listed or _part(job.out, name).exists():
+            _demand_same(job, json.loads(listed.get(name) or _part(job.out, name).read_text(encoding="utf-8")))
     (job.out / "parts").mkdir(parents=True, exist_ok=True)
     missing = [
         n for n in range(count) if job.scene_id(n) not in listed and not _part(job.out, job.scene_id(n)).exists()
@@ -112,16 +113,9 @@ def write_scene(job: SceneJob, number: int) -> None:
 
 def _demand_same(job: SceneJob, scene: Scene) -> None:
     """Refuse a scene that this job would not have made."""
-    settings, sources = job.settings, len(scene["sources"])
-    if scene["duration_s"] != settings.duration_s:
-        differ = f"lasts {scene['duration_s']:g} s, not {settings.duration_s:g}"
-    elif isinstance(settings, SceneSettings) and sources != settings.sources:
-        differ = f"has {sources} sources, not {settings.sources}"
-    elif isinstance(settings, DynamicSettings) and sources > settings.sources[1]:
-        differ = f"has {sources} sources, more than {settings.sources[1]}"
-    else:
-        return
-    raise UsageError(f"{job.out}: scene {scene['id']} is there and {differ}; name another folder")
+    differ = contradiction(scene, job.settings)
+    if differ is not None:
+        raise UsageError(f"{job.out}: scene {scene['id']} is there and {differ}; name another folder")
 
 
 def _part(out: Path, name: str) -> Path:

@@ -5,6 +5,7 @@ A scene is first described (JSON) and then rendered; the same description and se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,11 +35,20 @@ VALIDATION_HEADS = frozenset(
         "CIPIC_162",
     ]
 )
+# The same two dummy heads as their own collections name them: TH Koeln (HRIR_L2702), SADIE (subjects 1 and 2), SADIE II (D1, D2).
+_VALIDATION_DUMMIES = re.compile(
+    r"KU[ _-]?100|KEMAR|^HRIR_(L\d|CIRC|FULL)|^SADIE_Subject_00[12]_|^D[12]_\d+K_", re.IGNORECASE
+)
 VALIDATION_ROOMS = frozenset({"bbcrd", "sarc-pdn", "sarc-pup"})
 # Backgrounds kept out of training, by file stem.
 VALIDATION_AMBIENCES = frozenset({"boat", "city", "storm"})
 TRAINING_FOLDS = (1, 2, 3)
 VALIDATION_FOLDS = (4,)
+
+
+def is_validation_head(stem: str) -> bool:
+    """Whether a SOFA file of this name (without suffix) is of a head that training must not hear."""
+    return stem in VALIDATION_HEADS or _VALIDATION_DUMMIES.search(stem) is not None
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,16 @@ MOVING_STEMS = DynamicSettings(
     interferer_share=0.0,
 )
 """Scenes of moving sources for remixing: one listener who stands still, so that any of the sources may be left out."""
+
+
+def contradiction(scene: Scene, settings: SceneSettings | DynamicSettings) -> str | None:
+    """What shows that a scene was drawn with other settings, such as ``lasts 8 s, not 10``; None if nothing does."""
+    sources = len(scene["sources"])
+    if scene["duration_s"] != settings.duration_s:
+        return f"lasts {scene['duration_s']:g} s, not {settings.duration_s:g}"
+    if isinstance(settings, SceneSettings):
+        return f"has {sources} sources, not {settings.sources}" if sources != settings.sources else None
+    return f"has {sources} sources, more than {settings.sources[1]}" if sources > settings.sources[1] else None
 
 
 def sample_room(settings: SceneSettings, rng: np.random.Generator) -> dict[str, Any]:

@@ -134,3 +134,22 @@ def test_an_empty_scene_still_has_questions() -> None:
     items = [item for _ in range(30) for item in generate_items(scene, rng, 3)]
     assert {"presence", "count"} <= {item.task for item in items}
     assert all(item.think.startswith("nothing") for item in items)
+
+
+def test_nothing_is_asked_by_name_where_two_sounds_have_the_same() -> None:
+    made = random.Random(2)
+    scene = next(s for s in (sample_scene(made) for _ in range(100)) if len(s["sources"]) == 3)
+    twice = {**scene, "sources": [scene["sources"][0], {**scene["sources"][1], "label": scene["sources"][0]["label"]}]}
+    assert generate_items(scene, random.Random(0), 5)
+    assert generate_items(twice, random.Random(0), 30) == []
+
+
+def test_nothing_is_asked_about_a_scene_that_does_not_state_its_distances(tmp_path: Path) -> None:
+    """Those of some measured rooms: `earshot synth scenes --data` makes them."""
+    made = random.Random(2)
+    scenes = [s for s in (sample_scene(made, f"s{n}") for n in range(100)) if len(s["sources"]) == 2][:2]
+    scenes[0]["sources"][0]["trajectory"][0]["distance_m"] = None
+    (tmp_path / "scenes.jsonl").write_text("".join(json.dumps(scene) + "\n" for scene in scenes))
+    assert write_items(tmp_path / "items.jsonl", tmp_path / "scenes.jsonl", 20, 3, 0, "train") > 0
+    asked = [json.loads(line)["scene"] for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    assert set(asked) == {scenes[1]["id"]}

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,11 @@ def test_scenes_of_other_settings_are_not_passed_off_as_these(other: list[str], 
 def test_an_unknown_split_is_a_wrong_use(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["scenes", str(tmp_path), "--split", "all"])
     assert isinstance(result.exception, UsageError)
+
+
+def test_what_a_stopped_run_of_other_settings_left_is_not_passed_off_either(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    write_scene(job(tmp_path), 1)
+    other = SceneJob(DataFolders(None), tmp_path, "train", replace(MOVING, duration_s=3.0))
+    with pytest.raises(UsageError, match="name another folder"):
+        write_scenes(other, 2)
