@@ -25,6 +25,7 @@ from earshot.runtime.scene.naming import meant_classes, named_classes
 from earshot.runtime.scene.words import doubtful_direction_words
 
 _ABOUT_SIDES = re.compile(r"\b(?:front|behind|back|ahead|degrees?)\b", re.IGNORECASE)
+_ABOUT_FRONT = re.compile(r"\b(?:front|behind|back|ahead)\b", re.IGNORECASE)
 _ABOUT_DISTANCES = re.compile(
     r"\b(?:dist|distan(?:ces?|t)|range|reach|short(?:er|est) w(?:ay|alk)|(?<!so )far(?:ther|thest)?(?! (?:left|right|to))|"
     r"furthest(?! (?:left|right|to))|further (?:away|off)|close(?:r|st)?|near(?:er|est|by)?|(?<=\d )m|met(?:re|er)s?)\b",
@@ -68,6 +69,9 @@ def doubts_of(rows: Float32, t60_s: float) -> Doubts:
 def doubts_about(question: str, answer: str, reasoning: str, doubts: Doubts) -> tuple[str, ...]:
     """Those that an answer depends on: it names the sound, or its question does, and they are about sides, or the question about distances.
 
+    Where neither names a sound and the question is about front or back ("what is behind me?", "I hear nothing there."), each that may be
+    there as well counts as named.
+
     Parameters
     ----------
     question, answer : str
@@ -78,11 +82,10 @@ def doubts_about(question: str, answer: str, reasoning: str, doubts: Doubts) -> 
     """
     told = [doubts.sides] if _ABOUT_SIDES.search(f"{question} {answer}") else []
     told += [doubts.distances] if _ABOUT_DISTANCES.search(question) and not _ABOUT_ANGLES.search(question) else []
-    named = [
-        label
-        for label in named_classes([question, answer])
-        if not reasoning or _has_evidence(load_labels()[label].spoken, reasoning)
-    ]
+    named = named_classes([question, answer])
+    if not named and _ABOUT_FRONT.search(question):
+        named = tuple(doubts.sides)
+    named = tuple(n for n in named if not reasoning or _has_evidence(load_labels()[n].spoken, reasoning))
     return tuple(kind[label] for kind in told for label in named if label in kind)
 
 

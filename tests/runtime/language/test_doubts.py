@@ -80,6 +80,9 @@ EVIDENCE = "dog | 40 | 0 | 1.2 | 0.4-3.0\nasked: where dog"
         ("Is the dog behind me, and how far?", "Yes, 2 metres away.", [SIDES, DISTANCES]),
         ("How far is the voice?", "About 2 metres away.", []),
         ("Where is the voice?", "The voice is straight ahead.", []),
+        ("What is behind me?", "I hear nothing there.", [SIDES]),
+        ("What is to my left?", "I hear nothing there.", []),
+        ("How many sounds are in front of me?", "Two.", [SIDES]),
     ],
 )
 def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, told: list[str]) -> None:
@@ -89,6 +92,7 @@ def test_it_is_told_where_the_answer_depends_on_it(question: str, answer: str, t
 def test_of_a_sound_that_the_model_does_not_believe_in_nothing_is_told() -> None:
     denied = "voice | 20 | 0 | 1.0 | 0.4-3.0\nasked: behind dog\ndog: none"
     assert doubts_about("Is the dog behind me?", "I can't hear a dog.", denied, DOUBTS) == ()
+    assert doubts_about("What is behind me?", "I hear nothing there.", denied, DOUBTS) == ()
     assert doubts_about("Is the dog behind me?", "Yes.", "", DOUBTS)
 
 
