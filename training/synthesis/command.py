@@ -21,6 +21,10 @@ DataOption = Annotated[
     typer.Option(help="Folder with events/, hrtf/, brir/, ambient/; without it sounds and heads are made by rule."),
 ]
 CacheOption = Annotated[Path | None, typer.Option(help="Where resampled heads are kept.")]
+LAYOUT_HELP = (
+    "esc50, fsd50k, folders (one per class), librispeech, audioset (strong labels), starss (22 and 23), "
+    "tau-nigens-2020 or tau-nigens-2021"
+)
 RayOption = Annotated[
     bool,
     typer.Option("--ray", help="Run on Ray: the cluster of RAY_ADDRESS (OUT on shared storage), or a local one."),
@@ -120,19 +124,22 @@ def stems(
 
 @app.command()
 def events(
-    layout: Annotated[str, typer.Argument(help="esc50, fsd50k, folders (one per class) or librispeech")],
+    layout: Annotated[str, typer.Argument(help=LAYOUT_HELP)],
     collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
     out: Annotated[Path, typer.Argument(help="Folder whose manifest.csv the clips are added to.")],
 ) -> None:
-    """List the clips of a sound collection in the manifest that scenes are made from."""
+    """List the clips of a sound collection, or its excerpts of one sound, in the manifest that scenes are made from."""
     from earshot.training.synthesis.layouts import read_layout
-    from earshot.training.synthesis.manifest import summary, write_manifest
+    from earshot.training.synthesis.manifest import audible, summary, write_manifest
 
-    rows = read_layout(layout, collection)
+    found = read_layout(layout, collection)
     with Progress(console=Console(stderr=True)) as progress:
+        rows = [row for row in progress.track(found, description="listening to excerpts") if audible(row)]
         bar = progress.add_task("checking files", total=len(rows))
         manifest = write_manifest(out, rows, lambda: progress.advance(bar))
-    typer.echo(json.dumps({"manifest": str(manifest), "clips": len(rows), "classes": summary(rows)}))
+    report = {"manifest": str(manifest), "clips": len(rows), "classes": summary(rows)}
+    silent = len(found) - len(rows)
+    typer.echo(json.dumps(report | ({"silent_left_out": silent} if silent else {})))
 
 
 @app.command()

@@ -31,7 +31,7 @@ from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.events import EventLibrary, JoinedLibrary, ManifestLibrary, ProceduralLibrary
 from earshot.training.synthesis.head_variation import varied_head
 from earshot.training.synthesis.heads import Head, cached_head, parametric_head
-from earshot.training.synthesis.layouts import AUDIO_SUFFIXES
+from earshot.training.synthesis.layout_parts import AUDIO_SUFFIXES
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
 from earshot.training.synthesis.rooms import load_measured
 from earshot.training.synthesis.scale_out import completed

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError
 from earshot.runtime.labels import load_labels
+from earshot.training.synthesis.excerpts import read_excerpt, span_of
 
 SAMPLE_RATE_HZ = 16_000
 SHORTEST_S = 0.02
@@ -64,12 +65,16 @@ STEADY = frozenset(
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: class key, group of clips cut from the same source, file (None = procedural)."""
+    """One recording: class key, group of clips cut from the same source, file (None = procedural).
+
+    ``span_s`` is the start and end of the part of the file that is meant, seconds; None for all of it.
+    """
 
     key: str
     name: str
     group: str
     path: Path | None
+    span_s: tuple[float, float] | None = None
 
 
 class EventLibrary(Protocol):
@@ -91,6 +96,9 @@ class EventLibrary(Protocol):
 class ManifestLibrary:
     """Clips listed in ``manifest.csv`` (columns path, cls, group, fold) beside the audio.
 
+    Optional columns start_s and end_s make a clip of a part of a file; such an excerpt is heard from the first channel
+    where the file has four (Ambisonics or a microphone array), else, like whole files, from the mean of all.
+
     Parameters
     ----------
     folder : Path
@@ -101,7 +109,8 @@ class ManifestLibrary:
     Raises
     ------
     InputError
-        No manifest, it cannot be read, a class is not in the label table, or no clip is in these folds.
+        No manifest, it cannot be read, a class is not in the label table, an excerpt has no length, or no clip is in
+        these folds.
     """
 
     def __init__(self, folder: Path, folds: tuple[int, ...]) -> None:
@@ -111,7 +120,8 @@ class ManifestLibrary:
             raise InputError(f"{folder}: no manifest.csv; expected columns path,cls,group,fold")
         for number, row in _rows(manifest):
             try:
-                fold, clip = int(row["fold"]), Clip(row["cls"], row["path"], row["group"], folder / row["path"])
+                span = span_of(row, f"{manifest}, line {number}")
+                fold, clip = int(row["fold"]), _clip(folder, row, span)
             except (KeyError, ValueError, TypeError) as error:
                 raise InputError(f"{manifest}, line {number}: {error!r}; expected path,cls,group,fold") from error
             if clip.key not in _known_classes():
@@ -134,7 +144,7 @@ class ManifestLibrary:
     def samples(self, clip: Clip, rng: np.random.Generator) -> FloatArray:
         """Mono float32 samples at 16 kHz, trimmed of silence."""
         assert clip.path is not None
-        return _read_trimmed(clip.path)
+        return _read_trimmed(clip.path, clip.span_s)
 
 
 class ProceduralLibrary:
@@ -203,25 +213,36 @@ def _rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:
         raise InputError(f"{manifest}: not a readable csv ({error})") from error
 
 
+def _clip(folder: Path, row: dict[str, str], span: tuple[float, float] | None) -> Clip:
+    """Clip of a row; excerpts of one file have names of their own."""
+    name = row["path"] if span is None else f"{row['path']}#{span[0]:.3f}-{span[1]:.3f}"
+    return Clip(row["cls"], name, row["group"], folder / row["path"], span)
+
+
 @functools.cache
 def _known_classes() -> frozenset[str]:
     return frozenset(label.key for label in load_labels())
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_trimmed(path: Path) -> FloatArray:
+def _read_trimmed(path: Path, span: tuple[float, float] | None) -> FloatArray:
+    where = str(path) if span is None else f"{path}, {span[0]:.3f} to {span[1]:.3f} s"
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        mono, rate = _whole(path) if span is None else read_excerpt(path, *span)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise InputError(f"{path}: cannot be read as audio ({error})") from error
-    mono = samples.mean(axis=1)
+        raise InputError(f"{where}: cannot be read as audio ({error})") from error
     if len(mono) < SHORTEST_S * rate:
-        raise InputError(f"{path}: {len(mono) / rate:.3f} s of audio; a clip has at least {SHORTEST_S} s")
+        raise InputError(f"{where}: {len(mono) / rate:.3f} s of audio; a clip has at least {SHORTEST_S} s")
     if not np.isfinite(mono).all() or np.abs(mono).max() < SILENT:
-        raise InputError(f"{path}: silent, or of numbers that are none; take it out of the manifest")
+        raise InputError(f"{where}: silent, or of numbers that are none; take it out of the manifest")
     if rate != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate, SAMPLE_RATE_HZ)
     return trim(mono)
+
+
+def _whole(path: Path) -> tuple[FloatArray, int]:
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return samples.mean(axis=1), rate
 
 
 def trim(samples: FloatArray, floor_db: float = -40.0) -> FloatArray:

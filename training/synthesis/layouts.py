@@ -7,84 +7,29 @@ fold 5 is left for tests; a group (same source recording, same uploader, same sp
 
 from __future__ import annotations
 
-import csv
-import difflib
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 
 from earshot.runtime.errors import InputError, UsageError
-from earshot.runtime.labels import load_labels
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
-TRAINING_FOLDS, VALIDATION_FOLD, TEST_FOLD = (1, 2, 3), 4, 5
-
-# Labels of the FSD50K vocabulary (AudioSet names with underscores) whose class goes by another name in the label table.
-FSD50K_CLASSES = {
-    "Alarm": None,
-    "Applause": "clapping",
-    "Bark": "dog",
-    "Bell": None,
-    "Bird": None,
-    "Bird_vocalization_and_bird_call_and_bird_song": "chirping_birds",
-    "Chicken_and_rooster": None,
-    "Child_speech_and_kid_speaking": "speech",
-    "Chuckle_and_chortle": "laughing",
-    "Clock": None,
-    "Conversation": "speech",
-    "Crumpling_and_crinkling": None,
-    "Cymbal": None,
-    "Female_speech_and_woman_speaking": "speech",
-    "Fire": "crackling_fire",
-    "Giggle": "laughing",
-    "Glass": None,
-    "Guitar": None,
-    "Idling": "engine",
-    "Male_speech_and_man_speaking": "speech",
-    "Meow": "cat",
-    "Ocean": "sea_waves",
-    "Raindrop": "rain",
-    "Screech": None,
-    "Speech_synthesizer": None,
-    "Subway_and_metro_and_underground": None,
-    "Thunder": "thunderstorm",
-    "Typing": None,
-    "Water_tap_and_faucet": None,
-}
-
+from earshot.training.synthesis.class_names import fsd50k_key, known_class
+from earshot.training.synthesis.layout_audioset import audioset
+from earshot.training.synthesis.layout_parts import (
+    AUDIO_SUFFIXES,
+    TEST_FOLD,
+    VALIDATION_FOLD,
+    EventRow,
+    existing_file,
+    hashed,
+    table_rows,
+    training_fold,
+)
+from earshot.training.synthesis.layout_spatial import starss, tau_nigens_2020, tau_nigens_2021
 
 # Labels of a clip include the ancestors of what is heard; these two of the label table are ancestor and descendant.
 FSD50K_ANCESTORS = {"crickets": "insects_flying"}
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """One clip of a collection.
-
-    Attributes
-    ----------
-    path : Path
-        Audio file, absolute.
-    key : str
-        Class key of the label table.
-    group : str
-        Clips of one group come from one source and stay in one fold.
-    fold : int
-        1 to 5.
-    licence, author : str
-        As the collection states them; empty where it does not.
-    """
-
-    path: Path
-    key: str
-    group: str
-    fold: int
-    licence: str = ""
-    author: str = ""
 
 
 def read_layout(name: str, root: Path) -> list[EventRow]:
@@ -118,11 +63,11 @@ def whole_groups(rows: list[EventRow]) -> list[EventRow]:
 def esc50(root: Path) -> Iterator[EventRow]:
     """ESC-50 (Piczak 2015): ``meta/esc50.csv`` with filename,fold,target,category,esc10,src_file,take and ``audio/``."""
     table = root / "meta" / "esc50.csv"
-    for number, row in _rows(table, ("filename", "fold", "category", "src_file")):
-        path = _existing(root / "audio" / row["filename"], table, number)
+    for number, row in table_rows(table, ("filename", "fold", "category", "src_file")):
+        path = existing_file(root / "audio" / row["filename"], table, number)
         if row["fold"] not in {"1", "2", "3", "4", "5"}:
             raise InputError(f"{table}, line {number}: fold {row['fold']!r} is none of 1 to 5")
-        key = _known(row["category"], f"{table}, line {number}")
+        key = known_class(row["category"], f"{table}, line {number}")
         licence = "CC BY 3.0 (ESC-10)" if row.get("esc10") == "True" else "CC BY-NC 3.0 (ESC-50)"
         yield EventRow(path, key, f"freesound-{row['src_file']}", int(row["fold"]), licence)
 
@@ -140,7 +85,7 @@ def fsd50k(root: Path) -> Iterator[EventRow]:
             return
         info = _fsd50k_info(root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json")
         columns = ("fname", "labels", "split") if part == "dev" else ("fname", "labels")
-        for number, row in _rows(table, columns):
+        for number, row in table_rows(table, columns):
             found = True
             split = row.get("split", "test") if part == "dev" else "test"
             if split not in {"train", "val", "test"}:
@@ -148,7 +93,7 @@ def fsd50k(root: Path) -> Iterator[EventRow]:
             key = fsd50k_class(row["labels"].split(","))
             if key is None:
                 continue
-            path = _existing(root / f"FSD50K.{part}_audio" / f"{row['fname']}.wav", table, number)
+            path = existing_file(root / f"FSD50K.{part}_audio" / f"{row['fname']}.wav", table, number)
             licence, author = info.get(row["fname"], ("", ""))
             group = f"uploader-{author}" if author else f"freesound-{row['fname']}"
             fold = {"train": training_fold(group), "val": VALIDATION_FOLD, "test": TEST_FOLD}[split]
@@ -157,16 +102,9 @@ def fsd50k(root: Path) -> Iterator[EventRow]:
 
 def fsd50k_class(labels: list[str]) -> str | None:
     """The one class that the labels of a clip speak of; None if it is none or more than one."""
-    keys = {_fsd50k_key(label.strip()) for label in labels} - {None}
+    keys = {fsd50k_key(label.strip()) for label in labels} - {None}
     keys -= {FSD50K_ANCESTORS.get(key or "") for key in keys}
     return keys.pop() if len(keys) == 1 else None
-
-
-def _fsd50k_key(label: str) -> str | None:
-    if label in FSD50K_CLASSES:
-        return FSD50K_CLASSES[label]
-    # "Walk_and_footsteps" stands for AudioSet's "Walk, footsteps".
-    return _names().get(_plain(label)) or _names().get(_plain(label.replace("_and_", ", ")))
 
 
 def _fsd50k_info(path: Path) -> dict[str, tuple[str, str]]:
@@ -190,14 +128,14 @@ def folder_per_class(root: Path) -> Iterator[EventRow]:
     if not folders:
         raise InputError(f"{root}: no folders; this layout has one folder per class, for example {root / 'dog'}")
     for folder in folders:
-        key = _known(folder.name, str(folder))
+        key = known_class(folder.name, str(folder))
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
         if not files:
             raise InputError(f"{folder}: no audio file ({', '.join(sorted(AUDIO_SUFFIXES))})")
         for path in files:
             below = path.relative_to(root)
             group = str(below.parent) if len(below.parts) > 2 else str(below)
-            yield EventRow(path, key, group, 1 + _hash(group) % 4)
+            yield EventRow(path, key, group, 1 + hashed(group) % 4)
 
 
 def librispeech(root: Path) -> Iterator[EventRow]:
@@ -229,67 +167,8 @@ LAYOUTS: dict[str, Reader] = {
     "fsd50k": fsd50k,
     "folders": folder_per_class,
     "librispeech": librispeech,
+    "audioset": audioset,
+    "starss": starss,
+    "tau-nigens-2020": tau_nigens_2020,
+    "tau-nigens-2021": tau_nigens_2021,
 }
-
-
-def training_fold(group: str) -> int:
-    """Fold 1, 2 or 3 of a group, by a hash of its name."""
-    return TRAINING_FOLDS[_hash(group) % len(TRAINING_FOLDS)]
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-
-
-def _rows(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line numbers and rows of a csv file that must have some columns."""
-    if not table.is_file():
-        raise InputError(f"{table}: missing; expected a csv with columns {','.join(columns)}")
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{table}, line 1: no column {', '.join(missing)}; expected {','.join(columns)}")
-            for number, row in enumerate(reader, start=2):
-                if any(row[column] is None for column in columns):
-                    raise InputError(f"{table}, line {number}: too few columns; expected {','.join(columns)}")
-                yield number, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: not a readable csv ({error})") from error
-
-
-def _existing(path: Path, table: Path, number: int) -> Path:
-    if not path.is_file():
-        raise InputError(f"{table}, line {number}: {path} is missing")
-    return path
-
-
-def _known(name: str, where: str) -> str:
-    """Class key of a name; an error with the nearest names if there is none."""
-    key = _names().get(_plain(name))
-    if key is None:
-        near = difflib.get_close_matches(_plain(name), _names(), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; see runtime/labels.json for the known ones"
-        raise InputError(f"{where}: class {name!r} is not in the label table{hint}")
-    return key
-
-
-@lru_cache(maxsize=1)
-def _names() -> dict[str, str]:
-    """Class key by every plain name; keys and display names win over synonyms, shared synonyms name nothing."""
-    names: dict[str, str] = {}
-    shared: set[str] = set()
-    for label in load_labels():
-        for synonym in map(_plain, label.synonyms):
-            if names.setdefault(synonym, label.key) != label.key:
-                shared.add(synonym)
-    for name in shared:
-        del names[name]
-    for label in load_labels():
-        names.update({_plain(text): label.key for text in (label.spoken, label.name, label.key)})
-    return names
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", text.lower()).split())

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from earshot.runtime.errors import InputError, UsageError
 from earshot.training.synthesis.command import app
 from earshot.training.synthesis.events import ManifestLibrary
-from earshot.training.synthesis.layouts import EventRow, fsd50k_class, read_layout, whole_groups
+from earshot.training.synthesis.layout_parts import EventRow
+from earshot.training.synthesis.layouts import fsd50k_class, read_layout, whole_groups
 from earshot.training.synthesis.manifest import write_manifest
 
 
@@ -201,8 +202,8 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(fsd50k: Path, librispee
         with pytest.raises(InputError, match=what) as caught:
             read_layout(layout, root)
         assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="esc50, fsd50k, folders, librispeech"):
-        read_layout("audioset", tmp_path)
+    with pytest.raises(UsageError, match="esc50, fsd50k, folders, librispeech, audioset, starss, tau-nigens-2020"):
+        read_layout("urbansound", tmp_path)
 
 
 def test_files_that_are_no_audio_and_empty_ones_are_named(folders: Path, tmp_path: Path) -> None:
