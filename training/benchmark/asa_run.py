@@ -19,7 +19,16 @@ from earshot.training.benchmark.asa_export import export_items, read_predictions
 from earshot.training.benchmark.asa_items import AsaItems, make_asa_items
 from earshot.training.benchmark.asa_probes import Controls, Probe, probes_of
 from earshot.training.benchmark.asa_report import counts_of, letters_of, question_records, score
-from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
+from earshot.training.benchmark.frozen import (
+    MANIFEST,
+    Contents,
+    Verdict,
+    check,
+    contents_of,
+    freeze_all,
+    identity,
+    load_manifest,
+)
 from earshot.training.synthesis.dataset import Shard, open_shards
 
 NAME = "asa"
@@ -101,7 +110,7 @@ def export_asa(request: AsaRequest, folder: Path) -> dict[str, Any]:
     bench = build_asa(request.data, request.size, request.manifest)
     probes = probes_of(bench.items, bench.clips, request.controls)
     items = export_items(folder, probes, bench.clips, bench.shards)
-    return {**_identity(bench, check(bench.contents, NAME, bench.size, request.manifest)), "items": str(items)}
+    return {**_identity(bench, request.manifest), "items": str(items)}
 
 
 def run_asa(request: AsaRequest) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def run_asa(request: AsaRequest) -> dict[str, Any]:
     if request.plots is not None:
         _draw(bench, lines, request.plots)
     return {
-        **_identity(bench, check(bench.contents, NAME, bench.size, request.manifest)),
+        **_identity(bench, request.manifest),
         "system": system,
         "think": request.think,
         "letters": letters_of(bench.items),
@@ -131,17 +140,10 @@ def run_asa(request: AsaRequest) -> dict[str, Any]:
     }
 
 
-def _identity(bench: AsaBench, verdict: Verdict) -> dict[str, Any]:
+def _identity(bench: AsaBench, manifest: Path) -> dict[str, Any]:
+    verdict = check(bench.contents, NAME, bench.size, manifest)
     return {
-        "benchmark": NAME,
-        "size": bench.size,
-        "hash": verdict.hash,
-        "stems": bench.contents.stems,
-        "stems_hash": bench.contents.data,
-        "items_hash": bench.contents.items,
-        "audio_hash": bench.contents.audio,
-        "frozen": verdict.frozen,
-        "verdict": verdict.line,
+        **identity(NAME, bench.size, bench.contents, verdict),
         "clips": len(bench.clips),
         "questions": counts_of(bench.items),
     }

@@ -78,6 +78,21 @@ class Verdict:
     hash: str
 
 
+def identity(name: str, size: str, contents: Contents, verdict: Verdict) -> dict[str, Any]:
+    """What a report says of the benchmark that it is of."""
+    return {
+        "benchmark": name,
+        "size": size,
+        "hash": verdict.hash,
+        "stems": contents.stems,
+        "stems_hash": contents.data,
+        "items_hash": contents.items,
+        "audio_hash": contents.audio,
+        "frozen": verdict.frozen,
+        "verdict": verdict.line,
+    }
+
+
 def load_manifest(path: Path = MANIFEST) -> dict[str, Any]:
     """Seeds, sizes and frozen hashes by benchmark.
 

@@ -18,7 +18,16 @@ from earshot.training.benchmark.answers import demand_places
 from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, to_float
 from earshot.training.benchmark.baselines import baseline_listener
 from earshot.training.benchmark.frame_tables import CENTIMETRES, FrameTable
-from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
+from earshot.training.benchmark.frozen import (
+    MANIFEST,
+    Contents,
+    Verdict,
+    check,
+    contents_of,
+    freeze_all,
+    identity,
+    load_manifest,
+)
 from earshot.training.benchmark.seld_report import records_of, report
 from earshot.training.benchmark.seld_scenes import SeldScene, draw_scenes, mix_scene
 from earshot.training.benchmark.seld_systems import baseline_table, hear_scenes, read_tables
@@ -90,7 +99,7 @@ def export_seld(request: SeldRequest, folder: Path) -> dict[str, Any]:
             write_table(folder / "truth" / f"{scene.id}.csv", scene.truth())
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
-    return {**_identity(bench, check(bench.contents, NAME, bench.size, request.manifest)), "items": str(folder)}
+    return {**_identity(bench, request.manifest), "items": str(folder)}
 
 
 def write_table(path: Path, table: FrameTable) -> None:
@@ -119,24 +128,17 @@ def run_seld(request: SeldRequest) -> dict[str, Any]:
     if request.plots is not None:
         _draw(records_of(bench.scenes, predictions), request.plots)
     return {
-        **_identity(bench, check(bench.contents, NAME, bench.size, request.manifest)),
+        **_identity(bench, request.manifest),
         "system": system,
         **report(bench.scenes, predictions),
         "seconds": round(time.perf_counter() - begin_s, 1),
     }
 
 
-def _identity(bench: SeldBench, verdict: Verdict) -> dict[str, Any]:
+def _identity(bench: SeldBench, manifest: Path) -> dict[str, Any]:
+    verdict = check(bench.contents, NAME, bench.size, manifest)
     return {
-        "benchmark": NAME,
-        "size": bench.size,
-        "hash": verdict.hash,
-        "stems": bench.contents.stems,
-        "stems_hash": bench.contents.data,
-        "items_hash": bench.contents.items,
-        "audio_hash": bench.contents.audio,
-        "frozen": verdict.frozen,
-        "verdict": verdict.line,
+        **identity(NAME, bench.size, bench.contents, verdict),
         "scenes": len(bench.scenes),
         "audio_s": sum(scene.samples for scene in bench.scenes) / SAMPLE_RATE_HZ,
     }
