@@ -113,10 +113,11 @@ class Tracker:
 
         Where the yaw of the head is known, tracks tell front from back.
         """
+        if self._yaw_deg is not None or not snapshot.active:
+            return False
         share = self.settings.kept_second_name if before else self.settings.second_name
-        return self._yaw_deg is None and any(
-            snapshot.active
-            and other.active
+        return any(
+            other.active
             and other.class_id != snapshot.class_id
             and snapshot.confidence < share * other.confidence
             and angle_between_cones(snapshot.azimuth_deg, other.azimuth_deg) <= self.settings.cone_deg

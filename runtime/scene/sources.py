@@ -12,17 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earshot.runtime.geometry import angle_between_azimuths, angle_between_cones, wrap_deg
 from earshot.runtime.hearing.posterior import lobe_azimuth_deg
-from earshot.runtime.hearing.tracks import SceneSnapshot, TrackSnapshot
+from earshot.runtime.hearing.tracks import SceneSnapshot, TrackerSettings, TrackSnapshot
 from earshot.runtime.hearing.turning import turned
 from earshot.runtime.labels import load_labels
 
 MERGE_ANGLE_DEG = 30.0
 DOUBLE_ANGLE_DEG = 20.0
 DOUBLE_CONFIDENCE = 0.7
-CONE_ANGLE_DEG = 10.0
-MIRRORED_CONFIDENCE = 0.85
-"""A less sure name at the same time on the same cone of confusion is mostly the same sound: without such names one source in fifteen fewer
-is told of, and three or four of a hundred more are right (docs/lab-notebook.md, eighteenth session)."""
+SECOND_NAMES = TrackerSettings()
+"""A less sure name at the same time on the same cone of confusion is mostly the same sound, live and in a summary: without such names one
+source in fifteen fewer is told of, and three or four of a hundred more are right (docs/lab-notebook.md, eighteenth session)."""
 _DOUBLE_OVERLAP = 0.3
 SURE_AFTER_S = 0.5
 """A name is believed by so much of its probability as this time constant leaves: what was likely for a tenth of a second was often
@@ -92,13 +91,13 @@ class _Life:
             and angle_between_azimuths(self.azimuth_deg, other.azimuth_deg) <= DOUBLE_ANGLE_DEG
         )
 
-    def mirrors(self, other: _Life) -> bool:
+    def is_second_name_of(self, other: _Life) -> bool:
         """Whether this is the sound of `other` under a second, less sure name, front and back perhaps exchanged: same cone, same time."""
         return (
             self.class_id != other.class_id
-            and self.confidence < MIRRORED_CONFIDENCE * other.confidence
+            and self.confidence < SECOND_NAMES.second_name * other.confidence
             and self._sounds_with(other)
-            and angle_between_cones(self.azimuth_deg, other.azimuth_deg) <= CONE_ANGLE_DEG
+            and angle_between_cones(self.azimuth_deg, other.azimuth_deg) <= SECOND_NAMES.cone_deg
         )
 
     def _sounds_with(self, other: _Life) -> bool:
@@ -156,7 +155,7 @@ def summarize(snapshots: Iterable[SceneSnapshot]) -> list[SourceEstimate]:
     least = min(LEAST_CONFIDENCE, surest)
     told = [life for life in merged if life.confidence >= least and not any(life.doubles(other) for other in merged)]
     if yaw_deg is None:
-        told = [life for life in told if not any(life.mirrors(other) for other in merged)]
+        told = [life for life in told if not any(life.is_second_name_of(other) for other in merged)]
     return [_estimate(life) for life in told]
 
 
