@@ -84,6 +84,11 @@ def height_in(text: str) -> float | None:
     return float(found[1]) * (-1 if re.search(r"\b(?:down|below|lower)\b", plain) else 1)
 
 
+def _degrees_in(text: str) -> float | None:
+    found = _PLAIN_DEGREES.search(_lower(text))
+    return None if found is None else float(found[1])
+
+
 def metres_in(text: str) -> float | None:
     """First distance in a text, metres."""
     found = _METRES.search(_lower(text))
@@ -138,6 +143,10 @@ def judge_free(item: Item, text: str) -> bool:
     truth = item.truth
     if truth.get("absent"):
         return denies(text)
+    if "says" in truth:
+        return str(truth["says"]) in _lower(text)
+    if "between_deg" in truth:
+        return _near(_degrees_in(text), float(truth["between_deg"]), ANGLE_DEG)
     if item.form == "yesno":
         return says_yes(text) is bool(truth["yes"])
     if item.task in LABEL_TASKS or "relation" in truth:

@@ -14,7 +14,7 @@ from typing import Any
 from earshot.runtime.errors import InputError
 from earshot.runtime.interfaces.outputs import check_out
 from earshot.runtime.language.prompt import CONCLUSION, choice_text
-from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning
+from earshot.training.questions import tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning, tasks_spoken
 from earshot.training.questions.items import FORM_SHARES, TASKS, Balancer, Draft, Form, Item, Task
 from earshot.training.questions.phrasing import Split, ask
 from earshot.training.questions.scenes import Scene, sample_scene
@@ -26,6 +26,8 @@ from earshot.training.synthesis.scenes import fully_known
 TASK_MODULES = (tasks_l1, tasks_l2, tasks_l3, tasks_motion, tasks_planning)
 """Importing these fills the table of tasks."""
 LEVEL_SHARES = {"L1": 0.34, "L2": 0.33, "L3": 0.33}
+SPOKEN_SHARE = 0.35
+"""Share of attempts at a question of `tasks_spoken`; about half of them find none in a scene."""
 MOST_TRIES = 40
 """Attempts per item before a scene is given up: an empty scene has few questions."""
 
@@ -67,15 +69,41 @@ def make_item(
     draft = task.make(view, form, rng)
     if draft is None or (balancer is not None and not balancer.accept(draft.balance)):
         return None
+    return _worded(task.name, task.level, form, draft, view, rng, split)
+
+
+def make_spoken_item(
+    level: str, view: SceneView, rng: random.Random, balancer: Balancer | None = None, split: Split = "train"
+) -> Item | None:
+    """Make one item of a level as people ask: without options, or about a sound that is not there (see `tasks_spoken`).
+
+    Parameters
+    ----------
+    level : str
+        ``L1``, ``L2`` or ``L3``.
+    view, rng, balancer, split
+        As in `make_item`.
+
+    Returns
+    -------
+    Item or None
+        None when the scene gives no clear question of the kind that was drawn, or the balancer refused it.
+    """
+    found = tasks_spoken.spoken_draft(level, view, rng)
+    if found is None or (balancer is not None and not balancer.accept(found[2].balance)):
+        return None
+    name, form, draft = found
+    return _worded(name, level, form, draft, view, rng, split)
+
+
+def _worded(task: str, level: str, form: Form, draft: Draft, view: SceneView, rng: random.Random, split: Split) -> Item:
     question = ask(draft.ask, draft.slots, rng, split)
     choices, choice, answer = _shuffled(draft, rng) if form == "choice" else (None, None, draft.answer)
-    identity = f"{view.scene_id}-{task.name}-{rng.getrandbits(32):08x}"
+    identity = f"{view.scene_id}-{task}-{rng.getrandbits(32):08x}"
     # The option is named before its letter is looked up: two small steps instead of one large.
     conclusion = (f"{CONCLUSION} {draft.answer}",) if form == "choice" else ()
     think = think_text(view, (understood(draft.ask, draft.slots), *draft.steps_for(choices), *conclusion))
-    return Item(
-        identity, view.scene_id, task.level, task.name, form, question, choices, answer, choice, think, draft.truth
-    )
+    return Item(identity, view.scene_id, level, task, form, question, choices, answer, choice, think, draft.truth)
 
 
 def _shuffled(draft: Draft, rng: random.Random) -> tuple[tuple[str, ...], int, str]:
@@ -137,6 +165,12 @@ def balanced_view(scene: Mapping[str, Any], balancer: Balancer) -> SceneView:
 
 def _try_level(level: str, view: SceneView, rng: random.Random, balancer: Balancer | None, split: Split) -> Item | None:
     for _ in range(MOST_TRIES):
+        # The frozen sets are of the other split: what they draw must stay the same.
+        if split == "train" and rng.random() < SPOKEN_SHARE:
+            item = make_spoken_item(level, view, rng, balancer)
+            if item is not None:
+                return item
+            continue
         task = rng.choice(tasks_of(level))
         form = rng.choices(task.forms, [FORM_SHARES[form] for form in task.forms])[0]
         item = make_item(task, form, view, rng, balancer, split)

@@ -6,8 +6,11 @@ what is filled into them, and they are never applied to phrasings that are held 
 
 from __future__ import annotations
 
+import json
 import random
 import re
+from functools import lru_cache
+from pathlib import Path
 
 OPENERS = (
     "please: ", "hey, ", "ok, ", "ok so ", "so, ", "now, ", "um, ", "hi, ", "and ", "alright, ", "tell me: ",
@@ -40,6 +43,8 @@ _WORDS = re.compile(
 _TYPED = re.compile(r"\{\w+\}|[a-z]{5,}", re.IGNORECASE)
 
 OPENER_SHARE, CLOSER_SHARE, OTHER_WORDS_SHARE, TYPO_SHARE = 0.12, 0.08, 0.3, 0.05
+CONTEXT_SHARE, TAIL_SHARE = 0.08, 0.04
+"""Of sentences around a question that have nothing to do with what is asked."""
 
 
 def reworded(template: str, rng: random.Random) -> str:
@@ -63,7 +68,24 @@ def reworded(template: str, rng: random.Random) -> str:
         text = f"{body}{rng.choice(CLOSERS)}{end}"
     if rng.random() < TYPO_SHARE:
         text = _mistyped(text, rng)
+    return _in_context(text, rng)
+
+
+def _in_context(text: str, rng: random.Random) -> str:
+    """The text with a sentence before or behind it, now and then: why it is asked is not what is asked."""
+    before, after = _contexts()
+    if rng.random() < CONTEXT_SHARE:
+        context = rng.choice(before)
+        text = f"{context} {text if context[-1] in '.!?' else text[:1].lower() + text[1:]}"
+    if rng.random() < TAIL_SHARE:
+        text = f"{text if text[-1] in '.!?' else text + '.'} {rng.choice(after)}"
     return text
+
+
+@lru_cache(maxsize=1)
+def _contexts() -> tuple[list[str], list[str]]:
+    stored = json.loads(Path(__file__).with_name("contexts.json").read_text(encoding="utf-8"))
+    return stored["before"], stored["after"]
 
 
 def _other(word: str, rng: random.Random) -> str:

@@ -1,0 +1,115 @@
+"""Questions without options: answers against scenes worked out by hand, and by the judge of free answers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from earshot.training.benchmark.free_answers import judge_free
+from earshot.training.questions.generate import generate_items, item_stream, make_spoken_item
+from earshot.training.questions.items import Item
+from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.view import LABELS, view_scene
+from tests.training.questions.test_truth import TWO, scene_of
+
+LEVELS = ("L1", "L2", "L3")
+# Beside TWO, in which the dog is to the front left and the voice to the right.
+THREE = scene_of(
+    ("dog", 90.0, 1.0, 0.0, 4.0, -20.0), ("speech", -90.0, 3.0, 2.0, 7.0, -30.0), ("rain", 180.0, 6.0, 1.0, 7.9, -30.0)
+)
+
+
+def spoken(scene: dict[str, Any], kind: str, tries: int = 4000) -> list[Item]:
+    """Questions of one kind of a scene."""
+    rng = random.Random(3)
+    view = view_scene(scene)
+    made = (make_spoken_item(level, view, rng) for level in LEVELS for _ in range(tries))
+    return [item for item in made if item is not None and f"asked: {kind}" in item.think]
+
+
+def of(items: list[Item]) -> set[str]:
+    """Answers about sounds that are there."""
+    return {item.answer for item in items if not item.truth.get("absent")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("closer pair", "The dog is closer."), ("louder pair", "The dog is louder."), ("earlier pair", "The dog starts first."),
+        ("ends later pair", "The voice ends last."), ("twice dog, voice", "Then the dog would be closer."),
+        ("walk nearer dog", "Then the dog would be closer."),
+    ],
+)  # fmt: skip
+def test_the_winner_is_named_in_a_sentence(kind: str, answer: str) -> None:
+    assert of(spoken(TWO, kind)) == {answer}
+
+
+def test_a_pair_of_which_one_is_not_there_is_denied_by_its_name() -> None:
+    items = [item for item in spoken(TWO, "closer pair") if item.truth.get("absent")]
+    assert items
+    for item in items:
+        label = next(label for label in LABELS if label.key == item.truth["label"])
+        assert item.answer == f"I can't hear {label.article}." and f"{label.spoken}: none" in item.think
+        assert label.key not in ("dog", "speech")
+
+
+def test_what_is_in_front_after_a_turn_is_what_was_there_before() -> None:
+    for item in spoken(THREE, "turn front"):
+        way = item.think.partition("asked: turn front ")[2].partition("\n")[0]
+        front = {
+            "90 degrees left": "Then the dog is in front of you.", "90 degrees right": "Then the voice is in front of you.",
+            "around": "Then the rain is in front of you.",
+        }  # fmt: skip
+        if way in front:
+            assert item.answer == front[way], item
+        elif way not in ("60 degrees left", "60 degrees right", "120 degrees left", "120 degrees right"):
+            assert "150" in way or item.answer == "Then nothing is in front of you.", item
+    assert len(of(spoken(THREE, "turn front"))) == 3
+
+
+def test_the_angle_between_two_has_no_side() -> None:
+    assert of(spoken(TWO, "between")) == {"130 degrees"}
+    assert of(spoken(scene_of(("dog", 170.0, 1, 0, 4, -20), ("speech", -150.0, 1, 0, 4, -20)), "between")) == {
+        "40 degrees"
+    }
+
+
+def test_heights_and_places_of_people_are_stated() -> None:
+    assert of(spoken(TWO, "height")) == {"The dog is at ear height.", "The voice is at ear height."}
+    scene = scene_of(("cow", 0.0, 2.0, 0.0, 4.0, -20.0), ("pig", 180.0, 2.0, 0.0, 4.0, -20.0))
+    assert of(spoken(scene, "situation")) == {"Probably on a farm."}
+    assert of(spoken(scene, "seen from cow")) == {"The cow is further to the front than the pig."}
+
+
+@pytest.mark.parametrize("kind", ["turn ", "face", "apart", "walk distance", "seen from", "turn to"])
+def test_sounds_that_are_not_there_are_asked_about_in_every_such_question(kind: str) -> None:
+    assert any(
+        item.truth.get("absent") and item.answer.startswith(("I can't", "There is no")) for item in spoken(TWO, kind)
+    )
+
+
+def test_the_judge_of_free_answers_takes_the_answer_and_no_other() -> None:
+    rng = random.Random(8)
+    made = [make_spoken_item(level, view_scene(sample_scene(rng)), rng) for level in LEVELS for _ in range(600)]
+    items = [item for item in made if item is not None]
+    assert len(items) > 400
+    assert all(judge_free(item, item.answer) for item in items)
+    wrong = sum(judge_free(item, rng.choice(items).answer) for item in items)
+    assert wrong < 0.4 * len(items)
+
+
+def test_training_asks_without_options_and_frozen_sets_do_not() -> None:
+    def asked(split: str) -> set[str]:
+        scenes = [sample_scene(random.Random(n), f"s{n}") for n in range(150)]
+        rng = random.Random(4)
+        return {i.task for s in scenes for i in generate_items(s, rng, 6, split=split) if i.form == "open"}  # type: ignore[arg-type]
+
+    new = {"turn_front", "walk", "twice", "seen_from", "height"}
+    assert new <= asked("train") and not new & asked("paraphrase")
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    first, second = (list(zip(range(60), item_stream(5), strict=False)) for _ in range(2))
+    assert first == second

@@ -1,0 +1,179 @@
+"""Questions that the benchmark asks with options, as people ask them: without any; and questions about sounds that are not there.
+
+For training only. The frozen question sets draw from the table of tasks, which knows nothing of these: a form more there would
+be another set. A draft with options becomes one that is answered in a sentence; what was understood and the steps stay the same,
+so only the last line is new to a model that has learned to choose.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from earshot.runtime.labels import Label, by_key
+from earshot.training.questions import answers
+from earshot.training.questions.items import TASKS, Draft, Form, coin, pick
+from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, RELATIONS, difference
+from earshot.training.questions.tasks_l3 import TURNS_DEG
+from earshot.training.questions.think import not_heard, plus, read_off
+from earshot.training.questions.view import SceneView, wrap_int
+
+NOTHING_IN_FRONT_SHARE = 0.2
+ABSENT_SHARE = 0.12
+"""Share of questions with a sound in them that is not there; a model that has never been asked so tells where it is."""
+WINS = {
+    "closer": ("is closer", "are closer"), "louder": ("is louder", "are louder"), "earlier": ("starts first", "start first"),
+    "ends_later": ("ends last", "end last"), "further_left": ("is further left", "are further left"),
+    "walk": ("would be closer", "would be closer"), "twice": ("would be closer", "would be closer"),
+}  # fmt: skip
+"""What is said of the sound that wins a comparison, singular and plural, by task."""
+LEVEL_KINDS: dict[str, tuple[str, ...]] = {
+    "L1": ("height", "moving"),
+    "L2": (*RELATIONS, "seen_from", "course", "between"),
+    "L3": ("walk", "twice", "turn_front", "turn_front", "clear_way", "situation"),
+}
+"""Tasks asked without options, by level; what is in front after a turn is asked most often of these."""
+ABSENT_KINDS: dict[str, tuple[tuple[str, Form], ...]] = {
+    "L1": (("height", "number"), ("moving", "yesno")),
+    "L2": (("apart", "number"), ("together", "yesno"), ("seen_from", "choice"), ("course", "choice")),
+    "L3": (("turn", "open"), ("face", "open"), ("turn_to", "number"), ("walk", "number"), ("stop_nearest", "open")),
+}
+"""Tasks and forms in which a sound is asked about that is not there, by level."""
+
+Spoken = tuple[str, Mapping[str, Any]]
+"""A sentence and the truth by which it is judged."""
+
+
+def spoken_draft(level: str, view: SceneView, rng: random.Random) -> tuple[str, Form, Draft] | None:
+    """Draft a question of one level that is answered in a sentence.
+
+    Returns
+    -------
+    tuple of str, str, Draft, or None
+        Name of the task, form and draft; None where the scene gives no clear question of the kind that was drawn.
+    """
+    if coin(rng, ABSENT_SHARE):
+        name, form = rng.choice(ABSENT_KINDS[level])
+        draft = TASKS[name].make(view, form, rng)
+        return None if draft is None else (name, "open", about_absent(draft, view, rng))
+    name = rng.choice(LEVEL_KINDS[level])
+    if name == "between":
+        draft = between(view, rng)
+        return None if draft is None else ("apart", "number", draft)
+    draft = turn_front(view, rng) if name == "turn_front" else _without_options(name, view, rng)
+    return None if draft is None else (name, "open", draft)
+
+
+def about_absent(draft: Draft, view: SceneView, rng: random.Random) -> Draft:
+    """The draft with one of its sounds exchanged for one that is not heard, which is all that the answer says."""
+    slot = rng.choice([name for name, value in draft.slots.items() if isinstance(value, Label)])
+    label = view.absent(rng)[0]
+    truth = {"label": label.key, "absent": True}
+    steps = (not_heard(label.spoken),)
+    return Draft(draft.ask, {**draft.slots, slot: label}, answers.absent(label, rng), (), steps, truth)
+
+
+def between(view: SceneView, rng: random.Random) -> Draft | None:
+    """How many degrees lie between two directions, to whichever side."""
+    pair = pick(view, rng, 2)
+    if pair is None:
+        return None
+    start, goal = pair
+    degrees = abs(wrap_int(goal.azimuth_deg - start.azimuth_deg))
+    steps = (read_off(start, "azimuth_deg"), difference(goal, start))
+    exact_deg = abs(180.0 - (180.0 - goal.exact[0] + start.exact[0]) % 360.0)
+    truth = {"labels": [goal.key, start.key], "between_deg": exact_deg}
+    return Draft("between.ask", {"x": goal.label, "y": start.label}, f"{degrees} degrees", (), steps, truth)
+
+
+def turn_front(view: SceneView, rng: random.Random) -> Draft | None:
+    """What is in front after a turn; mostly something, else nothing."""
+    if not view.heard:
+        return None
+    to_left, angle = coin(rng), rng.choice(TURNS_DEG)
+    change = -angle if to_left else angle
+    after = sorted(
+        ((wrap_int(source.azimuth_deg + change), source) for source in view.heard), key=lambda pair: abs(pair[0])
+    )
+    nearest_deg = abs(after[0][0])
+    nothing = nearest_deg >= 60
+    if not nothing and (nearest_deg > 30 or (len(after) > 1 and abs(after[1][0]) < 60)):
+        return None
+    if nothing and not coin(rng, NOTHING_IN_FRONT_SHARE):
+        return None
+    way = "" if angle == 180 else " left" if to_left else " right"
+    slots = {"turn": "around" if angle == 180 else f"{angle} degrees{way}"}
+    steps = (f"turn{way} {angle}: " + ", ".join(f"{s.name} {plus(s.azimuth_deg, change)}" for s in view.heard),)
+    if nothing:
+        return Draft("turn_front.ask", slots, "Then nothing is in front of you.", (), steps, {"absent": True})
+    label = after[0][1].label
+    text = f"Then {label.definite} {label.verb} in front of you."
+    return Draft("turn_front.ask", slots, text, (), steps, {"label": label.key, "relation": "front"})
+
+
+def _without_options(name: str, view: SceneView, rng: random.Random) -> Draft | None:
+    """A draft with options, answered in a sentence instead."""
+    draft = TASKS[name].make(view, "choice", rng)
+    if draft is None or draft.ask.endswith(".extreme"):
+        return None
+    text, truth = _SENTENCES[name](name, draft, view)
+    balance = draft.balance and replace(draft.balance, group=f"{draft.balance.group}:spoken")
+    return Draft(draft.ask, draft.slots, text, (), draft.steps, truth, balance)
+
+
+def _comparison(name: str, draft: Draft, view: SceneView) -> Spoken:
+    key = draft.truth["winner"]
+    if key == "one":
+        heard = {source.key for source in view.heard}
+        label = next(label for label in map(by_key, draft.truth["labels"]) if label.key not in heard)
+        return f"I can't hear {label.article}.", {"label": label.key, "absent": True}
+    then = "then " if name in ("walk", "twice") else ""
+    if key == "same":
+        return answers.capital(f"{then}they are {ABOUT_THE_SAME}."), {"says": ABOUT_THE_SAME}
+    label = by_key(draft.truth["labels"][0 if key in ("first", "goal") else 1])
+    return answers.capital(f"{then}{label.definite} {WINS[name][label.plural]}."), {
+        "label": label.key,
+        "relation": name,
+    }
+
+
+def _seen_from(name: str, draft: Draft, view: SceneView) -> Spoken:
+    first, second = (by_key(key) for key in draft.truth["labels"])
+    text = f"{answers.capital(first.definite)} {first.verb} {draft.answer} than {second.definite}."
+    return text, {"says": draft.answer}
+
+
+def _stated(name: str, draft: Draft, view: SceneView) -> Spoken:
+    """The right option, said of the sound that was asked about."""
+    return f"{answers.capital(draft.answer)}.", {"label": draft.truth["label"], "says": draft.answer}
+
+
+def _height(name: str, draft: Draft, view: SceneView) -> Spoken:
+    label = by_key(draft.truth["label"])
+    place = f"{draft.answer} you" if draft.answer.endswith("above") else draft.answer
+    return f"{answers.capital(label.definite)} {label.verb} {place}.", {"label": label.key, "says": draft.answer}
+
+
+def _situation(name: str, draft: Draft, view: SceneView) -> Spoken:
+    return f"Probably {draft.answer}.", {"says": draft.answer}
+
+
+def _moving(name: str, draft: Draft, view: SceneView) -> Spoken:
+    label = by_key(draft.truth["label"])
+    return f"{answers.capital(label.definite)} {label.verb} moving.", {"label": label.key, "relation": name}
+
+
+def _clear_way(name: str, draft: Draft, view: SceneView) -> Spoken:
+    if draft.truth["label"] is None:
+        return "Nothing that sounds is in the way.", {"absent": True}
+    label = by_key(draft.truth["label"])
+    return f"{answers.capital(label.definite)} {label.verb} in the way.", {"label": label.key, "relation": name}
+
+
+_SENTENCES: Mapping[str, Callable[[str, Draft, SceneView], Spoken]] = {
+    **dict.fromkeys((*RELATIONS, "walk", "twice"), _comparison),
+    "seen_from": _seen_from, "height": _height, "course": _stated, "situation": _situation, "moving": _moving,
+    "clear_way": _clear_way,
+}  # fmt: skip
