@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from earshot.runtime.labels import load_labels
-from earshot.training.questions.tasks_l2 import RELATIONS, Relation, place_xy
+from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS, Relation, place_xy
 from earshot.training.questions.tasks_l3 import TURNS_DEG
 from earshot.training.questions.think import named, placed, plus, sign_of
 from earshot.training.questions.view import Heard, side_words, wrap_int
@@ -19,6 +19,7 @@ Line = tuple[str, str]
 """What is given, and what follows from it."""
 
 DRILL_LINES = 20
+_RELATIONS = (*RELATIONS.values(), *OPPOSITES.values())
 _NAMES = tuple(label.spoken for label in load_labels())
 
 
@@ -63,7 +64,7 @@ def _side(rng: random.Random) -> Line:
 
 def _comparison(rng: random.Random) -> Line:
     """`distance: dog 1.2, voice 3.0:` -> ` 1.2 < 3.0, dog`."""
-    relation = rng.choice(list(RELATIONS.values()))
+    relation = rng.choice(_RELATIONS)
     one, two = rng.sample(_NAMES, 2)
     a, b = _values(relation, 2, rng)
     text = f"{relation.word}: {one} {a}, {two} {b}:"
@@ -74,7 +75,7 @@ def _comparison(rng: random.Random) -> Line:
 
 def _extreme(rng: random.Random) -> Line:
     """`distance: dog 1.2, voice 3.0, car 0.4:` -> ` 0.4 car`."""
-    relation = rng.choice(list(RELATIONS.values()))
+    relation = rng.choice(_RELATIONS)
     names = rng.sample(_NAMES, rng.randint(2, 4))
     values = _values(relation, len(names), rng)
     best = (min if relation.lower else max)(values)

@@ -31,6 +31,13 @@ COMPASS = {
     "behind": "south", "back right": "southeast", "right": "east", "front right": "northeast",
 }  # fmt: skip
 """Compass points of someone who faces north, by sector."""
+PLAIN_TURNS = {
+    "90 degrees left": ("left", "to the left", "to my left", "a quarter turn left"),
+    "90 degrees right": ("right", "to the right", "to my right", "a quarter turn right"),
+    "around": ("around", "right round", "180 degrees", "half a turn", "back to front"),
+}
+"""What people say for these turns."""
+PLAIN_TURN_SHARE = 0.5
 TRAINED_TOGETHER = {"at.sector": ("at.clock", "at.compass")}
 """Kinds whose wordings training draws along with those of another; the frozen ASA-bench, which came first, has only the latter."""
 
@@ -67,6 +74,8 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
         other = reworded(template, rng)
         template = template if _bare(other) in _held_out(name) else other
     values = {slot: _say(value, rng) if isinstance(value, Label) else value for slot, value in slots.items()}
+    if split == "train" and "turn" in values:
+        values["turn"] = _turned(str(values["turn"]), rng)
     if "{ax}" in template:
         values["ax"] = _say_any(slots["x"], rng)
     if "{clock}" in template:
@@ -94,6 +103,16 @@ def _held_out(name: str) -> frozenset[str]:
 def _bare(template: str) -> str:
     """Words and slots without case and punctuation."""
     return re.sub(r"[^a-z0-9{} ]", "", template.lower()).strip()
+
+
+def _turned(turn: str, rng: random.Random) -> str:
+    """A turn in other words: `to the left` for `90 degrees left`, `30 degrees to the left` for `30 degrees left`."""
+    if turn in PLAIN_TURNS and rng.random() < PLAIN_TURN_SHARE:
+        return rng.choice(PLAIN_TURNS[turn])
+    angle, _, way = turn.rpartition(" ")
+    if not angle or rng.random() < 0.6:
+        return turn
+    return rng.choice((f"{angle} to the {way}", f"{way} by {angle}", f"{way} {angle}", f"{angle} to my {way}"))
 
 
 def _say(label: Label, rng: random.Random) -> str:

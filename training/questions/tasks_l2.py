@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions import answers
@@ -68,11 +68,20 @@ EARLIER = Relation("earlier", "start", "onset_s", True, _apart(0.4), _within(0.1
 ENDS_LATER = Relation("ends_later", "end", "offset_s", False, _apart(0.4), _within(0.1), "longer on than")
 LEFTMOST = Relation("further_left", "azimuth", "azimuth_deg", False, _apart(20), _within(5), "further left than")
 RELATIONS = {relation.name: relation for relation in (CLOSER, LOUDER, EARLIER, ENDS_LATER, LEFTMOST)}
+OPPOSITES = {
+    name: replace(relation, name=name, word=word, lower=not relation.lower, comparative=comparative)
+    for relation, name, word, comparative in (
+        (CLOSER, "farther", "far", "farther away than"), (LOUDER, "quieter", "quiet", "quieter than"),
+        (EARLIER, "later", "late", "later than"), (ENDS_LATER, "ends_earlier", "over", "over before"),
+        (LEFTMOST, "further_right", "right", "further right than"),
+    )
+}  # fmt: skip
+"""The same comparisons asked for the other end, by the name of the relation; only training asks them (see `tasks_everyday`)."""
 
 
 def _comparable(relation: Relation, heard: tuple[Heard, ...]) -> list[Heard]:
     """Sources a relation can be asked about: left and right only in front, where they are not mirrored."""
-    if relation is LEFTMOST:
+    if relation.attribute == "azimuth_deg":
         return [source for source in heard if abs(source.azimuth_deg) <= 80]
     return list(heard)
 

@@ -8,33 +8,33 @@ so only the last line is new to a model that has learned to choose.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from earshot.runtime.labels import Label, by_key
-from earshot.training.questions import answers
+from earshot.training.questions import answers, tasks_everyday
 from earshot.training.questions.items import TASKS, Draft, Form, coin, pick
-from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, RELATIONS, difference
+from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, OPPOSITES, RELATIONS, difference
 from earshot.training.questions.tasks_l3 import TURNS_DEG
+from earshot.training.questions.tasks_motion import MovingView
 from earshot.training.questions.think import not_heard, plus, read_off
 from earshot.training.questions.view import SceneView, wrap_int
 
 NOTHING_IN_FRONT_SHARE = 0.2
+NOTHING_MOVES_SHARE = 0.3
 ABSENT_SHARE = 0.12
 """Share of questions with a sound in them that is not there; a model that has never been asked so tells where it is."""
 WINS = {
     "closer": ("is closer", "are closer"), "louder": ("is louder", "are louder"), "earlier": ("starts first", "start first"),
     "ends_later": ("ends last", "end last"), "further_left": ("is further left", "are further left"),
+    "farther": ("is farther away", "are farther away"), "quieter": ("is quieter", "are quieter"),
+    "later": ("starts later", "start later"), "ends_earlier": ("ends first", "end first"),
+    "further_right": ("is further right", "are further right"),
     "walk": ("would be closer", "would be closer"), "twice": ("would be closer", "would be closer"),
 }  # fmt: skip
 """What is said of the sound that wins a comparison, singular and plural, by task."""
-LEVEL_KINDS: dict[str, tuple[str, ...]] = {
-    "L1": ("height", "moving"),
-    "L2": (*RELATIONS, "seen_from", "course", "between"),
-    "L3": ("walk", "twice", "turn_front", "turn_front", "clear_way", "situation"),
-}
-"""Tasks asked without options, by level; what is in front after a turn is asked most often of these."""
 ABSENT_KINDS: dict[str, tuple[tuple[str, Form], ...]] = {
     "L1": (("height", "number"), ("moving", "yesno")),
     "L2": (("apart", "number"), ("together", "yesno"), ("seen_from", "choice"), ("course", "choice")),
@@ -42,28 +42,25 @@ ABSENT_KINDS: dict[str, tuple[tuple[str, Form], ...]] = {
 }
 """Tasks and forms in which a sound is asked about that is not there, by level."""
 
+Drafted = tuple[str, Form, Draft]
+"""Name of the task, form, draft."""
 Spoken = tuple[str, Mapping[str, Any]]
 """A sentence and the truth by which it is judged."""
 
 
-def spoken_draft(level: str, view: SceneView, rng: random.Random) -> tuple[str, Form, Draft] | None:
-    """Draft a question of one level that is answered in a sentence.
-
-    Returns
-    -------
-    tuple of str, str, Draft, or None
-        Name of the task, form and draft; None where the scene gives no clear question of the kind that was drawn.
-    """
+def spoken_draft(level: str, view: SceneView, rng: random.Random) -> Drafted | None:
+    """Draft a question of one level that is answered in a sentence; None where the scene gives none of the kind that was drawn."""
     if coin(rng, ABSENT_SHARE):
         name, form = rng.choice(ABSENT_KINDS[level])
         draft = TASKS[name].make(view, form, rng)
         return None if draft is None else (name, "open", about_absent(draft, view, rng))
-    name = rng.choice(LEVEL_KINDS[level])
-    if name == "between":
-        draft = between(view, rng)
-        return None if draft is None else ("apart", "number", draft)
-    draft = turn_front(view, rng) if name == "turn_front" else _without_options(name, view, rng)
-    return None if draft is None else (name, "open", draft)
+    name, make = rng.choice(_MAKERS[level])
+    draft = make(view, rng)
+    return None if draft is None else (name, _form_of(draft), draft)
+
+
+def _form_of(draft: Draft) -> Form:
+    return "yesno" if "yes" in draft.truth else "number" if "between_deg" in draft.truth else "open"
 
 
 def about_absent(draft: Draft, view: SceneView, rng: random.Random) -> Draft:
@@ -113,14 +110,39 @@ def turn_front(view: SceneView, rng: random.Random) -> Draft | None:
     return Draft("turn_front.ask", slots, text, (), steps, {"label": label.key, "relation": "front"})
 
 
+def _moves(view: SceneView, rng: random.Random) -> Draft | None:
+    """Which sound moves, or that none does."""
+    if isinstance(view, MovingView) and view.heard and view.listener_still and coin(rng, NOTHING_MOVES_SHARE):
+        motions = view.motions
+        if len(motions) != len(view.heard) or any(motion.moves is not False for motion in motions):
+            return None
+        steps = tuple(motion.step for motion in motions)[:3]
+        return Draft("moving.which", {}, "Nothing is moving.", (), steps, {"absent": True})
+    return _without_options("moving", view, rng)
+
+
 def _without_options(name: str, view: SceneView, rng: random.Random) -> Draft | None:
-    """A draft with options, answered in a sentence instead."""
+    """A draft of a task with options, answered in a sentence instead."""
     draft = TASKS[name].make(view, "choice", rng)
-    if draft is None or draft.ask.endswith(".extreme"):
+    return None if draft is None else _said(name, draft, view)
+
+
+def _said(name: str, draft: Draft, view: SceneView) -> Draft | None:
+    """The draft without its options; the extreme of all sounds has a form without them already."""
+    if draft.ask.endswith(".extreme"):
         return None
     text, truth = _SENTENCES[name](name, draft, view)
     balance = draft.balance and replace(draft.balance, group=f"{draft.balance.group}:spoken")
     return Draft(draft.ask, draft.slots, text, (), draft.steps, truth, balance)
+
+
+def _opposite(name: str, view: SceneView, rng: random.Random) -> Draft | None:
+    """The other end of a comparison, in a sentence."""
+    found = tasks_everyday.opposite(name, view, rng)
+    if found is None:
+        return None
+    form, draft = found
+    return _said(name, draft, view) if form == "choice" else draft
 
 
 def _comparison(name: str, draft: Draft, view: SceneView) -> Spoken:
@@ -173,7 +195,30 @@ def _clear_way(name: str, draft: Draft, view: SceneView) -> Spoken:
 
 
 _SENTENCES: Mapping[str, Callable[[str, Draft, SceneView], Spoken]] = {
-    **dict.fromkeys((*RELATIONS, "walk", "twice"), _comparison),
+    **dict.fromkeys(WINS, _comparison),
     "seen_from": _seen_from, "height": _height, "course": _stated, "situation": _situation, "moving": _moving,
     "clear_way": _clear_way,
 }  # fmt: skip
+
+Maker = Callable[[SceneView, random.Random], Draft | None]
+
+
+def _open(name: str) -> tuple[str, Maker]:
+    return name, partial(_without_options, name)
+
+
+_MAKERS: Mapping[str, Sequence[tuple[str, Maker]]] = {
+    "L1": (
+        _open("height"), ("moving", _moves), ("side_count", tasks_everyday.any_at), ("side_count", tasks_everyday.on_side),
+        ("what", tasks_everyday.what_is_where),
+    ),
+    "L2": (
+        *map(_open, RELATIONS), _open("seen_from"), _open("course"), ("apart", between),
+        *((name, partial(_opposite, other)) for name, other in zip(RELATIONS, OPPOSITES, strict=True)),
+    ),
+    "L3": (
+        _open("walk"), _open("twice"), ("turn_front", turn_front), ("turn_front", turn_front), _open("clear_way"),
+        _open("situation"),
+    ),
+}  # fmt: skip
+"""Task and what drafts it, by level; what is in front after a turn is asked most often of the last."""

@@ -9,7 +9,7 @@ import pytest
 
 from earshot.runtime.labels import load_labels
 from earshot.training.questions.drills import DRILL_LINES, KINDS, drill
-from earshot.training.questions.tasks_l2 import RELATIONS
+from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS
 from earshot.training.questions.view import SECTORS, sector_of, wrap_int
 
 LINES = [line for seed in range(300) for line in drill(random.Random(seed))]
@@ -47,13 +47,13 @@ def test_comparisons_read_both_values_and_name_the_one_that_wins() -> None:
         first, sign, second, *wins = right.replace(",", "").split()
         assert [float(first), float(second)] == list(values.values())
         assert (float(first) < float(second)) == (sign == "<")
-        relation = next(r for r in RELATIONS.values() if r.word == word)
+        relation = next(r for r in (*RELATIONS.values(), *OPPOSITES.values()) if r.word == word)
         best = (min if relation.lower else max)(values, key=lambda name: values[name])
         assert " ".join(wins) == (best if relation.clear(*values.values()) else "same")
 
 
 def test_the_extreme_of_a_list_follows_its_value() -> None:
-    lower = {relation.word: relation.lower for relation in RELATIONS.values()}
+    lower = {relation.word: relation.lower for relation in (*RELATIONS.values(), *OPPOSITES.values())}
     listed = [line for line in LINES if line[0].partition(":")[0] in lower]
     extremes = [(left, right) for left, right in listed if not re.match(r" \S+ [<>=] ", right)]
     assert len(extremes) > 100

@@ -39,7 +39,9 @@ def of(items: list[Item]) -> set[str]:
     [
         ("closer pair", "The dog is closer."), ("louder pair", "The dog is louder."), ("earlier pair", "The dog starts first."),
         ("ends later pair", "The voice ends last."), ("twice dog, voice", "Then the dog would be closer."),
-        ("walk nearer dog", "Then the dog would be closer."),
+        ("walk nearer dog", "Then the dog would be closer."), ("farther pair", "The voice is farther away."),
+        ("quieter pair", "The voice is quieter."), ("later pair", "The voice starts later."),
+        ("ends earlier pair", "The dog ends first."), ("farther extreme", "The voice."), ("later extreme", "The voice."),
     ],
 )  # fmt: skip
 def test_the_winner_is_named_in_a_sentence(kind: str, answer: str) -> None:
@@ -74,6 +76,31 @@ def test_the_angle_between_two_has_no_side() -> None:
     assert of(spoken(scene_of(("dog", 170.0, 1, 0, 4, -20), ("speech", -150.0, 1, 0, 4, -20)), "between")) == {
         "40 degrees"
     }
+
+
+def test_the_other_end_of_left_is_right() -> None:
+    scene = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0), ("speech", -60.0, 3.0, 2.0, 7.0, -30.0))
+    assert of(spoken(scene, "further right pair")) == {"The voice is further right."}
+    said = of(spoken(scene, "further right yesno"))
+    assert said == {"Yes, the voice is further right than the dog.", "No, the voice is further right than the dog."}
+
+
+def test_a_side_is_asked_about_as_a_whole() -> None:
+    scene = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0), ("speech", -130.0, 3.0, 2.0, 7.0, -30.0))
+    assert of(spoken(scene, "side open on my left")) == {"The dog."}
+    assert of(spoken(scene, "any at yesno behind me")) == {"Yes, the voice."}
+    alone = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0))
+    assert of(spoken(alone, "any at yesno behind me")) == {"No, I hear nothing there."}
+
+
+def test_what_is_where_tells_of_every_sound() -> None:
+    text = "The dog is about 90 degrees to your left, the rain straight behind you and the voice about 90 degrees to your right."
+    assert text in of(spoken(THREE, "where all"))
+
+
+def test_a_turn_without_degrees_is_a_quarter_turn() -> None:
+    plain = [item for item in spoken(THREE, "turn front 90 degrees left") if "90" not in item.question]
+    assert any("left" in item.question for item in plain)
 
 
 def test_heights_and_places_of_people_are_stated() -> None:

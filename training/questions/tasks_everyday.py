@@ -1,0 +1,76 @@
+"""What people ask and the benchmark does not: the other end of its comparisons, what is on a side, what is where.
+
+For training only, like all of `tasks_spoken`, which draws from here. A model that has only ever been asked for the nearest takes
+"the farthest" for it, and answers with the very opposite.
+"""
+
+from __future__ import annotations
+
+import random
+
+from earshot.runtime.language.prompt import NOTHING_HEARD
+from earshot.training.questions import answers
+from earshot.training.questions.items import Balance, Draft, Form
+from earshot.training.questions.tasks_l1 import PLACES
+from earshot.training.questions.tasks_l2 import OPPOSITES, compared
+from earshot.training.questions.view import Heard, SceneView, wrap_int
+
+SIDES = (("left", 90), ("right", -90), ("front", 0), ("behind", 180))
+_ACROSS = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
+INSIDE_DEG, OUTSIDE_DEG = 75, 105
+"""So near a side's middle is on that side, so far is not; nothing is asked about what lies between."""
+
+
+def opposite(name: str, view: SceneView, rng: random.Random) -> tuple[Form, Draft] | None:
+    """The other end of a relation, by the relation's name: of all sounds, of two (with options), or yes or no."""
+    form: Form = rng.choice(("choice", "choice", "open", "yesno"))
+    draft = compared(OPPOSITES[name], view, form, rng)
+    return None if draft is None else (form, draft)
+
+
+def any_at(view: SceneView, rng: random.Random) -> Draft | None:
+    """Whether anything sounds on a side."""
+    found = _on_side(view, rng)
+    if found is None:
+        return None
+    side, inside, steps = found
+    names = [source.label.definite for source in inside]
+    text = f"Yes, {answers.joined(names)}." if inside else "No, I hear nothing there."
+    truth = {"labels": [source.key for source in inside], "yes": bool(inside)}
+    balance = Balance(f"any_at:{side}", str(bool(inside)), 2)
+    return Draft("any_at.yesno", {"place": PLACES[side]}, text, (), steps, truth, balance)
+
+
+def on_side(view: SceneView, rng: random.Random) -> Draft | None:
+    """Which sounds are on a side."""
+    found = _on_side(view, rng)
+    if found is None:
+        return None
+    side, inside, steps = found
+    names = [source.label.definite for source in inside]
+    text = answers.capital(f"{answers.joined(names)}.") if inside else "Nothing sounds there."
+    truth = {"labels": [source.key for source in inside], "relation": "side"}
+    balance = Balance(f"side.open:{side}", str(bool(inside)), 2)
+    return Draft("side.open", {"place": PLACES[side]}, text, (), steps, truth, balance)
+
+
+def _on_side(view: SceneView, rng: random.Random) -> tuple[str, list[Heard], tuple[str, ...]] | None:
+    """A side, the sounds on it, and the steps that sort them; None where one is neither on it nor off it."""
+    side, centre = rng.choice(SIDES)
+    gaps = [abs(wrap_int(source.azimuth_deg - centre)) for source in view.heard]
+    if any(INSIDE_DEG < gap < OUTSIDE_DEG for gap in gaps):
+        return None
+    inside = [source for source, gap in zip(view.heard, gaps, strict=True) if gap <= INSIDE_DEG]
+    verdicts = [f"{s.name} {s.azimuth_deg} {side if s in inside else _ACROSS[side]}" for s in view.heard]
+    return side, inside, (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {len(inside)}")
+
+
+def what_is_where(view: SceneView, rng: random.Random) -> Draft | None:
+    """All sounds with their directions."""
+    if not view.heard:
+        return Draft("where_all.open", {}, "I can't hear any sound.", truth={"absent": True})
+    first, *others = view.heard
+    start = f"{first.label.definite} {first.label.verb} {answers.place(first.azimuth_deg)}"
+    text = answers.joined([start, *(f"{s.label.definite} {answers.place(s.azimuth_deg)}" for s in others)])
+    truth = {"labels": [source.key for source in view.heard], "relation": "where"}
+    return Draft("where_all.open", {}, answers.capital(f"{text}."), (), (), truth)
