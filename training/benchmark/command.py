@@ -71,6 +71,22 @@ def questions(
     typer.echo(json.dumps(report))
 
 
+@app.command()
+def everyday(
+    bundle: BundleArgument,
+    data: DataOption,
+    count: Annotated[int, typer.Option(min=20)] = 500,
+) -> None:
+    """Questions without options, in words that training never saw."""
+    from earshot.training.benchmark.everyday import FIGURES, run_everyday
+
+    report = run_everyday(bundle, data, count)
+    title = f"everyday questions, {report['items']} items, hash {report['hash']}"
+    _print_rows(title, {name: report[name] for name in FIGURES})
+    _print_rows("by kind", report["by_kind"])
+    typer.echo(json.dumps(report))
+
+
 @app.command("real-room")
 def real_room(
     data: Annotated[Path, typer.Argument(help="Folder with events/, hrtf/, brir/.")],

@@ -26,6 +26,7 @@ from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.hearing.listener import HearingWindow
 from earshot.runtime.hearing.objects import class_of, projector_inputs
 from earshot.runtime.labels import load_labels
+from earshot.runtime.language.answerer import Answer
 from earshot.runtime.language.heard import Heard, asked_rows, names_heard
 from earshot.training.benchmark.controls import mirrored_item, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
@@ -141,6 +142,10 @@ class Examiner:
         inputs = ideal_inputs(question.scene, np.random.default_rng(seed))
         names = tuple(load_labels()[class_of(row)].spoken for row in inputs.objects[:-1])
         return Heard(self._bundle.encoders.project_inputs(inputs), names)
+
+    def answer(self, question: str, heard: Heard) -> Answer:
+        """An answer without options, with its reasoning."""
+        return self._bundle.answerer.answer(question, heard, None, self._think)
 
     def _window(self, question: Question, swapped: bool = False) -> HearingWindow:
         key = (id(question.audio), swapped)

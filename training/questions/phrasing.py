@@ -72,9 +72,27 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
     template = rng.choice(_templates(name, split))
     if split == "train":
         other = reworded(template, rng)
-        template = template if _bare(other) in _held_out(name) else other
+        template = template if bare(other) in _held_out(name) else other
+    text = filled(template, slots, rng, plain_turns=split == "train")
+    if rng.random() < 0.12:
+        return text.rstrip("?.").lower()
+    return text[:1].upper() + text[1:]
+
+
+def filled(template: str, slots: Mapping[str, Any], rng: random.Random, plain_turns: bool = False) -> str:
+    """One wording with its slots filled as `ask` fills them.
+
+    Parameters
+    ----------
+    template : str
+        With slots in braces.
+    slots, rng
+        As for `ask`.
+    plain_turns : bool
+        Whether a turn may be said in other words (`to the left` for `90 degrees left`).
+    """
     values = {slot: _say(value, rng) if isinstance(value, Label) else value for slot, value in slots.items()}
-    if split == "train" and "turn" in values:
+    if plain_turns and "turn" in values:
         values["turn"] = _turned(str(values["turn"]), rng)
     if "{ax}" in template:
         values["ax"] = _say_any(slots["x"], rng)
@@ -82,10 +100,7 @@ def ask(name: str, slots: Mapping[str, Any], rng: random.Random, split: Split = 
         values["clock"] = rng.choice(CLOCK[slots["dir"]])
     if "{compass}" in template:
         values["compass"] = COMPASS[slots["dir"]]
-    text = template.format_map(values)
-    if rng.random() < 0.12:
-        return text.rstrip("?.").lower()
-    return text[:1].upper() + text[1:]
+    return template.format_map(values)
 
 
 @lru_cache(maxsize=256)
@@ -97,10 +112,10 @@ def _templates(name: str, split: Split) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _held_out(name: str) -> frozenset[str]:
     kinds = (name, *TRAINED_TOGETHER.get(name, ()))
-    return frozenset(_bare(template) for kind in kinds for template in phrasings("paraphrase")[kind])
+    return frozenset(bare(template) for kind in kinds for template in phrasings("paraphrase")[kind])
 
 
-def _bare(template: str) -> str:
+def bare(template: str) -> str:
     """Words and slots without case and punctuation."""
     return re.sub(r"[^a-z0-9{} ]", "", template.lower()).strip()
 
