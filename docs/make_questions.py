@@ -4,15 +4,21 @@ import itertools
 import random
 from pathlib import Path
 
+from earshot.runtime.language.prompt import ASKED
 from earshot.training.questions.dialogues import KINDS, Conversation, converse
-from earshot.training.questions.generate import item_stream
+from earshot.training.questions.generate import item_stream, make_spoken_item
 from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.phrasing import phrasings
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.tasks_motion import view_moving_scene
 from earshot.training.questions.view import view_scene
 
 OUT = Path(__file__).with_name("questions.md")
 LOOKED_AT = 20_000
+SCENES = 4_000
+KIND_NAMES = sorted(
+    (k.removesuffix(".ask").replace(".", " ").replace("_", " ") for k in phrasings("train")), key=len, reverse=True
+)
 
 
 def main() -> None:
@@ -36,6 +42,16 @@ def main() -> None:
         )
     lines += [
         "",
+        "## Without options",
+        "",
+        "Asked by people and in training, never in the frozen benchmarks (`training/questions/tasks_spoken.py`); `earshot bench everyday` examines them in words that training never saw.",
+        "",
+        "| kind | asked, and *the true answer* |",
+        "|---|---|",
+    ]
+    lines += [f"| `{kind}` | {item.question} *{item.answer}* |" for kind, item in sorted(_spoken().items())]
+    lines += [
+        "",
         "## Conversations",
         "",
         "Follow-ups are completed from what was asked and answered before (`runtime/language/dialogue.py`); the model hears the full question. `earshot bench dialogue` examines the two together.",
@@ -55,6 +71,26 @@ def _examples() -> dict[str, Item]:
         if plain and (item.task not in found or (item.choices and not found[item.task].choices)):
             found[item.task] = item
     return found
+
+
+def _spoken() -> dict[str, Item]:
+    """One item of each kind that is asked without options, in held-out wordings."""
+    rng = random.Random(9)
+    found: dict[str, Item] = {}
+    for number in range(SCENES):
+        view = view_moving_scene(sample_scene(rng, f"s{number}"))
+        for level in ("L1", "L2", "L3"):
+            item = make_spoken_item(level, view, rng, split="paraphrase")
+            if item is None or item.truth.get("absent") or not item.question.endswith("?"):
+                continue
+            found.setdefault(_kind(item), item)
+    return found
+
+
+def _kind(item: Item) -> str:
+    """First words of the line that states what was asked, without what it is asked about: `turn front`."""
+    line = next(line for line in item.think.splitlines() if line.startswith(ASKED)).removeprefix(ASKED).strip()
+    return next(kind for kind in KIND_NAMES if line.startswith(kind))
 
 
 def _conversation(kind: str) -> Conversation:
