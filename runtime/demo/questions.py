@@ -63,10 +63,12 @@ def _about_one(first: DemoSource, second: DemoSource) -> tuple[DemoQuestion, ...
 
 
 def _about_relations(first: DemoSource, second: DemoSource, third: DemoSource) -> tuple[DemoQuestion, ...]:
+    nearer, farther = sorted((third, first), key=lambda s: s.distance_m)
     sounds = tuple(s.label.definite for s in (third, first, second))
-    nearest = min((first, second, third), key=lambda s: s.distance_m)
     return (
-        DemoQuestion("L2", "Which sound is closest to me?", nearest.label.definite, sounds),
+        DemoQuestion(
+            "L2", f"Which is closer, {farther.label.definite} or {nearer.label.definite}?", nearer.label.definite
+        ),
         DemoQuestion("L2", "Which sound started last?", third.label.definite, sounds),
         DemoQuestion(
             "L2",
@@ -78,7 +80,11 @@ def _about_relations(first: DemoSource, second: DemoSource, third: DemoSource) -
 
 def _about_consequences(first: DemoSource, second: DemoSource, third: DemoSource) -> tuple[DemoQuestion, ...]:
     turned = sector8(wrap_deg(third.azimuth_deg - second.azimuth_deg))
+    side = "left" if third.azimuth_deg > 0 else "right"
     return (
+        DemoQuestion(
+            "L3", f"If I turn {_turn_deg(third)} degrees {side}, what is in front of me?", third.label.definite
+        ),
         DemoQuestion(
             "L3",
             f"If I turn to face {second.label.definite}, where will {third.label.definite} be?",
@@ -88,10 +94,14 @@ def _about_consequences(first: DemoSource, second: DemoSource, third: DemoSource
         DemoQuestion(
             "L3",
             f"I want to switch off {first.label.definite}. Which way should I turn?",
-            "left" if first.azimuth_deg > 0 else "right",
-            ("right", "left"),
+            f"{abs(first.azimuth_deg):.0f} degrees {'left' if first.azimuth_deg > 0 else 'right'}",
         ),
     )
+
+
+def _turn_deg(source: DemoSource) -> int:
+    """A turn in whole steps of 30 degrees that brings a source to the front."""
+    return 30 * round(abs(source.azimuth_deg) / 30.0)
 
 
 def _quadrant(source: DemoSource) -> str:

@@ -15,7 +15,7 @@ from earshot.training.questions.scenes import sample_scene
 from earshot.training.stages.examples import Example, encode_chain, encode_drill, encode_item, encode_understanding
 
 DRILL_SHARE = 0.15
-UNDERSTANDING_SHARE = 0.12
+UNDERSTANDING_SHARE = 0.25
 """Share of pages of questions without a scene, of which only what is asked is to be stated."""
 CHAIN_SHARE = 0.6
 """Share of scenes about which several questions are asked in a row; of the others one is asked, as at run time."""

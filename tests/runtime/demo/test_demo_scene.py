@@ -93,11 +93,13 @@ def test_questions_cover_all_levels_and_their_truth_follows_the_scene() -> None:
     assert {q.level for q in questions} == {"L1", "L2", "L3"}
     assert all(q.truth in q.choices for q in questions if q.choices)
     mirrored = tuple(replace(s, azimuth_deg=-s.azimuth_deg) for s in DEMO_SOURCES)
-    by_text = {q.text: q.truth for q in demo_questions(mirrored)}
-    changed = [q.text for q in questions if by_text[q.text] != q.truth]
+    exchanged = zip(questions, demo_questions(mirrored), strict=True)
+    changed = [one.text for one, other in exchanged if one.truth != other.truth]
     assert any("switch off" in text for text in changed)
     assert any("to the left of" in text for text in changed)
-    assert not any("closest" in text or "started last" in text for text in changed)
+    assert not any("closer" in text or "started last" in text for text in changed)
+    turns = {q.text: q.truth for q in questions if "in front of me" in q.text}
+    assert turns == {"If I turn 60 degrees left, what is in front of me?": "the alarm clock"}
 
 
 def test_questions_need_three_sources() -> None:
