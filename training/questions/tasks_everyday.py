@@ -62,7 +62,9 @@ def _on_side(view: SceneView, rng: random.Random) -> tuple[str, list[Heard], tup
         return None
     inside = [source for source, gap in zip(view.heard, gaps, strict=True) if gap <= INSIDE_DEG]
     verdicts = [f"{s.name} {s.azimuth_deg} {side if s in inside else _ACROSS[side]}" for s in view.heard]
-    return side, inside, (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {len(inside)}")
+    # Names, not their number: the answer only has to copy them. The tenth model was trained on numbers and copies wrong names.
+    found = ", ".join(source.name for source in inside) or "none"
+    return side, inside, (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {found}")
 
 
 def what_is_where(view: SceneView, rng: random.Random) -> Draft | None:

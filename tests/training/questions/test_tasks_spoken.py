@@ -88,6 +88,7 @@ def test_the_other_end_of_left_is_right() -> None:
 def test_a_side_is_asked_about_as_a_whole() -> None:
     scene = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0), ("speech", -130.0, 3.0, 2.0, 7.0, -30.0))
     assert of(spoken(scene, "side open on my left")) == {"The dog."}
+    assert all("\nleft: dog" in item.think for item in spoken(scene, "side open on my left"))
     assert of(spoken(scene, "any at yesno behind me")) == {"Yes, the voice."}
     alone = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0))
     assert of(spoken(alone, "any at yesno behind me")) == {"No, I hear nothing there."}
