@@ -13,9 +13,9 @@ from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form
 from earshot.training.questions.tasks_l1 import PLACES
 from earshot.training.questions.tasks_l2 import OPPOSITES, compared
+from earshot.training.questions.tasks_planning import SIDES
 from earshot.training.questions.view import Heard, SceneView, wrap_int
 
-SIDES = (("left", 90), ("right", -90), ("front", 0), ("behind", 180))
 _ACROSS = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
 INSIDE_DEG, OUTSIDE_DEG = 75, 105
 """So near a side's middle is on that side, so far is not; nothing is asked about what lies between."""
@@ -34,11 +34,8 @@ def any_at(view: SceneView, rng: random.Random) -> Draft | None:
     if found is None:
         return None
     side, inside, steps = found
-    names = [source.label.definite for source in inside]
-    text = f"Yes, {answers.joined(names)}." if inside else "No, I hear nothing there."
-    truth = {"labels": [source.key for source in inside], "yes": bool(inside)}
-    balance = Balance(f"any_at:{side}", str(bool(inside)), 2)
-    return Draft("any_at.yesno", {"place": PLACES[side]}, text, (), steps, truth, balance)
+    text = f"Yes, {_names(inside)}." if inside else "No, I hear nothing there."
+    return _side_draft("any_at.yesno", side, inside, text, steps, {"yes": bool(inside)})
 
 
 def on_side(view: SceneView, rng: random.Random) -> Draft | None:
@@ -47,16 +44,25 @@ def on_side(view: SceneView, rng: random.Random) -> Draft | None:
     if found is None:
         return None
     side, inside, steps = found
-    names = [source.label.definite for source in inside]
-    text = answers.capital(f"{answers.joined(names)}.") if inside else "Nothing sounds there."
-    truth = {"labels": [source.key for source in inside], "relation": "side"}
-    balance = Balance(f"side.open:{side}", str(bool(inside)), 2)
-    return Draft("side.open", {"place": PLACES[side]}, text, (), steps, truth, balance)
+    text = answers.capital(f"{_names(inside)}.") if inside else "Nothing sounds there."
+    return _side_draft("side.open", side, inside, text, steps, {"relation": "side"})
+
+
+def _names(inside: list[Heard]) -> str:
+    return answers.joined([source.label.definite for source in inside])
+
+
+def _side_draft(
+    ask: str, side: str, inside: list[Heard], text: str, steps: tuple[str, ...], truth: dict[str, object]
+) -> Draft:
+    labels = [source.key for source in inside]
+    balance = Balance(f"{ask}:{side}", str(bool(inside)), 2)
+    return Draft(ask, {"place": PLACES[side]}, text, (), steps, {"labels": labels, **truth}, balance)
 
 
 def _on_side(view: SceneView, rng: random.Random) -> tuple[str, list[Heard], tuple[str, ...]] | None:
     """A side, the sounds on it, and the steps that sort them; None where one is neither on it nor off it."""
-    side, centre = rng.choice(SIDES)
+    side, centre = rng.choice(list(SIDES.items()))
     gaps = [abs(wrap_int(source.azimuth_deg - centre)) for source in view.heard]
     if any(INSIDE_DEG < gap < OUTSIDE_DEG for gap in gaps):
         return None
