@@ -89,7 +89,22 @@ def make_spoken_item(
     Item or None
         None when the scene gives no clear question of the kind that was drawn, or the balancer refused it.
     """
-    found = tasks_spoken.spoken_draft(level, view, rng)
+    return _spoken(tasks_spoken.spoken_draft(level, view, rng), level, view, rng, balancer, split)
+
+
+def make_quieter_item(view: SceneView, rng: random.Random, balancer: Balancer | None = None) -> Item | None:
+    """Make one item of training about what is quieter, without options; see `make_spoken_item`."""
+    return _spoken(tasks_spoken.opposite_draft("quieter", view, rng), "L2", view, rng, balancer, "train")
+
+
+def _spoken(
+    found: tasks_spoken.Drafted | None,
+    level: str,
+    view: SceneView,
+    rng: random.Random,
+    balancer: Balancer | None,
+    split: Split,
+) -> Item | None:
     if found is None or (balancer is not None and not balancer.accept(found[2].balance)):
         return None
     name, form, draft = found

@@ -1,6 +1,7 @@
-"""Ways to ask: hand-written phrasings per kind of question, a fifth of them held out for the paraphrase split.
+"""Ways to ask: hand-written phrasings per kind of question, some of them held out for the paraphrase split.
 
-Those for training were written without sight of the held-out ones (but for the first 600, which were split by chance), and
+Those for training were written without sight of the held-out ones (but for the first 600 and those of kinds that only training
+asks, which were split by chance), and
 rewording by rule never turns one into a held-out one.
 """
 

@@ -1,4 +1,4 @@
-"""What people ask and the benchmark does not: the other end of its comparisons, what is on a side, what is where.
+"""What people ask and the benchmark does not: the other end of its comparisons, where the nearest is, what is on a side or where.
 
 For training only, like all of `tasks_spoken`, which draws from here. A model that has only ever been asked for the nearest takes
 "the farthest" for it, and answers with the very opposite.
@@ -7,18 +7,27 @@ For training only, like all of `tasks_spoken`, which draws from here. A model th
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form
 from earshot.training.questions.tasks_l1 import PLACES
-from earshot.training.questions.tasks_l2 import OPPOSITES, compared
+from earshot.training.questions.tasks_l2 import CLOSER, EARLIER, LOUDER, OPPOSITES, Relation, clear_first, compared
+from earshot.training.questions.tasks_motion import MovingView
 from earshot.training.questions.tasks_planning import SIDES
+from earshot.training.questions.think import listing, read_off
 from earshot.training.questions.view import Heard, SceneView, wrap_int
 
 _ACROSS = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
 INSIDE_DEG, OUTSIDE_DEG = 75, 105
 """So near a side's middle is on that side, so far is not; nothing is asked about what lies between."""
+MOST_MOTIONS = 3
+"""Sounds of a scene in which it is asked whether any moves: each takes a line of reasoning."""
+_PLACED = (CLOSER, OPPOSITES["farther"], LOUDER, OPPOSITES["quieter"], EARLIER, OPPOSITES["later"])
+"""Relations whose extreme is asked for its place; where the leftmost is says the question itself."""
+_MEASURED = (CLOSER, OPPOSITES["farther"], LOUDER)
+"""Relations whose extreme is asked for its distance."""
 
 
 def opposite(name: str, view: SceneView, rng: random.Random) -> tuple[Form, Draft] | None:
@@ -26,6 +35,56 @@ def opposite(name: str, view: SceneView, rng: random.Random) -> tuple[Form, Draf
     form: Form = rng.choice(("choice", "choice", "open", "yesno"))
     draft = compared(OPPOSITES[name], view, form, rng)
     return None if draft is None else (form, draft)
+
+
+def extreme_where(view: SceneView, rng: random.Random) -> Draft | None:
+    """Where the nearest, the loudest ... of all sounds is."""
+    relation = rng.choice(_PLACED)
+    if not view.heard:
+        return _silence(f"{relation.name}.where")
+    top = clear_first(relation, view.heard)
+    if top is None:
+        return None
+    truth = {"label": top.key, "azimuth_deg": top.exact[0]}
+    return _extreme_draft(relation, "where", "azimuth_deg", top, view, answers.where(top, rng), truth)
+
+
+def extreme_far(view: SceneView, rng: random.Random) -> Draft | None:
+    """How far away the nearest, the farthest, the loudest sound is."""
+    relation = rng.choice(_MEASURED)
+    if not view.heard:
+        return _silence(f"{relation.name}.far")
+    top = clear_first(relation, view.heard)
+    if top is None:
+        return None
+    truth = {"label": top.key, "distance_m": top.exact[2]}
+    return _extreme_draft(relation, "far", "distance_m", top, view, answers.how_far(top, rng), truth)
+
+
+def _extreme_draft(
+    relation: Relation, asks: str, attribute: str, top: Heard, view: SceneView, text: str, truth: Mapping[str, object]
+) -> Draft:
+    """First which sound it is, as if that were asked, then what is asked of it."""
+    steps = (listing(relation.word, view.heard, relation.attribute, top), read_off(top, attribute))
+    return Draft(f"{relation.name}.{asks}", {}, text, (), steps, truth)
+
+
+def any_moving(view: SceneView, rng: random.Random) -> Draft | None:
+    """Whether anything moves, and what; not asked of a listener who moves."""
+    if not isinstance(view, MovingView) or not view.motions or not view.listener_still:
+        return None
+    verdicts = [motion.moves for motion in view.motions]
+    moving = [motion.heard for motion in view.motions if motion.moves]
+    if len(view.motions) != len(view.heard) or len(view.motions) > MOST_MOTIONS or None in verdicts:
+        return None
+    if moving:
+        verb = "are" if len(moving) > 1 else moving[0].label.verb
+        text = f"Yes, {_names(moving)} {verb} moving."
+    else:
+        text = "No, nothing is moving."
+    steps = (*(motion.step for motion in view.motions), f"moving: {', '.join(s.name for s in moving) or 'none'}")
+    truth = {"yes": bool(moving), "labels": [source.key for source in moving]}
+    return Draft("moving.any", {}, text, (), steps, truth, Balance("moving.any", str(bool(moving)), 2))
 
 
 def any_at(view: SceneView, rng: random.Random) -> Draft | None:
@@ -76,9 +135,13 @@ def _on_side(view: SceneView, rng: random.Random) -> tuple[str, list[Heard], tup
 def what_is_where(view: SceneView, rng: random.Random) -> Draft | None:
     """All sounds with their directions."""
     if not view.heard:
-        return Draft("where_all.open", {}, "I can't hear any sound.", truth={"absent": True})
+        return _silence("where_all.open")
     first, *others = view.heard
     start = f"{first.label.definite} {first.label.verb} {answers.place(first.azimuth_deg)}"
     text = answers.joined([start, *(f"{s.label.definite} {answers.place(s.azimuth_deg)}" for s in others)])
     truth = {"labels": [source.key for source in view.heard], "relation": "where"}
     return Draft("where_all.open", {}, answers.capital(f"{text}."), (), (), truth)
+
+
+def _silence(ask: str) -> Draft:
+    return Draft(ask, {}, "I can't hear any sound.", truth={"absent": True})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from earshot.runtime.language.prompt import NOTHING_HEARD
@@ -165,17 +165,27 @@ def _extreme(
 ) -> Draft | None:
     if len(candidates) < len(view.heard):
         return None
-    ordered = sorted(candidates, key=lambda s: getattr(s, relation.attribute), reverse=not relation.lower)
-    best, next_best = (getattr(source, relation.attribute) for source in ordered[:2])
-    if not relation.clear(best, next_best):
+    top = clear_first(relation, candidates)
+    if top is None:
         return None
-    top = ordered[0]
     steps = (listing(relation.word, view.heard, relation.attribute, top),)
     truth = {"label": top.key, "relation": relation.name}
     if form == "open":
         return Draft(f"{relation.name}.extreme", {}, answers.capital(f"{top.label.definite}."), (), steps, truth)
-    wrong = sound_choice(view, top, rng, ordered)
+    wrong = sound_choice(view, top, rng, _in_order(relation, candidates))
     return Draft(f"{relation.name}.extreme", {}, f"the {top.name}", wrong, steps, truth)
+
+
+def clear_first(relation: Relation, heard: Sequence[Heard]) -> Heard | None:
+    """The sound that answers a relation among all; None where none does clearly."""
+    ordered = _in_order(relation, heard)
+    if len(ordered) > 1 and not relation.clear(*(getattr(source, relation.attribute) for source in ordered[:2])):
+        return None
+    return ordered[0] if ordered else None
+
+
+def _in_order(relation: Relation, heard: Sequence[Heard]) -> list[Heard]:
+    return sorted(heard, key=lambda source: getattr(source, relation.attribute), reverse=not relation.lower)
 
 
 def _register(relation: Relation) -> None:

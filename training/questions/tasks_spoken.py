@@ -59,6 +59,12 @@ def spoken_draft(level: str, view: SceneView, rng: random.Random) -> Drafted | N
     return None if draft is None else (name, _form_of(draft), draft)
 
 
+def opposite_draft(name: str, view: SceneView, rng: random.Random) -> Drafted | None:
+    """Draft a question about the other end of a comparison (a name of `OPPOSITES`), answered in a sentence."""
+    draft = _opposite(name, view, rng)
+    return None if draft is None else (_COMPARED[name], _form_of(draft), draft)
+
+
 def _form_of(draft: Draft) -> Form:
     return "yesno" if "yes" in draft.truth else "number" if "between_deg" in draft.truth else "open"
 
@@ -200,6 +206,9 @@ _SENTENCES: Mapping[str, Callable[[str, Draft, SceneView], Spoken]] = {
     "clear_way": _clear_way,
 }  # fmt: skip
 
+_COMPARED = dict(zip(OPPOSITES, RELATIONS, strict=True))
+"""The task of which a comparison is the other end."""
+
 Maker = Callable[[SceneView, random.Random], Draft | None]
 
 
@@ -210,11 +219,13 @@ def _open(name: str) -> tuple[str, Maker]:
 _MAKERS: Mapping[str, Sequence[tuple[str, Maker]]] = {
     "L1": (
         _open("height"), ("moving", _moves), ("side_count", tasks_everyday.any_at), ("side_count", tasks_everyday.on_side),
-        ("what", tasks_everyday.what_is_where),
+        ("what", tasks_everyday.what_is_where), ("moving", tasks_everyday.any_moving),
     ),
     "L2": (
         *map(_open, RELATIONS), _open("seen_from"), _open("course"), ("apart", between),
-        *((name, partial(_opposite, other)) for name, other in zip(RELATIONS, OPPOSITES, strict=True)),
+        ("where", tasks_everyday.extreme_where), ("where", tasks_everyday.extreme_where),
+        ("distance", tasks_everyday.extreme_far),
+        *((name, partial(_opposite, other)) for other, name in _COMPARED.items()),
     ),
     "L3": (
         _open("walk"), _open("twice"), ("turn_front", turn_front), ("turn_front", turn_front), _open("clear_way"),

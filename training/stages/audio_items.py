@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
-from earshot.training.questions.generate import balanced_view, generate_items, make_item
+from earshot.training.questions.generate import balanced_view, generate_items, make_item, make_quieter_item
 from earshot.training.questions.items import TASKS, Balancer, Form, Item
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.view import SceneView
 from earshot.training.stages.aligned import aligned
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
@@ -32,6 +33,8 @@ WEAK_TASKS = (
 )  # fmt: skip
 """What the sixth built-in model answered worst when it was given what ideal ears hear: here reading and reasoning are to blame."""
 LOUDER_FORMS: tuple[Form, ...] = ("choice", "choice", "yesno", "open")
+QUIETER_SHARE = 0.3
+"""Of the questions about levels."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class AudioMix:
     weak_share : float
         Share of scenes that are only asked one of `WEAK_TASKS`.
     louder_share : float
-        Share of scenes that are only asked what is louder: evidence lines hold no level, so it is learned from nothing else.
+        Share of scenes that are only asked what is louder, or quieter: evidence lines hold no level, so it is learned from nothing else.
     absent_share : float
         Share of open and number questions about a sound that is not there. At a fifth the third built-in model said of 56 % of absent sounds
         where they are, and denied 12 % of those present.
@@ -152,14 +155,19 @@ class AudioBatches:
             return [item] if item else []
         drawn -= self._mix.where_share
         if drawn < self._mix.louder_share:
-            form = rng.choice(LOUDER_FORMS)
-            item = make_item(TASKS["louder"], form, balanced_view(scene, balancer), rng, balancer)
+            item = self._level_item(balanced_view(scene, balancer), rng, balancer)
             return [item] if item else []
         if drawn < self._mix.louder_share + self._mix.weak_share:
             view = balanced_view(scene, balancer)
             tried = (make_item(TASKS[name], "choice", view, rng, balancer) for name in rng.sample(WEAK_TASKS, 6))
             return list(islice(filter(None, tried), 1))
         return generate_items(scene, rng, self._mix.per_scene, balancer)
+
+    @staticmethod
+    def _level_item(view: SceneView, rng: random.Random, balancer: Balancer) -> Item | None:
+        if rng.random() < QUIETER_SHARE:
+            return make_quieter_item(view, rng, balancer)
+        return make_item(TASKS["louder"], rng.choice(LOUDER_FORMS), view, rng, balancer)
 
 
 LEAST_AUDIO = 2

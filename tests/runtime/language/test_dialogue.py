@@ -59,6 +59,24 @@ def test_what_can_be_asked_alone_or_not_be_resolved_stays(follow_up: str) -> Non
     assert completed(*WHERE, follow_up) == follow_up
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "The sound that's closest to me, where is it?",
+        "The loudest sound, how far is it from me?",
+        "So the one that's way out there, how far is it?",
+        "What sounds are around me and where are they?",
+        "What do you hear and where is it all?",
+        "Could it be that something here is moving?",
+        "Would it be right to call the siren quieter than the cat?",
+        "Was it so that the siren ended before the cat?",
+        "Is it one sound, two, three, or how many?",
+    ],
+)
+def test_it_is_not_the_last_sound_where_the_question_has_one_of_its_own(question: str) -> None:
+    assert completed(*WHERE, question) == question
+
+
 def test_without_a_question_before_nothing_is_changed() -> None:
     assert Dialogue().complete("and how far?") == "and how far?"
 

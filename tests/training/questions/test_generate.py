@@ -53,7 +53,7 @@ def test_questions_are_in_the_form_the_prompt_wants() -> None:
         assert "{" not in item.question and "{" not in item.answer
 
 
-def test_evidence_states_the_scene_then_at_most_three_steps_then_the_option() -> None:
+def test_evidence_states_the_scene_then_at_most_four_steps_then_the_option() -> None:
     rng = random.Random(5)
     for _ in range(200):
         scene = sample_scene(rng)
@@ -62,7 +62,7 @@ def test_evidence_states_the_scene_then_at_most_three_steps_then_the_option() ->
             assert sorted(e.label for e in evidence) == sorted(h.name for h in view_scene(scene).heard)
             assert [e.onset_s for e in evidence] == sorted(e.onset_s for e in evidence)
             conclusions = int(item.form == "choice")
-            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 4 + conclusions
+            assert len(item.think.split("\n")) <= max(1, len(evidence)) + 5 + conclusions
             assert not conclusions or item.think.endswith(f"so {item.answer[3:]}")
 
 
@@ -81,12 +81,12 @@ def bare(text: str) -> str:
     return re.sub(r"[^a-z0-9{} ]", "", text.lower()).strip()
 
 
-def test_held_out_phrasings_are_a_tenth_to_a_quarter_and_never_used_in_training() -> None:
+def test_held_out_phrasings_are_a_twentieth_to_a_quarter_and_never_used_in_training() -> None:
     train, held_out = phrasings("train"), phrasings("paraphrase")
     assert set(train) == set(held_out)
     for name in train:
         assert not set(map(bare, train[name])) & set(map(bare, held_out[name]))
-        assert 0.1 <= len(held_out[name]) / len(train[name] + held_out[name]) <= 0.25, name
+        assert 0.05 <= len(held_out[name]) / len(train[name] + held_out[name]) <= 0.25, name
         # An hour of the clock face and a point of the compass are other words for a direction.
         texts = [re.sub("{(clock|compass)}", "{dir}", text) for text in train[name] + held_out[name]]
         slots = {tuple(sorted(set(re.findall(r"{\w+}", text)))) for text in texts}
@@ -108,7 +108,7 @@ def test_reasoning_begins_with_what_was_asked_in_words_that_are_always_the_same(
         line = item.think.split("\n")[len(parse_evidence(item.think)) or 1]
         assert line.startswith("asked: ")
         asked.setdefault(item.task, set()).add(line.split()[1])
-    assert all(len(kinds) <= 4 for kinds in asked.values())
+    assert all(len(kinds) <= 7 for kinds in asked.values())
 
 
 def test_scenes_are_not_written_over_by_questions_about_them(tmp_path: Path) -> None:

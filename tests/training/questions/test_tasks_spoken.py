@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from earshot.training.benchmark.free_answers import judge_free
 from earshot.training.questions.generate import generate_items, item_stream, make_spoken_item
 from earshot.training.questions.items import Item
 from earshot.training.questions.scenes import sample_scene
-from earshot.training.questions.view import LABELS, view_scene
+from earshot.training.questions.tasks_motion import view_moving_scene
+from earshot.training.questions.view import LABELS
 from tests.training.questions.test_truth import TWO, scene_of
 
 LEVELS = ("L1", "L2", "L3")
@@ -24,7 +26,7 @@ THREE = scene_of(
 def spoken(scene: dict[str, Any], kind: str, tries: int = 4000) -> list[Item]:
     """Questions of one kind of a scene."""
     rng = random.Random(3)
-    view = view_scene(scene)
+    view = view_moving_scene({"head": {"yaw": [{"time_s": 0.0, "yaw_deg": 0.0}]}, **scene})
     made = (make_spoken_item(level, view, rng) for level in LEVELS for _ in range(tries))
     return [item for item in made if item is not None and f"asked: {kind}" in item.think]
 
@@ -94,6 +96,50 @@ def test_a_side_is_asked_about_as_a_whole() -> None:
     assert of(spoken(alone, "any at yesno behind me")) == {"No, I hear nothing there."}
 
 
+def said_of(kind: str, scene: dict[str, Any]) -> set[str]:
+    """Answers of one kind without what varies: the distance that some add to a place."""
+    return {re.sub(r",( about| roughly)? [\d.]+ metres away", "", text) for text in of(spoken(scene, kind))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("closer where", "The dog is about 90 degrees to your left."),
+        ("farther where", "The rain is straight behind you."),
+        ("louder where", "The dog is about 90 degrees to your left."),
+        ("earlier where", "The dog is about 90 degrees to your left."),
+        ("later where", "The voice is about 90 degrees to your right."),
+    ],
+)
+def test_the_nearest_or_first_of_all_is_asked_for_its_place(kind: str, answer: str) -> None:
+    assert said_of(kind, THREE) == {answer}
+    # In THREE the voice and the rain are of one level: neither is the quietest.
+    assert not spoken(THREE, "quieter where")
+
+
+def test_the_nearest_of_all_is_found_before_its_place_is_read_off() -> None:
+    item = spoken(THREE, "farther where")[0]
+    assert item.think.endswith("asked: farther where\nfar: dog 1.0, rain 6.0, voice 3.0: 6.0 rain\nrain 180")
+
+
+def test_the_nearest_of_all_is_asked_for_its_distance() -> None:
+    assert {text.replace("about", "roughly") for text in of(spoken(THREE, "farther far"))} == {
+        "The rain is roughly 6.0 metres away."
+    }
+    silent = {**scene_of(), "sources": []}
+    assert {item.answer for item in spoken(silent, "closer far")} == {"I can't hear any sound."}
+
+
+def test_whether_anything_moves_names_what_does() -> None:
+    scene = scene_of(("dog", 0.0, 1.0, 0.0, 4.0, -20.0), ("speech", -90.0, 3.0, 0.0, 4.0, -30.0))
+    assert of(spoken(scene, "moving any")) == {"No, nothing is moving."}
+    path = [{"time_s": t, "azimuth_deg": 20.0 * t, "elevation_deg": 0.0, "distance_m": 1.0} for t in range(5)]
+    scene["sources"][0]["trajectory"] = path
+    moving = spoken(scene, "moving any")
+    assert of(moving) == {"Yes, the dog is moving."}
+    assert all(item.think.endswith("\nmoving: dog") for item in moving)
+
+
 def test_what_is_where_tells_of_every_sound() -> None:
     text = "The dog is about 90 degrees to your left, the rain straight behind you and the voice about 90 degrees to your right."
     assert text in of(spoken(THREE, "where all"))
@@ -120,7 +166,7 @@ def test_sounds_that_are_not_there_are_asked_about_in_every_such_question(kind: 
 
 def test_the_judge_of_free_answers_takes_the_answer_and_no_other() -> None:
     rng = random.Random(8)
-    made = [make_spoken_item(level, view_scene(sample_scene(rng)), rng) for level in LEVELS for _ in range(600)]
+    made = [make_spoken_item(level, view_moving_scene(sample_scene(rng)), rng) for level in LEVELS for _ in range(600)]
     items = [item for item in made if item is not None]
     assert len(items) > 400
     assert all(judge_free(item, item.answer) for item in items)
@@ -130,7 +176,7 @@ def test_the_judge_of_free_answers_takes_the_answer_and_no_other() -> None:
 
 def test_training_asks_without_options_and_frozen_sets_do_not() -> None:
     def asked(split: str) -> set[str]:
-        scenes = [sample_scene(random.Random(n), f"s{n}") for n in range(150)]
+        scenes = [sample_scene(random.Random(n), f"s{n}") for n in range(300)]
         rng = random.Random(4)
         return {i.task for s in scenes for i in generate_items(s, rng, 6, split=split) if i.form == "open"}  # type: ignore[arg-type]
 

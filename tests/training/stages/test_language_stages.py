@@ -44,7 +44,7 @@ from tests.training.stages.fake_bank import make_fake_bank
 
 QUICK = LoopSettings(steps=8, log_steps=1, precision="fp32", warmup_steps=2)
 LANGUAGE = language.LanguageSettings(loop=QUICK, shape=TINY, batch_items=4, chunk_batches=3, tokenizer_items=300)
-MIX = AudioMix(batch_items=4, chunk_batches=3)
+MIX = AudioMix(batch_items=4, chunk_batches=3, replay_share=0.3)
 ALIGNING = replace(MIX, no_think_share=0.0, replay_share=0.0)
 """With a frozen language model there is nothing to learn from text alone."""
 
@@ -200,7 +200,9 @@ def test_sft_goes_on_from_alignment_and_resumes(tmp_path: Path, start: Path, ban
 
 
 def test_audio_batches_mix_replay_and_no_think(tokenizer: Tokenizer, bank: Path) -> None:
-    batches = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, batch_items=40, chunk_batches=5))
+    batches = AudioBatches(
+        FeatureBank(bank), tokenizer, replace(MIX, batch_items=40, chunk_batches=5, replay_share=0.6)
+    )
     think, end = tokenizer.token_to_id("<think>"), tokenizer.token_to_id("</audio>")
     rows = with_think = replayed = 0
     for step in range(5):
