@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from earshot.runtime.labels import load_labels
 from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS, Relation, place_xy
-from earshot.training.questions.tasks_l3 import TURNS_DEG
 from earshot.training.questions.think import named, placed, plus, sign_of
+from earshot.training.questions.turns import draw_turn
 from earshot.training.questions.view import Heard, side_words, wrap_int
 
 Line = tuple[str, str]
@@ -35,10 +35,9 @@ def _angle(rng: random.Random) -> int:
 
 def _turn(rng: random.Random) -> Line:
     """`turn left 90: -135 - 90 =` -> ` -225 + 360 = 135`."""
-    to_left, angle = rng.random() < 0.5, rng.choice(TURNS_DEG)
-    way = "" if angle == 180 else " left" if to_left else " right"
-    given, equals, result = plus(_angle(rng), -angle if to_left else angle).partition("=")
-    return f"turn{way} {angle}: {given}{equals}", result
+    turned = draw_turn(rng)
+    given, equals, result = plus(_angle(rng), turned.change_deg).partition("=")
+    return f"{turned.step}: {given}{equals}", result
 
 
 def _difference(rng: random.Random) -> Line:

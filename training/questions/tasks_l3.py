@@ -18,9 +18,9 @@ from earshot.training.questions.tasks_l2 import (
     flip_left_right,
 )
 from earshot.training.questions.think import listing, named, not_heard, plus, read_off
+from earshot.training.questions.turns import TURNS_DEG, Turn, draw_turn
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
-TURNS_DEG = (30, 45, 60, 90, 120, 135, 150, 180)
 STEPS_M = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 LEVEL_DEG = 20
 """Walking is asked about sources near ear height only: the floor plan is enough."""
@@ -31,15 +31,13 @@ def turn(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """Where a sound is after the listener turned by some degrees."""
     if not view.heard:
         return None
-    source, angle, to_left = rng.choice(view.heard), rng.choice(TURNS_DEG), coin(rng)
-    change = -angle if to_left else angle
-    after = wrap_int(source.azimuth_deg + change)
-    way = "" if angle == 180 else " left" if to_left else " right"
-    slots = {"x": source.label, "turn": "around" if angle == 180 else f"{angle} degrees{way}"}
-    steps = (read_off(source, "azimuth_deg"), f"turn{way} {angle}: {plus(source.azimuth_deg, change)}")
-    exact_deg = source.exact[0] + change
+    source, angle = rng.choice(view.heard), rng.choice(TURNS_DEG)
+    turned = Turn(angle, to_left=coin(rng))
+    slots = {"x": source.label, "turn": turned.words}
+    steps = (read_off(source, "azimuth_deg"), f"{turned.step}: {plus(source.azimuth_deg, turned.change_deg)}")
+    exact_deg = source.exact[0] + turned.change_deg
     truth = {"label": source.key, "azimuth_deg": 180.0 - (180.0 - exact_deg) % 360.0}
-    return _after_turn("turn", form, after, slots, steps, truth, source, rng)
+    return _after_turn("turn", form, turned.after(source), slots, steps, truth, source, rng)
 
 
 @task("face", "L3", "choice", "number", "open")
@@ -253,16 +251,11 @@ def turn_front(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """Which sound is in front after a turn."""
     if len(view.heard) < 2:
         return None
-    to_left = coin(rng)
-    angle = rng.choice(TURNS_DEG)
-    change = -angle if to_left else angle
-    after = {source.key: wrap_int(source.azimuth_deg + change) for source in view.heard}
-    ordered = sorted(view.heard, key=lambda source: abs(after[source.key]))
-    if abs(after[ordered[0].key]) > 30 or abs(after[ordered[1].key]) < 60:
+    turned = draw_turn(rng)
+    ordered = sorted(view.heard, key=lambda source: abs(turned.after(source)))
+    if abs(turned.after(ordered[0])) > 30 or abs(turned.after(ordered[1])) < 60:
         return None
-    way = "" if angle == 180 else " left" if to_left else " right"
-    slots = {"turn": "around" if angle == 180 else f"{angle} degrees{way}"}
-    steps = (f"turn{way} {angle}: " + ", ".join(f"{s.name} {plus(s.azimuth_deg, change)}" for s in view.heard),)
+    steps = (turned.step_for(view.heard),)
     truth = {"label": ordered[0].key}
     wrong = sound_choice(view, ordered[0], rng, ordered)
-    return Draft("turn_front.ask", slots, f"the {ordered[0].name}", wrong, steps, truth)
+    return Draft("turn_front.ask", {"turn": turned.words}, f"the {ordered[0].name}", wrong, steps, truth)

@@ -17,9 +17,9 @@ from earshot.runtime.labels import Label, by_key
 from earshot.training.questions import answers, tasks_everyday
 from earshot.training.questions.items import TASKS, Draft, Form, coin, pick
 from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, OPPOSITES, RELATIONS, difference
-from earshot.training.questions.tasks_l3 import TURNS_DEG
 from earshot.training.questions.tasks_motion import MovingView
-from earshot.training.questions.think import not_heard, plus, read_off
+from earshot.training.questions.think import not_heard, read_off
+from earshot.training.questions.turns import draw_turn
 from earshot.training.questions.view import SceneView, wrap_int
 
 NOTHING_IN_FRONT_SHARE = 0.2
@@ -95,23 +95,18 @@ def turn_front(view: SceneView, rng: random.Random) -> Draft | None:
     """What is in front after a turn; mostly something, else nothing."""
     if not view.heard:
         return None
-    to_left, angle = coin(rng), rng.choice(TURNS_DEG)
-    change = -angle if to_left else angle
-    after = sorted(
-        ((wrap_int(source.azimuth_deg + change), source) for source in view.heard), key=lambda pair: abs(pair[0])
-    )
-    nearest_deg = abs(after[0][0])
+    turned = draw_turn(rng)
+    ordered = sorted(view.heard, key=lambda source: abs(turned.after(source)))
+    nearest_deg = abs(turned.after(ordered[0]))
     nothing = nearest_deg >= 60
-    if not nothing and (nearest_deg > 30 or (len(after) > 1 and abs(after[1][0]) < 60)):
+    if not nothing and (nearest_deg > 30 or (len(ordered) > 1 and abs(turned.after(ordered[1])) < 60)):
         return None
     if nothing and not coin(rng, NOTHING_IN_FRONT_SHARE):
         return None
-    way = "" if angle == 180 else " left" if to_left else " right"
-    slots = {"turn": "around" if angle == 180 else f"{angle} degrees{way}"}
-    steps = (f"turn{way} {angle}: " + ", ".join(f"{s.name} {plus(s.azimuth_deg, change)}" for s in view.heard),)
+    slots, steps = {"turn": turned.words}, (turned.step_for(view.heard),)
     if nothing:
         return Draft("turn_front.ask", slots, "Then nothing is in front of you.", (), steps, {"absent": True})
-    label = after[0][1].label
+    label = ordered[0].label
     text = f"Then {label.definite} {label.verb} in front of you."
     return Draft("turn_front.ask", slots, text, (), steps, {"label": label.key, "relation": "front"})
 
