@@ -34,7 +34,8 @@ _CHECK = re.compile(
 """Start of a guess about where it is: "is it", "so that's", "it must be"."""
 _IS_IT = re.compile(
     r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?P<it>it|they|that one|this one)\b"
-    r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|one|so|be|fewer|raining?)\b)"
+    r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|fewer|raining?|one (?:sound|source|noise|thing)"
+    r"|so that|be (?:that|so|right|true|correct|fair))\b)"
 )
 """Start of a question about "it", where "it" is not just the subject of a sentence that has another meaning."""
 _WHERE_IS_IT = re.compile(
@@ -42,9 +43,11 @@ _WHERE_IS_IT = re.compile(
     r"|\b(?:to|towards?|from|at|past|face|facing|reach|behind|than) (?:it|them)$"
 )
 _OWN_SOUND = re.compile(
-    r"\b(?:the|what|which) (?:[\w'-]+ ){0,3}?(?:sounds?|sources?|noises?|things?|ones?)\b|\bwhat (?:do|can) you hear\b"
+    r"^(?:(?:find|take|locate|tell|show|say) (?:me )?)?"
+    r"(?:(?:the|what|which) (?!other\b)(?:[\w'-]+ ){0,3}?(?:sounds?|sources?|noises?|things?|ones?)|(?:what|all)(?: what)?(?: do| can)? you hear)\b"
+    r".*(?:[,.;]|\band) (?:(?:from|in|to|at) )?(?:where|when|how|which|what)\b.* (?:it|they)\b"
 )
-"""What "it" means further on in the same question: "the sound that is nearest, where is it"."""
+"""A question that first says what its "it" means: "the sound that is nearest, where is it"."""
 _NOT_A_SOURCE = re.compile(r"^what(?: is|'s| are|'re) |\bhow many\b|^what time is it")
 _OTHER = re.compile(
     r"\bother\b|\bremaining\b|\bsecond (?:one|sound|source|noise)\b|\bone (?:that is|that's|thats) left\b"
@@ -129,6 +132,8 @@ class Dialogue:
         label = find(rest)
         if label is not None:
             return self._about_named(rest, label)
+        if _OWN_SOUND.match(rest):
+            return None
         small = set(re.findall(r"[a-z']+", rest)) <= _SMALL
         if small and _OTHER.search(rest):
             return self._about_other(rest)
@@ -150,8 +155,6 @@ class Dialogue:
         if self._subject is None or not (first or _WHERE_IS_IT.search(rest)):
             return None
         last = list(re.finditer(r"\b(?:it|they|them|that one|this one)\b", rest))[-1]
-        if not first and _OWN_SOUND.search(rest[: last.start()]):
-            return None
         start, end = first.span("it") if first else last.span()
         return _sentence(_agree(f"{rest[:start]}{self._subject.definite}{rest[end:]}", self._subject))
 
@@ -164,8 +167,6 @@ class Dialogue:
         if re.match(r"(?:is|are|was|were|do|does|did) ", rest):
             return None
         meant = _PRONOUN.search(rest) or re.search(r"\bits\b", rest)
-        if meant and _OWN_SOUND.search(rest[: meant.start()]):
-            return None
         if not meant and _SPEAKER.search(re.sub(r"\btell me\b", "", rest)):
             return None
         return next((full for pattern, full in _ASPECTS if re.search(pattern, rest)), None)
