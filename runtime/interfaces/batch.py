@@ -8,6 +8,7 @@ is resumed. Items that failed are asked again then: the recording that was missi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,10 @@ class BatchCounts:
 
 
 Ask = Callable[[BatchItem], dict[str, Any]]
+
+
+_BY_LINE = re.compile(r"(?:^line |@)\d+$")
+"""Name that a line without a name of its own goes by; another line may stand there next time."""
 
 
 def read_items(path: Path) -> list[BatchItem | BadItem]:
@@ -159,7 +164,7 @@ def run_batch(
     """
     items = list(items)
     done = repair_answers(out)
-    done -= forget_failed(out, done & {item.id for item in items if isinstance(item, BatchItem)})
+    done -= forget_failed(out, done & {item.id for item in items} | set(filter(_BY_LINE.search, done)))
     counts = {"answered": 0, "failed": 0, "skipped": 0}
     with _appending(out) as file:
         for item in items:

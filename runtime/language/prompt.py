@@ -53,8 +53,11 @@ _REPLACEMENTS = str.maketrans(
         **dict.fromkeys("\u00b0\u00ba", " degrees"),
         "\u00d7": "x",
         "\u00df": "ss",
+        "\u2044": "/",
     }
 )
+_FRACTION = re.compile(r"(?:(\d+) ?)?([\u00bc-\u00be\u2150-\u215e])")
+"""One character for a fraction, as phones write it, with the whole number before it."""
 _SPECIAL_PATTERN = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _EVIDENCE_PATTERN = re.compile(
@@ -123,12 +126,17 @@ def normalise_text(text: str) -> str:
     str
         Printable ASCII without control tokens; normalising again changes nothing. May be empty.
     """
+    text = _FRACTION.sub(_decimal, text)
     folded = unicodedata.normalize("NFKC", text.translate(_REPLACEMENTS)).translate(_REPLACEMENTS)
     decomposed = unicodedata.normalize("NFKD", folded)
     ascii_text = "".join(c if c.isascii() and c.isprintable() else " " * c.isspace() for c in decomposed)
     while _SPECIAL_PATTERN.search(ascii_text):  # removing one may join the halves of another
         ascii_text = _SPECIAL_PATTERN.sub("", ascii_text)
     return " ".join(ascii_text.split())
+
+
+def _decimal(fraction: re.Match[str]) -> str:
+    return f"{int(fraction[1] or 0) + unicodedata.numeric(fraction[2]):.3g}"
 
 
 def plain_case(text: str) -> str:
@@ -321,7 +329,7 @@ def parse_choice(answer: str, n_choices: int) -> int | None:
 def _checked(text: str, what: str, max_chars: int) -> str:
     """Normalised text, or a UsageError that names what is wrong with it."""
     clean = normalise_text(text)
-    if not clean:
+    if not any(map(str.isalnum, clean)):
         raise UsageError(f"the {what} is empty (only Latin letters, digits and punctuation are understood)")
     if len(clean) > max_chars:
         raise UsageError(f"the {what} has {len(clean)} characters: at most {max_chars} are understood")

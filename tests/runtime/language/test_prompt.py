@@ -95,6 +95,19 @@ def test_typographic_characters_become_plain_ones() -> None:
     assert normalise_text("ｗｉｄｅ\u00a0text\nin lines") == "wide text in lines"
 
 
+def test_fractions_of_one_character_are_numbers() -> None:
+    assert normalise_text("closer than ½ metre or 1½ m, 2 ¼ m?") == "closer than 0.5 metre or 1.5 m, 2.25 m?"
+    assert normalise_text("1\u20442 m") == "1/2 m"
+
+
+@pytest.mark.parametrize("text", ["狗在哪里？", "Где собака?", "?!", "…"])
+def test_a_question_of_which_only_punctuation_is_understood_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="the question is empty"):
+        build_prompt(text)
+    with pytest.raises(UsageError, match="is empty"):
+        build_prompt("Which?", ["the dog", text])
+
+
 @given(LABELS, st.floats(-720, 720), st.floats(-90, 90), st.floats(0, 20), st.floats(0, 9), st.floats(9, 10))
 def test_evidence_is_read_back_as_written(
     label: str, azimuth: float, elevation: float, distance: float, onset: float, offset: float
