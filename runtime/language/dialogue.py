@@ -79,6 +79,14 @@ _SMALL = frozenset(
     )
 )
 """A question of nothing but these names no source of its own."""
+_CHOOSES = re.compile(r"\b(?:which|what|who|or)\b")
+"""A question whose answer says which sound is meant."""
+_AGREES = re.compile(r"^(?:yes,? )?(?:is )?(?:that|this)(?:'s| is)? (?:right|so|it|correct|true)$")
+_TURN = re.compile(r"(?P<turn>\bturn (?:to (?:the|my) )?)(?P<way>left|right|around)\b(?P<rest>.*)")
+_ANOTHER_TURN = re.compile(r"^(?:if i )?(?:turn )?(?:to (?:the|my) )?(?P<way>left|right|around)$")
+_SIDE_OF = re.compile(r"\b(?:left|right)(?= of\b)")
+_SIDE = re.compile(r"^(?:on |to )?(?:the |its )?(?P<side>left|right)$")
+_NOTHING = re.compile(r"\bnothing\b|\bcan't hear any\b")
 _SPEAKER = re.compile(r"\b(?:i|me|we|us|you)\b")
 _ENOUGH_S = 120.0
 """After so long the last question is not what "it" means any more."""
@@ -121,9 +129,14 @@ class Dialogue:
     def answered(self, question: str, answer: str) -> None:
         """Keep a full question and its answer."""
         named = spoken_in(answer)
-        asked = find(question)
-        self._subject = asked or (named[0] if named else self._subject)
-        fresh = ([asked] if asked else []) + named
+        asked = _first_named(question)
+        if _NOTHING.search(answer.lower()) and not named and not asked:
+            self._subject = None
+        elif named and (asked is None or _CHOOSES.search(question.lower())):
+            self._subject = named[0]
+        else:
+            self._subject = asked or self._subject
+        fresh = ([self._subject] if self._subject else []) + ([asked] if asked else []) + named
         self._named = list(dict.fromkeys([*fresh, *self._named]))[:8]
         self._question, self._at_s = question, time.monotonic()
 
@@ -134,6 +147,10 @@ class Dialogue:
             return self._about_named(rest, label)
         if _OWN_SOUND.match(rest):
             return None
+        if _AGREES.match(rest):
+            return None
+        if again := self._exchanged(rest):
+            return again
         small = set(re.findall(r"[a-z']+", rest)) <= _SMALL
         if small and _OTHER.search(rest):
             return self._about_other(rest)
@@ -185,6 +202,15 @@ class Dialogue:
             return None
         return self._elsewhere(rest, sector)
 
+    def _exchanged(self, rest: str) -> str | None:
+        """The last question with another turn, or the other side of something: "and if I turn right?", "and the right?"."""
+        turn, side = _ANOTHER_TURN.match(rest), _SIDE.match(rest)
+        if side and _SIDE_OF.search(self._question):
+            return _SIDE_OF.sub(side["side"], self._question, count=1)
+        if turn and _TURN.search(self._question):
+            return _TURN.sub(rf"\g<turn>{turn['way']}\g<rest>", self._question, count=1)
+        return None
+
     def _about_other(self, rest: str) -> str | None:
         other = next((label for label in self._named if label != self._subject), None)
         if other is None:
@@ -194,8 +220,8 @@ class Dialogue:
 
     def _about(self, label: Label) -> str:
         """The last question with another sound in it; where that sound is, when there was none in it."""
-        asked = find(self._question)
-        if asked is None:
+        asked = _first_named(self._question)
+        if asked is None or label in spoken_in(self._question):
             return _of("Where {verb} {x}?", label)
         phrases = sorted(asked.phrases, key=len, reverse=True)
         pattern = rf"\b(?P<article>(?:the|an?|any|my|some) )?(?:{'|'.join(map(re.escape, phrases))})(?:s|es)?\b"
@@ -210,6 +236,9 @@ class Dialogue:
     def _elsewhere(self, rest: str, sector: Sector | None) -> str | None:
         """The last question about another place or time; what there is at that place, when it does not lend itself."""
         kept = self._question.lower().rstrip("?!. ")
+        turned = _TURN.search(kept)
+        if turned and "," in turned["rest"]:
+            return self._after_turn(kept, sector)
         before, timeless = name_span(kept, time.time())
         try:
             placed, placeless = name_sector(kept)
@@ -223,6 +252,18 @@ class Dialogue:
         if span is None or left.strip() or before is None:
             return None
         return _sentence(" ".join(f"{timeless} {rest}".split()))
+
+    @staticmethod
+    def _after_turn(kept: str, sector: Sector | None) -> str | None:
+        """The last question about a turn, asked of another place: the turn itself names none."""
+        turn, _, asked = kept.rpartition(",")
+        try:
+            placed, placeless = name_sector(asked)
+        except ValueError:
+            return None
+        if sector is None or placed is None:
+            return None
+        return _sentence(f"{turn}, {' '.join(placeless.split())} {_as_asked(sector)}")
 
 
 class AnswerText:
@@ -243,6 +284,11 @@ class AnswerText:
             return piece
         self._reasoning = piece != THINK_END
         return ""
+
+
+def _first_named(question: str) -> Label | None:
+    """The sound that a question names first by its noun, else by any of its names: "bark" in "when did the cat bark" is none."""
+    return next(iter(spoken_in(question)), None) or find(question)
 
 
 def _without(text: str, label: Label) -> str:

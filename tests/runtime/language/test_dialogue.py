@@ -56,6 +56,24 @@ PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog 
         (PAST, "and on my left?", "What happened in the last ten minutes on my left?"),
         (PAST, "and in the last hour?", "What happened behind me in the last hour?"),
         (("When did the dog last bark?", "From memory: ..."), "and the cat?", "When did the cat last bark?"),
+        (("When did the cat last bark?", "From memory: ..."), "and the crow?", "When did the crow last bark?"),
+        (("Which is closer, the dog or the cat?", "The cat is closer."), "how far is it?", "How far is the cat?"),
+        (("Which is farther, the crow or the alarm clock?", "The crow."), "where is it?", "Where is the crow?"),
+        (("What is behind the dog?", "The cat."), "and how far?", "How far is the cat?"),
+        (("Is the cat closer than the alarm clock?", "No."), "how far is it?", "How far is the cat?"),
+        (("Is the dog closer than the cat?", "Yes."), "what about the cat?", "Where is the cat?"),
+        (("Is the dog to the left of the cat?", "Yes."), "and the right?", "Is the dog to the right of the cat?"),
+        (
+            ("If I turn left, what is behind me?", "The cat."),
+            "and in front of me?",
+            "If I turn left, what is in front of me?",
+        ),
+        (("If I turn left, where is the dog?", "..."), "and if I turn right?", "If I turn right, where is the dog?"),
+        (
+            ("If I turn to the left, where is the dog?", "..."),
+            "and to the right?",
+            "If I turn to the right, where is the dog?",
+        ),
     ],
 )
 def test_a_follow_up_becomes_a_full_question(before: tuple[str, str], follow_up: str, full: str) -> None:
@@ -85,6 +103,18 @@ def test_what_can_be_asked_alone_or_not_be_resolved_stays(follow_up: str) -> Non
 )
 def test_it_is_not_the_last_sound_where_the_question_has_one_of_its_own(question: str) -> None:
     assert completed(*WHERE, question) == question
+
+
+@pytest.mark.parametrize("agreed", ["that's right", "is that right?", "yes, that is right", "that's so"])
+def test_agreeing_is_no_question(agreed: str) -> None:
+    assert completed(*WHERE, agreed) == agreed
+
+
+def test_it_is_nothing_after_nothing_was_heard() -> None:
+    dialogue = Dialogue()
+    dialogue.answered(*WHERE)
+    dialogue.answered("What is behind me?", "I hear nothing there.")
+    assert dialogue.complete("how far is it?") == "how far is it?"
 
 
 def test_without_a_question_before_nothing_is_changed() -> None:
