@@ -29,7 +29,7 @@ def main() -> None:
         "# Kinds of questions",
         "",
         f"What the language model is trained to answer and asked in the benchmark: {len(TASKS)} tasks of three levels (perception, relations, reasoning)",
-        f"in {sum(counts):,} hand-written wordings, of which {counts[1]} are never trained on (`training/questions/phrasings.json`). The wording of an example is one of many.",
+        f"in {sum(counts):,} hand-written wordings, of which {counts[1]:,} are never trained on (`training/questions/phrasings.json`). The wording of an example is one of many.",
         "Sounds that are not there are asked about too, and the answer says so. Made by `python docs/make_questions.py`.",
         "",
         "| level | task | forms | example | options or answer (right one in bold) |",

@@ -56,6 +56,11 @@ class FactsFile(BaseModel):
     targets: list[dict[str, str]] = Field(default_factory=list)
 
 
+_FACTS = list(FactsFile.model_fields)
+FACTS_KNOWN = f"{', '.join(_FACTS[:-1])} and {_FACTS[-1]}"
+"""What a facts file may hold, as help and errors name it."""
+
+
 @app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Directory that a training stage wrote.")],
@@ -75,9 +80,7 @@ def export(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = "nano",
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
-    facts: Annotated[
-        Path | None, typer.Option(help="JSON with accuracy, speed, targets and licences for the model card.")
-    ] = None,
+    facts: Annotated[Path | None, typer.Option(help=f"JSON with {FACTS_KNOWN} for the model card.")] = None,
     probe: Annotated[
         list[Path] | None, typer.Option(help="Binaural recording to compare graphs on; may be repeated.")
     ] = None,
@@ -179,7 +182,7 @@ def read_facts(path: Path | None) -> FactsFile:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "document"
-        raise InputError(f"{path}: {where}: {first['msg']}; accuracy, speed and licences are known") from error
+        raise InputError(f"{path}: {where}: {first['msg']}; {FACTS_KNOWN} are known") from error
 
 
 def _say(text: str) -> None:

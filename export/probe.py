@@ -46,9 +46,14 @@ def probe_audio(paths: Sequence[Path] = (), seed: int = 0) -> Float32:
 
 
 def _beginning(path: Path) -> Float32:
+    wanted, read, parts = round(PROBE_S * SAMPLE_RATE_HZ), 0, []
     with FileSource(path) as source:
-        samples = np.concatenate([chunk.samples for chunk in source], axis=1)
-    return samples[:, : round(PROBE_S * SAMPLE_RATE_HZ)]
+        for chunk in source:
+            parts.append(chunk.samples)
+            read += chunk.samples.shape[1]
+            if read >= wanted:
+                break
+    return np.concatenate(parts, axis=1)[:, :wanted]
 
 
 def _made_sound(rng: np.random.Generator) -> Float32:

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from earshot.firmware_sim import options as given
-from earshot.firmware_sim.faults import KIND_INFO, Schedule
-from earshot.firmware_sim.hearable import Hearable
+from earshot.firmware_sim.faults import KIND_INFO
 from earshot.firmware_sim.radio import Radio
 from earshot.firmware_sim.scenario import Scenario, load_scenario, shipped_scenarios
 from earshot.firmware_sim.senders import Sender, sender_for
+from earshot.firmware_sim.source import arrivals_of
 from earshot.runtime.audio.endpoint import Endpoint, parse_endpoint
 from earshot.runtime.audio.packets import Kind, PacketDecoder
 from earshot.runtime.audio.source import Pacer
@@ -123,7 +123,7 @@ def _stream(scenario: Scenario, endpoint: Endpoint, pacer: Pacer) -> None:
         typer.echo(f"waiting for a listener: earshot listen --source {endpoint.text}", err=True)
         if not sender.wait_for_listener(threading.Event().is_set):
             return
-        for time_s, data in _messages(scenario, schedule, radio, endpoint):
+        for time_s, data in _messages(scenario, radio, endpoint):
             pacer.wait_for(time_s)
             untaken += not _sent(sender, data)
     finally:
@@ -147,12 +147,10 @@ def _check_wire(scenario: Scenario, endpoint: Endpoint) -> None:
         raise UsageError(f"{endpoint.text}: this device has 2 channels; write channels=2")
 
 
-def _messages(
-    scenario: Scenario, schedule: Schedule, radio: Radio, endpoint: Endpoint
-) -> Iterator[tuple[float, bytes]]:
+def _messages(scenario: Scenario, radio: Radio, endpoint: Endpoint) -> Iterator[tuple[float, bytes]]:
     """Time and bytes of what the listener gets: packets, or the bare samples in them."""
     bare = endpoint.wire.format == "s16le"
-    for arrival in radio.carry(Hearable(scenario, schedule).packets()):
+    for arrival in arrivals_of(scenario, radio):
         yield arrival.time_s, _bare_samples(arrival.data) if bare else arrival.data
 
 

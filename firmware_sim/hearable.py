@@ -73,7 +73,7 @@ class Hearable:
     """
 
     def __init__(self, scenario: Scenario, schedule: Schedule | None = None) -> None:
-        self._scenario, self._device = scenario, scenario.device
+        self._scenario = scenario
         self._schedule = schedule if schedule is not None else scenario.schedule()
 
     def packets(self) -> Iterator[Sent]:

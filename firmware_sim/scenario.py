@@ -241,12 +241,15 @@ class Scenario(_Part):
 
     def truth(self, time_s: float) -> list[tuple[str, float, float, float]]:
         """What sounds at a time: label, azimuth re the head, elevation (degrees), distance (metres)."""
-        found = []
-        for source in self.sources:
+        return [(self.sources[index].label, *place) for index, place in self.sounding(time_s).items()]
+
+    def sounding(self, time_s: float) -> dict[int, tuple[float, float, float]]:
+        """Indices of the sources that sound at a time: azimuth re the head, elevation (degrees), distance (metres)."""
+        found = {}
+        for index, source in enumerate(self.sources):
             if source.sounds_at(time_s):
                 azimuth_deg, elevation_deg, distance_m = source.place(time_s)
-                head_deg = wrap_deg(azimuth_deg - self.yaw_deg(time_s))
-                found.append((source.label, head_deg, elevation_deg, distance_m))
+                found[index] = wrap_deg(azimuth_deg - self.yaw_deg(time_s)), elevation_deg, distance_m
         return found
 
 

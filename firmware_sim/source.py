@@ -97,7 +97,7 @@ class SimulatedSource(DeviceSource):
         scenario = self._scenario
         if scenario is None:
             raise UsageError(f"{self.name}: not open; call open() first or use it in a 'with' block")
-        for arrival in arrivals_of(scenario):
+        for arrival in arrivals_of(scenario, Radio(scenario.link, scenario.schedule(), scenario.seed)):
             yield from self._wait(arrival.time_s)
             if not self._pacer.wait_for(arrival.time_s):
                 return
@@ -121,11 +121,9 @@ class SimulatedSource(DeviceSource):
         self._now_s = until_s
 
 
-def arrivals_of(scenario: Scenario, radio: Radio | None = None) -> Iterator[Arrival]:
-    """All that reaches the listener, in order."""
-    schedule = scenario.schedule()
-    way = radio if radio is not None else Radio(scenario.link, schedule, scenario.seed)
-    return way.carry(Hearable(scenario, schedule).packets())
+def arrivals_of(scenario: Scenario, radio: Radio) -> Iterator[Arrival]:
+    """All that reaches the listener over a radio, in order."""
+    return radio.carry(Hearable(scenario).packets())
 
 
 def open_simulated(spec: str, speed: float) -> SimulatedSource:

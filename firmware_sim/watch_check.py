@@ -20,7 +20,6 @@ import typer
 from earshot.firmware_sim.missed_watches import Reason, why_missed
 from earshot.firmware_sim.scenario import Scenario, load_scenario
 from earshot.firmware_sim.source import SimulatedSource
-from earshot.runtime.geometry import wrap_deg
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, TrackSnapshot
@@ -95,14 +94,10 @@ def true_snapshots(scenario: Scenario) -> Iterator[SceneSnapshot]:
     onsets: dict[int, float] = {}
     for number in range(1, int(scenario.duration_s / SNAPSHOT_S) + 1):
         time_s = number * SNAPSHOT_S
-        tracks = []
-        for index, source in enumerate(scenario.sources):
-            if not source.sounds_at(time_s):
-                continue
-            azimuth_deg, elevation_deg, distance_m = source.place(time_s)
-            head_deg = wrap_deg(azimuth_deg - scenario.yaw_deg(time_s))
-            onset_s = onsets.setdefault(index, time_s)
-            tracks.append(_true_track(index, source.label, head_deg, elevation_deg, distance_m, onset_s, time_s))
+        tracks = [
+            _true_track(index, scenario.sources[index].label, place, onsets.setdefault(index, time_s), time_s)
+            for index, place in scenario.sounding(time_s).items()
+        ]
         yield SceneSnapshot(time_s, tuple(tracks))
 
 
@@ -182,8 +177,9 @@ def main(
 
 
 def _true_track(
-    index: int, label: str, azimuth_deg: float, elevation_deg: float, distance_m: float, onset_s: float, now_s: float
+    index: int, label: str, place: tuple[float, float, float], onset_s: float, now_s: float
 ) -> TrackSnapshot:
+    azimuth_deg, elevation_deg, distance_m = place
     return TrackSnapshot(
         track_id=index + 1,
         class_id=class_id(label),

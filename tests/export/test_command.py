@@ -266,7 +266,9 @@ def test_the_document_is_printed_when_the_table_cannot_be_written(
 def test_figures_of_a_facts_file_are_numbers(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "facts.json").write_text('{"accuracy": {"top1": NaN}}')
     assert export("--facts", tmp_path / "facts.json") == 3
-    assert "accuracy.top1: Input should be a finite number" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "accuracy.top1: Input should be a finite number" in told
+    assert "; accuracy, speed, licences, commands, failures and targets are known" in told
 
 
 def test_a_missing_checkpoint_is_an_input_error(

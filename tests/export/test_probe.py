@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from earshot.export.calibration import Calibration
 from earshot.export.gate_scenes import GateScene
 from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
-from earshot.export.probe import encoder_steps, probe_audio
+from earshot.export.probe import PROBE_S, encoder_steps, probe_audio
+from earshot.runtime.audio.file import FileSource
 from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
@@ -67,3 +69,19 @@ def test_without_a_names_network_the_encoders_hear_alone(graphs: Path, tmp_path:
         (tmp_path / f"{name}.onnx").write_bytes((graphs / f"{name}.onnx").read_bytes())
     steps = encoder_steps(tmp_path, probe_audio()[:, :16000])
     assert steps.keys() == {"semantic", "spatial"} and len(steps["spatial"]) == 25
+
+
+def test_of_a_long_recording_only_the_beginning_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, (60 * 16000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "long.wav", sound, 16000, "FLOAT")
+    read: list[int] = []
+    read_block = FileSource._read
+
+    def noted(self: FileSource, at_s: float) -> np.ndarray | None:
+        block = read_block(self, at_s)
+        read.append(0 if block is None else len(block))
+        return block
+
+    monkeypatch.setattr(FileSource, "_read", noted)
+    np.testing.assert_array_equal(probe_audio([tmp_path / "long.wav"]), sound[: round(PROBE_S * 16000)].T)
+    assert PROBE_S * 16000 <= sum(read) < (PROBE_S + 3) * 16000

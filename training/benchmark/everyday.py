@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from earshot.runtime.language.prompt import ASKED
 from earshot.training.benchmark.free_answers import judge_free
 from earshot.training.benchmark.questions import BENCH_MIX, Examiner, Question
 from earshot.training.benchmark.statistics import accuracy, interval
-from earshot.training.questions.items import TASKS, Draft, Form, Item
+from earshot.training.questions.items import TASKS, Balancer, Draft, Form, Item
 from earshot.training.questions.phrasing import bare, filled, phrasings
+from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS
 from earshot.training.questions.tasks_motion import view_moving_scene
 from earshot.training.questions.tasks_spoken import spoken_draft
 from earshot.training.questions.think import understood
@@ -45,6 +47,9 @@ DRAFTS = 60
 """Drafts of a scene among which the kinds that were asked least are chosen."""
 BOOTSTRAP = 1000
 LEVELS = ("L1", "L2", "L3")
+_OTHER_END = dict(zip(RELATIONS, OPPOSITES, strict=True))
+CONVERSE = _OTHER_END | {opposite: name for name, opposite in _OTHER_END.items()}
+"""Whether the dog is closer than the cat is whether the cat is farther than the dog."""
 _FORMS: tuple[Form, ...] = ("open", "number", "yesno")
 
 
@@ -59,7 +64,7 @@ class Everyday:
     kind : str
         Kind of question, as in `strangers.json`.
     meanings : tuple of str
-        The lines that state it rightly; the angle between two sounds has two.
+        The lines that state it rightly; the angle between two sounds has two, and whether one is closer than another.
     """
 
     question: Question
@@ -85,12 +90,13 @@ def make_everyday(data: Path, count: int, seed: int = SEED) -> list[Everyday]:
     rng, draw = np.random.default_rng(seed), random.Random(seed)
     work = [(shard, row) for shard, row in iterate_scenes(open_shards(data)) if fully_known(shard.scenes[row])]
     asked: Counter[str] = Counter()
+    balancer = Balancer()
     out: list[Everyday] = []
     while len(out) < count:
         before = len(out)
         for shard, row in work:
             scene, audio = mix_scene(shard, row, BENCH_MIX, rng)
-            out += _of_scene(scene, audio, asked, draw)
+            out += _of_scene(scene, audio, asked, balancer, draw)
             if len(out) >= count:
                 break
         if len(out) == before:
@@ -133,8 +139,10 @@ def strangers() -> dict[str, tuple[str, ...]]:
     return {kind: tuple(w for w in wordings if bare(w) not in trained) for kind, wordings in json.loads(text).items()}
 
 
-def _of_scene(scene: Scene, audio: NDArray[np.float32], asked: Counter[str], rng: random.Random) -> Iterator[Everyday]:
-    """The questions of one scene, of the kinds that were asked least so far."""
+def _of_scene(
+    scene: Scene, audio: NDArray[np.float32], asked: Counter[str], balancer: Balancer, rng: random.Random
+) -> Iterator[Everyday]:
+    """The questions of one scene, of the kinds that were asked least so far, yes as often as no."""
     labels = [source["label"] for source in scene["sources"]]
     if len(set(labels)) != len(labels):
         return
@@ -144,7 +152,8 @@ def _of_scene(scene: Scene, audio: NDArray[np.float32], asked: Counter[str], rng
         drafted = _draft(view, rng)
         if drafted is not None and drafted[3].ask in strangers():
             drafts.setdefault(drafted[3].ask, drafted)
-    for kind in sorted(drafts, key=lambda kind: (asked[kind], rng.random()))[:PER_SCENE]:
+    kinds = sorted(drafts, key=lambda kind: (asked[kind], rng.random()))
+    for kind in islice((kind for kind in kinds if balancer.accept(drafts[kind][3].balance)), PER_SCENE):
         level, task, form, draft = drafts[kind]
         text = filled(rng.choice(strangers()[kind]), draft.slots, rng)
         identity = f"{view.scene_id}-{kind}-{asked[kind]}"
@@ -181,10 +190,15 @@ def _draft(view: SceneView, rng: random.Random) -> tuple[str, str, Form, Draft] 
 
 
 def _meanings(draft: Draft) -> tuple[str, ...]:
+    """What may be stated: the angle between two is that of the other to the one, and a comparison turned round is the same."""
     said = understood(draft.ask, draft.slots)
-    if draft.ask != "between.ask":
-        return (said,)
-    return said, understood(draft.ask, {"x": draft.slots["y"], "y": draft.slots["x"]})
+    name, _, form = draft.ask.partition(".")
+    exchanged = {"x": draft.slots.get("y"), "y": draft.slots.get("x")}
+    if draft.ask == "between.ask":
+        return said, understood(draft.ask, exchanged)
+    if form == "yesno" and name in CONVERSE:
+        return said, understood(f"{CONVERSE[name]}.yesno", exchanged)
+    return (said,)
 
 
 def _asked(examiner: Examiner, one: Everyday, number: int) -> dict[str, Any]:

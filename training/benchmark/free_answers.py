@@ -143,6 +143,8 @@ def judge_free(item: Item, text: str) -> bool:
     truth = item.truth
     if truth.get("absent"):
         return denies(text)
+    if "names" in truth and not _named({"labels": truth["names"]}, text):
+        return False  # the question does not say which sound is meant, so the answer has to
     if "says" in truth:
         return str(truth["says"]) in _lower(text)
     if "between_deg" in truth:

@@ -12,16 +12,13 @@ from collections.abc import Mapping
 from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form
+from earshot.training.questions.sides import SIDES, parted
 from earshot.training.questions.tasks_l1 import PLACES
 from earshot.training.questions.tasks_l2 import CLOSER, EARLIER, LOUDER, OPPOSITES, Relation, clear_first, compared
 from earshot.training.questions.tasks_motion import MovingView
-from earshot.training.questions.tasks_planning import SIDES
 from earshot.training.questions.think import listing, read_off
-from earshot.training.questions.view import Heard, SceneView, wrap_int
+from earshot.training.questions.view import Heard, SceneView
 
-_ACROSS = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
-INSIDE_DEG, OUTSIDE_DEG = 75, 105
-"""So near a side's middle is on that side, so far is not; nothing is asked about what lies between."""
 MOST_MOTIONS = 3
 """Sounds of a scene in which it is asked whether any moves: each takes a line of reasoning."""
 _PLACED = (CLOSER, OPPOSITES["farther"], LOUDER, OPPOSITES["quieter"], EARLIER, OPPOSITES["later"])
@@ -45,7 +42,7 @@ def extreme_where(view: SceneView, rng: random.Random) -> Draft | None:
     top = clear_first(relation, view.heard)
     if top is None:
         return None
-    truth = {"label": top.key, "azimuth_deg": top.exact[0]}
+    truth = {"label": top.key, "azimuth_deg": top.exact[0], "names": [top.key]}
     return _extreme_draft(relation, "where", "azimuth_deg", top, view, answers.where(top, rng), truth)
 
 
@@ -57,7 +54,7 @@ def extreme_far(view: SceneView, rng: random.Random) -> Draft | None:
     top = clear_first(relation, view.heard)
     if top is None:
         return None
-    truth = {"label": top.key, "distance_m": top.exact[2]}
+    truth = {"label": top.key, "distance_m": top.exact[2], "names": [top.key]}
     return _extreme_draft(relation, "far", "distance_m", top, view, answers.how_far(top, rng), truth)
 
 
@@ -121,15 +118,15 @@ def _side_draft(
 
 def _on_side(view: SceneView, rng: random.Random) -> tuple[str, list[Heard], tuple[str, ...]] | None:
     """A side, the sounds on it, and the steps that sort them; None where one is neither on it nor off it."""
-    side, centre = rng.choice(list(SIDES.items()))
-    gaps = [abs(wrap_int(source.azimuth_deg - centre)) for source in view.heard]
-    if any(INSIDE_DEG < gap < OUTSIDE_DEG for gap in gaps):
+    side = rng.choice(list(SIDES))
+    found = parted(view.heard, side)
+    if found is None:
         return None
-    inside = [source for source, gap in zip(view.heard, gaps, strict=True) if gap <= INSIDE_DEG]
-    verdicts = [f"{s.name} {s.azimuth_deg} {side if s in inside else _ACROSS[side]}" for s in view.heard]
+    inside, words = found
+    verdicts = [f"{s.name} {s.azimuth_deg} {word}" for s, word in zip(view.heard, words, strict=True)]
     # Names, not their number: the answer only has to copy them. The tenth model was trained on numbers and copies wrong names.
-    found = ", ".join(source.name for source in inside) or "none"
-    return side, inside, (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {found}")
+    names = ", ".join(source.name for source in inside) or "none"
+    return side, inside, (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {names}")
 
 
 def what_is_where(view: SceneView, rng: random.Random) -> Draft | None:

@@ -15,6 +15,7 @@ from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions import answers
 from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
 from earshot.training.questions.options import SECTOR_MARGIN_DEG, degree_options
+from earshot.training.questions.sides import SIDES, parted
 from earshot.training.questions.tasks_l1 import COUNT_WORDS, PLACES
 from earshot.training.questions.think import compare, listing, not_heard, read_off
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
@@ -307,13 +308,12 @@ def together(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
 @task("side_count", "L2", "choice", "number")
 def side_count(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     """How many sounds are on one side."""
-    side, centre = rng.choice((("left", 90), ("right", -90), ("front", 0), ("behind", 180)))
-    gaps = [abs(wrap_int(source.azimuth_deg - centre)) for source in view.heard]
-    if any(75 < gap < 105 for gap in gaps) or len(gaps) > 3:
+    side = rng.choice(list(SIDES))
+    found = parted(view.heard, side)
+    if found is None or len(view.heard) > 3:
         return None
-    inside = [source for source, gap in zip(view.heard, gaps, strict=True) if gap <= 75]
-    opposite = {"left": "right", "right": "left", "front": "behind", "behind": "front"}[side]
-    verdicts = [f"{s.name} {s.azimuth_deg} {side if s in inside else opposite}" for s in view.heard]
+    inside, words = found
+    verdicts = [f"{s.name} {s.azimuth_deg} {word}" for s, word in zip(view.heard, words, strict=True)]
     steps = (", ".join(verdicts) or NOTHING_HEARD, f"{side}: {len(inside)}")
     text = COUNT_WORDS[len(inside)]
     truth = {"side": side, "count": len(inside)}

@@ -9,13 +9,13 @@ import random
 
 from earshot.runtime.language.prompt import NOTHING_HEARD
 from earshot.training.questions.items import Balance, Draft, Form, coin, pick, sound_choice, task
+from earshot.training.questions.sides import SIDES, parted
 from earshot.training.questions.tasks_l1 import PLACES
 from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, CLOSER, ONLY_ONE
 from earshot.training.questions.tasks_l3 import LEVEL_DEG
 from earshot.training.questions.think import not_heard, sign_of
 from earshot.training.questions.view import Heard, SceneView, wrap_int
 
-SIDES = {"left": 90, "right": -90, "front": 0, "behind": 180}
 WAYS = {"straight ahead": 0, "to my left": 90, "to my right": -90, "backwards": 180}
 LIMITS_M = (1.0, 2.0, 3.0)
 CLEARLY = 1.3
@@ -65,17 +65,17 @@ def both(view: SceneView, form: Form, rng: random.Random) -> Draft | None:
     if not 2 <= len(view.heard) <= 3:
         return None
     side, limit_m, near = rng.choice(list(SIDES)), rng.choice(LIMITS_M), coin(rng)
-    gaps = [abs(wrap_int(source.azimuth_deg - SIDES[side])) for source in view.heard]
-    if any(75 < gap < 105 for gap in gaps) or not all(_far_from(s.distance_m, limit_m) for s in view.heard):
+    found = parted(view.heard, side)
+    if found is None or not all(_far_from(s.distance_m, limit_m) for s in view.heard):
         return None
-    verdicts = [gap <= 75 and (s.distance_m < limit_m) == near for s, gap in zip(view.heard, gaps, strict=True)]
-    if sum(verdicts) != 1:
+    inside, words = found
+    met = [source for source in inside if (source.distance_m < limit_m) == near]
+    if len(met) != 1:
         return None
-    right = view.heard[verdicts.index(True)]
-    opposite = {"left": "right", "right": "left", "front": "behind", "behind": "front"}[side]
+    right = met[0]
     steps = ", ".join(
-        f"{s.name} {s.azimuth_deg} {side if gap <= 75 else opposite} {s.distance_m} {_sign(s.distance_m, limit_m)} {limit_m:.0f}"
-        for s, gap in zip(view.heard, gaps, strict=True)
+        f"{s.name} {s.azimuth_deg} {word} {s.distance_m} {_sign(s.distance_m, limit_m)} {limit_m:.0f}"
+        for s, word in zip(view.heard, words, strict=True)
     )
     condition = f"{side} {'<' if near else '>'} {limit_m:.0f}: {right.name}"
     slots = {"place": PLACES[side], "m": f"{limit_m:.0f}"}

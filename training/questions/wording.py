@@ -31,14 +31,30 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "turn": ("rotate", "swivel"), "facing": ("looking at",), "face": ("look at",), "in front of me": ("ahead of me",),
     "direction": ("way",), "tell me": ("say", "let me know"), "is there": ("is there",), "walk": ("go", "move", "step"),
     "the sounds": ("the noises", "the sources"), "which sound": ("what sound", "which noise", "which source"),
-    "sources": ("sounds",), "noises": ("sounds",), "roughly": ("about", "approximately"), "about": ("roughly",),
+    "sources": ("sounds",), "noises": ("sounds",), "roughly": ("about", "approximately"),
     "suppose": ("say", "imagine", "let's say"), "imagine": ("suppose", "picture that"), "if": ("when", "in case"),
     "furthest": ("farthest",), "further": ("farther",), "leftmost": ("furthest left",), "would": ("will",), "will": ("would",),
     "can you": ("could you", "are you able to"), "do you": ("can you",), "give": ("tell",), "remains": ("is left",),
-    "is left": ("remains",), "elevation": ("height angle",), "azimuth": ("bearing",), "angle": ("bearing",),
+    "is left": ("remains",), "elevation": ("height angle",), "azimuth": ("bearing",),
 }  # fmt: skip
+_ONLY_WHERE = {
+    # "Which way is it", but neither "the vertical way of it" nor "in which way is it".
+    "direction": r"(?:(?<=which )|(?<=what ))(?<![Ii]n which )(?<![Ii]n what )(?<!with which )direction",
+    # Where it is a condition: "if" may also mean "whether", and "what if" has no other word.
+    "if": "".join(
+        rf"(?<!\b{word} )"
+        for word in (
+            "[Ww]hat", "even", "[Tt]ell", "[Tt]ell me", "know", "[Ww]onder", "wondering", "[Cc]heck", "[Ss]ay", "yes", "no",
+            "sure", "out", "determine",
+        )
+    ) + r"if(?! so\b| any| at all\b)",
+    "elevation": r"elevation(?! angle)",
+}  # fmt: skip
+"""Words that have another only in some places, as patterns."""
 _WORDS = re.compile(
-    r"(?<![\w{'])(" + "|".join(sorted(map(re.escape, OTHER_WORDS), key=len, reverse=True)) + r")(?![\w}'])"
+    r"(?<![\w{'])("
+    + "|".join(_ONLY_WHERE.get(word, re.escape(word)) for word in sorted(OTHER_WORDS, key=len, reverse=True))
+    + r")(?![\w}'])"
 )
 _TYPED = re.compile(r"\{\w+\}|[a-z]{5,}", re.IGNORECASE)
 

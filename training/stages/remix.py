@@ -29,7 +29,6 @@ from earshot.training.synthesis.scenes import places_at
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 640
-MAX_SOURCES = 3
 QUERIES = 4
 """As many as the runtime has slots: at least one asks for what is not there."""
 # A source counts as audible in a frame when it is within 30 dB of its loudest frame and not buried under the rest.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earshot.runtime.errors import InputError
-from earshot.training.benchmark.everyday import FIGURES, content_hash, make_everyday, run_everyday, strangers
+from earshot.training.benchmark.everyday import CONVERSE, FIGURES, content_hash, make_everyday, run_everyday, strangers
 from earshot.training.questions.phrasing import bare, phrasings
 from earshot.training.synthesis.dataset import DataFolders, write_shards
 from earshot.training.synthesis.scenes import SceneSettings
@@ -31,8 +31,21 @@ def test_the_same_stems_give_the_same_questions_in_even_shares(stems: Path) -> N
 def test_what_is_asked_is_stated_in_one_fixed_form(stems: Path) -> None:
     for one in make_everyday(stems, 120):
         assert all(line.startswith("asked: ") for line in one.meanings)
-        assert len(one.meanings) == (2 if one.kind == "between.ask" else 1)
+        name, _, form = one.kind.partition(".")
+        assert len(one.meanings) == (2 if name == "between" or (form == "yesno" and name in CONVERSE) else 1)
         assert "{" not in one.question.item.question
+
+
+def test_yes_is_about_as_often_right_as_no(stems: Path) -> None:
+    truths = Counter(
+        (one.kind, bool(one.question.item.truth["yes"]))
+        for one in make_everyday(stems, 400)
+        if "yes" in one.question.item.truth
+    )
+    yes, no = (sum(count for (_, truth), count in truths.items() if truth is said) for said in (True, False))
+    assert 0.4 < yes / (yes + no) < 0.6
+    # These stems hardly move: without balance every question whether anything does would be answered by no.
+    assert truths["moving.any", False] <= 2 + 1.1 * truths["moving.any", True]
 
 
 def test_a_bundle_is_asked_with_its_own_ears_and_ideal_ones(stems: Path, tiny_bundle: Path) -> None:

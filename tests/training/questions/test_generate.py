@@ -23,6 +23,8 @@ from earshot.training.questions.generate import generate_items, item_stream, wri
 from earshot.training.questions.items import TASKS
 from earshot.training.questions.phrasing import ask, phrasings
 from earshot.training.questions.scenes import sample_scene
+from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS
+from earshot.training.questions.think import understood
 from earshot.training.questions.view import view_scene
 
 ITEMS = list(itertools.islice(item_stream(11), 3000))
@@ -103,12 +105,17 @@ def test_rewording_by_rule_never_arrives_at_a_held_out_phrasing() -> None:
 
 
 def test_reasoning_begins_with_what_was_asked_in_words_that_are_always_the_same() -> None:
-    asked = {}
+    placed = {"closer", "farther", "louder", "quieter", "earlier", "later"}
+    beside = {
+        "when": {"starts", "lasts", "heard_at"}, "apart": {"between"}, "side_count": {"side", "any_at"}, "what": {"where_all"},
+        "where": placed, "distance": {"closer", "farther", "louder"},
+        **{task: {opposite} for task, opposite in zip(RELATIONS, OPPOSITES, strict=True)},
+    }  # fmt: skip
+    kinds = {f"{understood(kind, {})} ": kind.partition(".")[0] for kind in sorted(phrasings("train"), key=len)}
     for item in ITEMS:
         line = item.think.split("\n")[len(parse_evidence(item.think)) or 1]
-        assert line.startswith("asked: ")
-        asked.setdefault(item.task, set()).add(line.split()[1])
-    assert all(len(kinds) <= 7 for kinds in asked.values())
+        found = [kind for start, kind in kinds.items() if f"{line} ".startswith(start)]
+        assert found and found[-1] in {item.task, *beside.get(item.task, ())}, item
 
 
 def test_scenes_are_not_written_over_by_questions_about_them(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from earshot.training.questions.phrasing import CLOCK, COMPASS, ask
+from earshot.training.questions.phrasing import CLOCK, COMPASS, ask, bare, phrasings
+from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS
 from earshot.training.questions.view import SECTORS, sector_of, wrap_deg
 
 HOURS = ("twelve", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
@@ -40,3 +41,15 @@ def test_what_was_frozen_before_these_wordings_has_none_of_them() -> None:
     rng = random.Random(1)
     asked = {ask("at.sector", {"dir": "left"}, rng, "paraphrase").lower() for _ in range(300)}
     assert not any("clock" in text or "north" in text for text in asked)
+
+
+def test_no_comparison_is_trained_under_two_names() -> None:
+    """Whether x is quieter than y is whether y is louder than x: a wording of both would be taught two meanings."""
+
+    def exchanged(text: str) -> str:
+        return bare(text).replace("{x}", "{}").replace("{y}", "{x}").replace("{}", "{y}")
+
+    for name, opposite in zip(RELATIONS, OPPOSITES, strict=True):
+        trained = {bare(text) for text in phrasings("train")[f"{opposite}.yesno"]}
+        for split in ("train", "paraphrase"):
+            assert not trained & {exchanged(text) for text in phrasings(split)[f"{name}.yesno"]}, (name, split)  # type: ignore[arg-type]

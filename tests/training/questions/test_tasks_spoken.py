@@ -113,7 +113,9 @@ def said_of(kind: str, scene: dict[str, Any]) -> set[str]:
 )
 def test_the_nearest_or_first_of_all_is_asked_for_its_place(kind: str, answer: str) -> None:
     assert said_of(kind, THREE) == {answer}
-    # In THREE the voice and the rain are of one level: neither is the quietest.
+
+
+def test_nothing_is_the_quietest_where_two_are_of_one_level() -> None:
     assert not spoken(THREE, "quieter where")
 
 
