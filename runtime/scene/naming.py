@@ -7,13 +7,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 
 from earshot.runtime.labels import class_id, load_labels
 
 _MOST_WORDS = 7  # "the tinny part of the drum kit"
+_JOINTS = frozenset(("and", "or", ","))
+_BEFORE_NOUNS = frozenset(
+    ("a", "an", "the", "some", "any", "my", "your", "no", "this", "of", "with", "by", "hear", "heard")
+)
+
+
+@dataclass(frozen=True)
+class NamedSound:
+    """One of the sounds that a text names.
+
+    Attributes
+    ----------
+    words : str
+        As in the text: "dog".
+    keys : tuple of str
+        Classes, sorted.
+    """
+
+    words: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +52,10 @@ class NamedSounds:
         Words of the text that name no sound.
     vague : bool
         Nothing but "someone", "something" or "rings" is named: words of the rest may be what was meant.
+    parts : tuple of NamedSound
+        Each sound by itself, in order.
+    joint : str
+        The one word, "and" or "or", that joins all of them; empty for a single sound and for any other relation.
     """
 
     words: str
@@ -39,6 +63,8 @@ class NamedSounds:
     note: str
     rest: tuple[str, ...]
     vague: bool = False
+    parts: tuple[NamedSound, ...] = ()
+    joint: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +156,8 @@ def name_sounds(text: str, either: bool = False) -> NamedSounds | None:
     text : str
         A question or a rule, with nothing in it that names a place or a time.
     either : bool
-        Whether two sounds that are not joined by "or" mean either; else that is an error.
+        Whether two sounds that are not joined by "or" mean either; else that is an error. Then the verb of another
+        sound ("the cat barks") names none either, and is left in the rest.
 
     Returns
     -------
@@ -142,19 +169,24 @@ def name_sounds(text: str, either: bool = False) -> NamedSounds | None:
     ValueError
         When it names two sounds that are not joined by "or", so that no class is both.
     """
-    words = re.findall(r"[a-z0-9']+", text.lower())
+    words = re.findall(r"[a-z0-9']+|,", text.lower())
     hits = _hits(words)
-    told = [hit for hit in hits if not hit.agent] or hits
-    if not told:
+    if not hits:
         return None
-    keys = _join(words, told, either)
+    named, strange = _without_verbs(words, hits) if either else (hits, [])
+    told = [hit for hit in named if not hit.agent] or named
+    parts, part_joint = _parts(words, told)
+    keys = _any_of(parts) if either else _join(words, told)
     note = next((hit.note for hit in told if hit.note), "")
     inside = {place for hit in hits for place in range(hit.start, hit.end)}
     used = _stems_of(keys)
-    rest = tuple(w for k, w in enumerate(words) if k not in inside and stem(w) not in used)
+    left = {hit.start for hit in strange}
+    rest = tuple(
+        w for k, w in enumerate(words) if w != "," and (k in left or (k not in inside and stem(w) not in used))
+    )
     spoken = [" ".join(words[hit.start : hit.end]) for hit in told]
     joint = " or " if any(w == "or" for w in words) else " "
-    return NamedSounds(joint.join(spoken), keys, note, rest, all(hit.vague for hit in told))
+    return NamedSounds(joint.join(spoken), keys, note, rest, all(hit.vague for hit in told), parts, part_joint)
 
 
 def named_classes(texts: Iterable[str]) -> tuple[int, ...]:
@@ -203,7 +235,62 @@ def _look_up(words: list[str], start: int, end: int) -> _Hit | None:
     return _Hit(start, end, (key,)) if key is not None else None
 
 
-def _join(words: list[str], hits: list[_Hit], either: bool) -> tuple[str, ...]:
+def _without_verbs(words: list[str], hits: list[_Hit]) -> tuple[list[_Hit], list[_Hit]]:
+    """What names a sound, and the verbs that are said of a sound to which they do not belong: "the cat barks"."""
+    named: list[_Hit] = []
+    strange: list[_Hit] = []
+    subjects: list[_Hit] = []  # "the cat or the dog": a verb is said of both
+    after_verb = False
+    for hit in hits:
+        verb = bool(subjects) and not hit.agent and _is_verb(words, hit, after_verb)
+        if verb and not all(_does(subject, hit, words) for subject in subjects):
+            strange.append(hit)
+        elif not verb or any(set(hit.keys) & set(subject.keys) for subject in subjects):
+            named.append(hit)  # also a verb: of "an animal barks", the dog is left
+        if hit.agent:
+            subjects = []  # what someone does names the sound
+        elif not verb:
+            subjects = [hit] if after_verb else [*subjects, hit]
+        after_verb = verb
+    return named, strange
+
+
+def _is_verb(words: list[str], hit: _Hit, after_verb: bool) -> bool:
+    """Whether a hit is said of the sound before it: "the cat barks", but not "the cat or a bark"."""
+    if hit.end - hit.start > 1 or stem(words[hit.start]) not in _verbs():
+        return False
+    before = words[hit.start - 1]
+    return after_verb if before in _JOINTS else before not in _BEFORE_NOUNS
+
+
+def _does(subject: _Hit, verb: _Hit, words: list[str]) -> bool:
+    """Whether a verb belongs to a sound: the dog barks; the rooster crows, although "crow" by itself is a bird."""
+    return bool(set(subject.keys) & set(verb.keys)) or stem(words[verb.start]) in _stems_of(subject.keys)
+
+
+def _parts(words: list[str], hits: list[_Hit]) -> tuple[tuple[NamedSound, ...], str]:
+    """Each sound by itself, and the word that joins them all if there is one."""
+    parts: list[NamedSound] = []
+    gaps: list[set[str]] = []
+    end = 0
+    for hit in (hit for hit in hits if hit.keys):
+        gap = _JOINTS.intersection(words[end : hit.start])
+        same = set(parts[-1].keys) & set(hit.keys) if parts and not gap else set()
+        if same:
+            parts[-1] = replace(parts[-1], keys=tuple(sorted(same)))
+        else:
+            gaps += [set(gap)] if parts else []
+            parts.append(NamedSound(_part(words, hit), tuple(sorted(hit.keys))))
+        end = hit.end
+    joints = {word for gap in gaps for word in gap if word != ","}
+    return tuple(parts), joints.pop() if len(joints) == 1 and all(gaps) else ""
+
+
+def _any_of(parts: tuple[NamedSound, ...]) -> tuple[str, ...]:
+    return tuple(sorted({key for part in parts for key in part.keys}))
+
+
+def _join(words: list[str], hits: list[_Hit]) -> tuple[str, ...]:
     """Classes of "dog or cat" and of "car ... honks"; no keys stand for any sound."""
     found: set[str] | None = None
     everything = {label.key for label in load_labels()}
@@ -211,7 +298,7 @@ def _join(words: list[str], hits: list[_Hit], either: bool) -> tuple[str, ...]:
         keys = set(hit.keys) or everything
         if found is None or before is None:
             found = keys
-        elif "or" in words[before.end : hit.start] or (not found & keys and either):
+        elif "or" in words[before.end : hit.start]:
             found = found | keys
         elif not found & keys:
             raise ValueError(
@@ -232,6 +319,13 @@ def _stems_of(keys: tuple[str, ...]) -> set[str]:
     return {
         stem(word) for label in labels for phrase in label.phrases for word in re.findall(r"[a-z']+", phrase.lower())
     }
+
+
+@lru_cache(maxsize=1)
+def _verbs() -> frozenset[str]:
+    """Stems of what sounds are said to do: the table has them as "barking", "something ticking"."""
+    words = (word for phrase, _ in _phrases() for word in phrase)
+    return frozenset(stem(word) for word in words if word.endswith("ing")) | {"fly"}
 
 
 def _phrases() -> list[tuple[tuple[str, ...], str]]:

@@ -16,12 +16,13 @@ from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.labels import by_key
 from earshot.runtime.scene.episodes import Episode, Place, Session
 from earshot.runtime.scene.memory import SceneMemory
-from earshot.runtime.scene.naming import name_sounds, nearest_sounds
+from earshot.runtime.scene.naming import NamedSound, NamedSounds, name_sounds, nearest_sounds
 from earshot.runtime.scene.sectors import Sector, name_sector
 from earshot.runtime.scene.timespans import TimeSpan, duration_words, name_span
 from earshot.runtime.scene.words import place_words
 
 FROM_MEMORY = "From memory (not the language model): "
+ONLY_WHEN_AND_WHERE = "I remember only when and where sounds were"
 MODEL_HEARS_S = 10.0
 MAX_LISTED = 8
 _MOVED_DEG = 25.0
@@ -46,10 +47,17 @@ _FILLERS = frozenset(
         it last long ago many me my now of often on or out recently remember so far since tell that the then there
         these they thing time times to was we were what when where which who with you around happen happened happening
         going gone off go went away while asleep see most recent make made there's what's us anyone if whether s miss
-        missed besides just also even
+        missed besides just also even ever some both either anywhere somewhere present
         """,
     )
 )
+_CHANGING = frozenset(  # fillers that give a yes or no another meaning
+    re.findall(r"\S+", "asleep away before besides gone just last long many most often out then when while")
+)
+_SAID_ALREADY = re.compile(
+    rf"{_HOW_OFTEN.pattern}|{_EARLIER.pattern}|\bat all\b|\b(?:go|goes|going|went|gone) off\b|\band (?=where\b|when\b)"
+)
+_THROUGHOUT = re.compile(r"\bfor (?:the |these )?(?:last|past|previous)\b")
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Recall:
     words : str
         The sounds as they were named, empty for any.
     note : str
-        What has to be said about the name.
+        What has to be said about the name, and about what is not remembered.
     span : TimeSpan or None
         None for as far back as memory goes.
     sector : Sector or None
@@ -73,6 +81,8 @@ class Recall:
         Whether the answer begins with yes or no.
     unknown : tuple of str
         Words that would have to be understood, and are not.
+    each : tuple of NamedSound
+        Sounds of which every one must have been there for a yes: "a dog and a cat".
     """
 
     asked: Asked
@@ -83,6 +93,7 @@ class Recall:
     sector: Sector | None
     yes_no: bool
     unknown: tuple[str, ...]
+    each: tuple[NamedSound, ...] = ()
 
 
 def parse_recall(question: str, now_s: float) -> Recall | None:
@@ -107,7 +118,7 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
         return None
     asked: Asked = "last" if last else "count" if often else "list"
     try:
-        sector, rest = name_sector(rest)
+        sector, rest = name_sector(_SAID_ALREADY.sub(" ", rest))
         named = name_sounds(rest, either=True)
     except ValueError as error:
         return Recall(asked, (), "", "", span, None, False, (str(error),))
@@ -116,7 +127,11 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
     keys, name, note = ((), "", "") if named is None else (named.keys, named.words, named.note)
     if named is not None and keys and not named.vague:
         unknown = ()  # what it did then is not remembered, only that it sounded
-    return Recall(asked, keys, name if keys else "", note, span, sector, bool(_YES_NO.match(text)), unknown)
+    yes_no = _YES_NO.match(text) is not None
+    if (yes_no or asked == "count") and _asks_for_more(text, words, named):
+        yes_no, note = False, "; ".join(filter(None, (note, ONLY_WHEN_AND_WHERE)))
+    each = named.parts if named is not None and yes_no and named.joint == "and" else ()
+    return Recall(asked, keys, name if keys else "", note, span, sector, yes_no, unknown, each)
 
 
 def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listening: bool = True) -> str:
@@ -158,6 +173,17 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listenin
     return FROM_MEMORY + "; ".join(sentence for sentence in sentences if sentence)
 
 
+def _asks_for_more(text: str, words: Sequence[str], named: NamedSounds | None) -> bool:
+    """Whether a yes, a no or a number would also speak of what is not remembered: loudness, order, how far at most.
+
+    Every word that is not understood may ask for that, and so may two sounds that nothing joins ("a dog near the cat").
+    """
+    parts, joint = ((), "") if named is None else (named.parts, named.joint)
+    related = len(parts) > 1 and not joint
+    changing = _CHANGING | ({"and", "or"} - {joint})
+    return related or bool(_THROUGHOUT.search(text)) or any(w in changing or w not in _FILLERS for w in words)
+
+
 def _last(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
     if not found:
         return _nothing(recall)
@@ -174,7 +200,8 @@ def _last(recall: Recall, found: Sequence[Episode], current: int, now_s: float) 
 def _all(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
     if not found:
         return _nothing(recall)
-    yes = "yes, " if recall.yes_no else ""
+    missing = [part for part in recall.each if not any(episode.label in part.keys for episode in found)]
+    yes = f"{_nothing(recall, missing)}; " if missing else "yes, " if recall.yes_no else ""
     listed = [
         f"{by_key(e.label).article} {'since' if _goes_on(e, current) else 'at'} {_clock(e.started_s, now_s)}"
         f"{_lasting(e)}, {_way(e)}"
@@ -186,10 +213,13 @@ def _all(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -
     return f"{yes}{count}{_limits(recall)}{before}: {'; '.join(listed)}"
 
 
-def _nothing(recall: Recall) -> str:
-    what = " or ".join(by_key(key).spoken for key in recall.keys) if 0 < len(recall.keys) <= 3 else recall.words
+def _nothing(recall: Recall, missing: Sequence[NamedSound] = ()) -> str:
+    """That none of the sounds was there, or none of the missing."""
+    sounds = missing or recall.each or (NamedSound(recall.words, recall.keys),)
+    named = (" or ".join(by_key(k).spoken for k in s.keys) if 0 < len(s.keys) <= 3 else s.words for s in sounds)
+    what = " and ".join(f"no {name}" for name in named if name)
     no = "no, " if recall.yes_no else ""
-    return f"{no}I remember {f'no {what}' if what else 'nothing'}{_limits(recall)}"
+    return f"{no}I remember {what or 'nothing'}{_limits(recall)}"
 
 
 def _limits(recall: Recall) -> str:

@@ -1,4 +1,4 @@
-"""Stretches of the past as people name them: "in the last ten minutes", "an hour ago", "since 9:30", "today"."""
+"""Stretches of the past as people name them: "in the last ten minutes", "an hour ago", "since 9:30", "this week"."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ _NUMBERS = {
     "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "forty five": 45.0, "fifty": 50.0,
     "sixty": 60.0, "ninety": 90.0, "half": 0.5,
 }  # fmt: skip
-_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
+_UNITS = {
+    "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0, "sec": 1.0, "min": 60.0, "h": 3600.0,
+}  # fmt: skip
 _NUMBER = r"\d+(?:\.\d+)?|" + "|".join(n.replace(" ", "[ -]") for n in sorted(_NUMBERS, key=len, reverse=True))
-_UNIT = "seconds?|secs?|minutes?|mins?|hours?|h|days?"
+_UNIT = "seconds?|secs?|minutes?|mins?|hours?|h|days?|weeks?"
 _DURATION = rf"(?:(?P<number>{_NUMBER})[ -]+)?(?P<unit>{_UNIT})"
 DURATION = re.compile(rf"\b(?P<number>{_NUMBER})[ -]*(?P<unit>{_UNIT})\b")
 _LAST = re.compile(
     rf"\b(?:(?:in|within|during|over|for|of) )?(?:the |these )?(?:last|past|previous) (?:of )?{_DURATION}\b"
 )
+_SINCE_LONG = re.compile(rf"\bsince {DURATION.pattern}(?: ago\b)?")  # "since 2 hours" is no time of day
 _AGO = re.compile(rf"\b{_DURATION} ago\b")
 _CLOCK = r"(?P<hour>[01]?\d|2[0-4])(?:[:.h](?P<minute>[0-5]\d))?(?: ?(?P<half>am|pm)| o'?clock)?"
 _SINCE = re.compile(rf"\bsince {_CLOCK}(?![\d:])")
+_WEEK = "this week"
 _DAY_PARTS = {
     "this morning": (0, 12),
     "this afternoon": (12, 18),
@@ -31,6 +35,7 @@ _DAY_PARTS = {
     "yesterday": (-24, 0),
     "today": (0, 24),
     "tonight": (18, 24),
+    _WEEK: (0, 24),
 }
 _DAY = re.compile(r"\b(?:since )?(" + "|".join(_DAY_PARTS) + r")\b")
 
@@ -74,7 +79,7 @@ def name_span(text: str, now_s: float) -> tuple[TimeSpan | None, str]:
     rest : str
         The text without its name.
     """
-    for pattern, make in ((_LAST, _last), (_AGO, _ago), (_SINCE, _since), (_DAY, _day)):
+    for pattern, make in ((_LAST, _last), (_SINCE_LONG, _last), (_AGO, _ago), (_SINCE, _since), (_DAY, _day)):
         match = pattern.search(text)
         if match is not None:
             return make(match, now_s), text[: match.start()] + " " + text[match.end() :]
@@ -92,7 +97,7 @@ def duration_words(seconds: float) -> str:
 def _last(match: re.Match[str], now_s: float) -> TimeSpan:
     number, unit = match["number"] or "one", match["unit"]
     seconds = seconds_of(number, unit)
-    said = f"{'' if number in ('a', 'an', 'one') and not match['number'] else number + ' '}{unit}"
+    said = f"{'' if number in ('a', 'an', 'one') else number + ' '}{unit}"
     return TimeSpan(now_s - seconds, now_s, f"in the last {said}")
 
 
@@ -113,4 +118,5 @@ def _since(match: re.Match[str], now_s: float) -> TimeSpan:
 def _day(match: re.Match[str], now_s: float) -> TimeSpan:
     midnight = datetime.fromtimestamp(now_s).replace(hour=0, minute=0, second=0, microsecond=0)
     start, end = (midnight + timedelta(hours=hours) for hours in _DAY_PARTS[match[1]])
+    start -= timedelta(days=midnight.weekday() if match[1] == _WEEK else 0)
     return TimeSpan(start.timestamp(), min(now_s, end.timestamp()), match.group())

@@ -16,6 +16,7 @@ from earshot.runtime.scene.timespans import duration_words, name_span
 
 NOW_S = datetime(2026, 5, 20, 14, 0, 0).timestamp()
 MINUTE = 60.0
+ONLY_WHEN_AND_WHERE = "I remember only when and where sounds were"
 
 
 @pytest.fixture
@@ -80,6 +81,115 @@ def test_how_often_and_yes_or_no(memory: SceneMemory) -> None:
     assert ask(memory, "How often did a dog bark in the last half hour?").startswith("2 times in the last half hour: ")
     assert ask(memory, "Did a dog bark in the last 10 minutes?").startswith("yes, 1 time in the last 10 minutes: ")
     assert ask(memory, "Did a cat meow in the last 10 minutes?").startswith("no, I remember no cat in the last")
+
+
+@pytest.fixture
+def cat_and_dog(tmp_path: Path) -> SceneMemory:
+    """A cat 25 minutes ago and one bark 5 minutes ago at 2 m."""
+    clock_s = [NOW_S - 70 * MINUTE]
+    memory = SceneMemory(tmp_path / "pets.sqlite", clock=lambda: clock_s[0])
+    memory.open()
+    session = memory.begin()
+    for label, minutes in (("cat", 25), ("dog", 5)):
+        start_s = NOW_S - minutes * MINUTE
+        episode = memory.add(session, "appeared", start_s, label, Place(90.0, 0.0, 2.0), 0.7)
+        memory.add(session, "ended", start_s + 3, label, Place(90.0, 0.0, 2.0), 0.7, episode)
+    clock_s[0] = NOW_S
+    memory.heard(session)
+    return memory
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Was the cat louder than the dog in the last hour?",
+        "Did the dog bark before the cat in the last hour?",
+        "Did the dog bark and then the cat in the last hour?",
+        "Was the dog left of the cat in the last hour?",
+        "Was the dog quiet in the last hour?",
+        "Was the dog gone in the last hour?",
+        "Did the dog not bark in the last hour?",
+        "Did the dog bark more than three times in the last hour?",
+        "Did the dog bark many times in the last hour?",
+        "Did 2 dogs bark in the last hour?",
+        "Did the dog bark within 1 metre in the last hour?",
+        "Did anything besides the dog sound in the last hour?",
+        "Did the dog bark and someone come in the last hour?",
+        "Has the dog been barking for the last hour?",
+        "Did the cat bark in the last hour?",
+        "Did the cat or the dog bark in the last hour?",
+        "Did the dog meow and the cat bark in the last hour?",
+        "Was the bird louder than the cow in the last hour?",
+        "How many times was the dog louder than the cat in the last hour?",
+    ],
+)
+def test_neither_yes_nor_no_is_claimed_of_what_is_not_remembered(cat_and_dog: SceneMemory, question: str) -> None:
+    answer = ask(cat_and_dog, question)
+    assert not answer.startswith(("yes", "no,")), answer
+    assert answer.endswith(ONLY_WHEN_AND_WHERE), answer
+    assert " in the last hour" in answer
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("Did the dog bark in the last hour?", "yes, 1 time in the last hour: a dog at 13:55:00"),
+        ("Did the dog bark at all today?", "yes, 1 time today"),
+        ("Has a dog barked before now?", "yes, 1 time: "),
+        ("Did a dog bark while I was away today?", "yes, 1 time today"),
+        ("Did the alarm go off in the last hour?", "no, I remember no alarm clock in the last hour"),
+        ("Did anyone make a noise in the last hour?", "no, I remember no "),
+        ("Did a rooster crow in the last hour?", "no, I remember no rooster in the last hour"),
+        ("Did the dog bark in the last hour, and where?", "yes, 1 time"),
+        ("Did an animal bark in the last hour?", "yes, 1 time in the last hour: a dog"),
+    ],
+)
+def test_what_is_remembered_is_still_answered_with_yes_or_no(
+    cat_and_dog: SceneMemory, question: str, start: str
+) -> None:
+    answer = ask(cat_and_dog, question)
+    assert answer.startswith(start)
+    assert ONLY_WHEN_AND_WHERE not in answer
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("Did a dog and a cat sound in the last hour?", "yes, 2 times in the last hour: a cat"),
+        ("Did both a dog bark and a cat meow in the last hour?", "yes, 2 times in the last hour: a cat"),
+        (
+            "Did a dog and a bird sound in the last hour?",
+            "no, I remember no bird in the last hour; 1 time in the last hour: a dog at 13:55:00",
+        ),
+        (
+            "Did a dog, a bird and a cow sound in the last hour?",
+            "no, I remember no bird and no cow in the last hour; 1",
+        ),
+        ("Did a dog and a cat sound in the last ten minutes?", "no, I remember no cat in the last ten minutes; 1"),
+        ("Did a dog bark or a cat meow in the last hour?", "yes, 2 times in the last hour: a cat"),
+        ("Did a dog, a bird or a cow sound in the last hour?", "yes, 1 time in the last hour: a dog"),
+        ("Did a cow and a bird sound in the last hour?", "no, I remember no cow and no bird in the last hour"),
+    ],
+)
+def test_and_asks_for_each_of_the_sounds_and_or_for_any(cat_and_dog: SceneMemory, question: str, start: str) -> None:
+    answer = ask(cat_and_dog, question)
+    assert answer.startswith(start)
+    assert ONLY_WHEN_AND_WHERE not in answer
+
+
+def test_a_verb_of_another_sound_names_no_sound(cat_and_dog: SceneMemory) -> None:
+    assert ask(cat_and_dog, "When did the cat last bark?").startswith("the cat last sounded at 13:35:00")
+    assert ask(cat_and_dog, "When did the bird last bark?").startswith("I remember no bird")
+    assert ask(cat_and_dog, "When did you last hear the cat or barking?").startswith("the dog last sounded")
+    assert ask(cat_and_dog, "When did you last hear birds, barking or knocking?").startswith("the dog last sounded")
+    assert ask(cat_and_dog, "Did you hear a bird or someone barking today?").startswith("yes, 1 time today: a dog")
+    assert ask(cat_and_dog, "When was the last time a dog barked or a bird sang?").startswith("the dog last sounded")
+
+
+@pytest.mark.parametrize("question", ["What did you hear in the last week?", "What happened this week?"])
+def test_the_week_that_is_kept_can_be_asked_for(cat_and_dog: SceneMemory, question: str) -> None:
+    assert ask(cat_and_dog, question).startswith("2 times ")
+    assert ask(cat_and_dog, "Did the dog bark in the last week?").startswith("yes, 1 time in the last week: a dog")
 
 
 def test_an_answer_says_when_it_did_not_listen(memory: SceneMemory) -> None:
