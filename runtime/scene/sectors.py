@@ -53,16 +53,31 @@ _NAMED: Final = (
     ("on your right", Sector(azimuth_deg=-90.0)),
     ("ahead to your right", Sector(azimuth_deg=-45.0, half_width_deg=_CORNER_DEG)),
 )
-_PLACES: Final = {
-    "back": r"\b(?:(?:from |to |at )?(?:the )?behind(?: me| us)?|(?:(?:at|in|to|from) )?(?:my|the) (?:back|rear)(?: of me)?"
-    r"|back(?=[- ](?:left|right))|(?<=left )back|(?<=right )back)\b",
-    "front": r"\b(?:(?:from |in |to |at )?(?:the )?front(?: of me| of us)?|(?:straight )?ahead(?: of me| of us)?|before me)\b",
-    "left": r"\b(?:(?:from|on|to|at|in) )?(?:(?:the|my) )?left(?:[- ]hand)?(?: side)?(?: of me)?\b",
-    "right": r"\b(?:(?:from|on|to|at|in) )?(?:(?:the|my) )?right(?:[- ]hand)?(?: side)?(?: of me)?\b",
-}
-_NOT_PLACES: Final = re.compile(
-    r"\bright (?=next to|beside|now|away|here|before|after)|\b(?:i|we|he|she|they|it|have|has|had) left\b"
+MARK: Final = "\n"
+"""Stands in a text where something was understood and taken out: white space, but no word or phrase reaches across it."""
+_THING = (
+    "door|gate|porch|yard|garden|lawn|window|room|seat|row|entrance|hall|step|stair|wheel|engine|end|desk|office|speaker"
+    "|hand(?![- ]side)|foot|leg|arm|lane|wing|house|driveway|pocket|bell"
 )
+_MINE = rf"\b(?![- ](?:hand[- ])?(?:side )?(?:of (?!me\b|us\b|you\b)|(?:{_THING})s?\b))"
+"""After a side: it is one as heard from here, not that of a thing ("front door", "left hand", "left of the train")."""
+_BEHIND_WHAT = r"(?! (?:the|an?|my|your|his|her|our|their|its|th(?:is|at|ese|ose)|some\w+|any\w+|people|him|them|it)\b)"
+_PLACES: Final = {
+    "back": rf"\b(?:(?:from |to |at )?(?:the )?behind(?: me| us)?\b{_BEHIND_WHAT}"
+    rf"|(?:(?:at|in|to|from) )?(?:my|the) (?:back|rear)(?: of me)?{_MINE}"
+    r"|back(?=[- ](?:left|right))|(?<=left )back\b|(?<=right )back\b)",
+    "front": rf"\b(?:(?:from |in |to |at )?(?:the )?front(?: of me| of us)?{_MINE}"
+    rf"|(?:straight )?ahead(?: of me| of us)?{_MINE}|before me\b)",
+    "left": rf"\b(?:(?:from|on|to|at|in) )?(?:(?:the|my) )?left(?:[- ]hand(?=[- ]side))?(?:[- ]side)?(?: of me)?{_MINE}",
+    "right": rf"\b(?:(?:from|on|to|at|in) )?(?:(?:the|my) )?right(?:[- ]hand(?=[- ]side))?(?:[- ]side)?(?: of me)?{_MINE}",
+}
+_JUST: Final = re.compile(
+    r"(?<!\bmy )(?<!\bthe )(?<!\byour )(?<!\bto )(?<!\bon )(?<!\bfront )(?<!\bback )(?<!\bleft )(?<!\bor )"
+    r"\bright (?=(?:next to|beside|near|close|now|then|away|here|there|before|after|behind|in front|ahead|at|on|from|up"
+    r"|towards?|past|above|below|under|over|outside|when|as|to me"
+    r"|tell|let|warn|alert|notify)\b)"
+)
+_DEPARTED: Final = re.compile(r"\b(?:i|we|he|she|they|it|have|has|had) left\b")
 _AZIMUTHS: Final = {
     ("front",): 0,
     ("front", "left"): 1,
@@ -73,6 +88,11 @@ _AZIMUTHS: Final = {
     ("right",): 6,
     ("front", "right"): 7,
 }
+
+
+def without_just(text: str) -> str:
+    """A text in lower case without the "right" of "right behind me", which is no side."""
+    return _JUST.sub("", text)
 
 
 def name_sector(text: str) -> tuple[Sector | None, str]:
@@ -88,20 +108,22 @@ def name_sector(text: str) -> tuple[Sector | None, str]:
     sector : Sector or None
         None when none is named.
     rest : str
-        The text without its name.
+        The text with `MARK` in place of each part of its name.
 
     Raises
     ------
     ValueError
-        When several that exclude each other are named.
+        When several are named that exclude each other or are joined by "or".
     """
-    rest = _NOT_PLACES.sub(" ", text)
+    rest = _DEPARTED.sub(" ", without_just(text))
     named = []
     for place, pattern in _PLACES.items():
-        rest, count = re.subn(pattern, " ", rest)
+        rest, count = re.subn(pattern, MARK, rest)
         named += [place] if count else []
     if not named:
         return None, rest
     if tuple(named) not in _AZIMUTHS:
         raise ValueError(f"{' and '.join(named)} at once")
+    if re.search(rf"{MARK} *or *{MARK}", rest):
+        raise ValueError(f"{' or '.join(named)}: one place at a time")
     return _NAMED[_AZIMUTHS[tuple(named)]][1], rest

@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from earshot.runtime.errors import UsageError
-from earshot.runtime.scene.naming import name_sounds, nearest_sounds
-from earshot.runtime.scene.sectors import name_sector
-from earshot.runtime.scene.timespans import DURATION, seconds_of
+from earshot.runtime.labels import load_labels
+from earshot.runtime.scene.naming import NamedSounds, name_sounds, nearest_sounds
+from earshot.runtime.scene.sectors import MARK, name_sector, without_just
+from earshot.runtime.scene.timespans import DURATION, duration_words, seconds_of
 from earshot.runtime.scene.watches import WatchEvent, WatchRule
 
 WORKS = (
@@ -23,12 +24,12 @@ MAX_CHARS = 300
 
 _CLOCK = r"([01]?\d|2[0-3])(?:[:.]([0-5]\d))?(?: ?(am|pm)| o'?clock)?"
 _QUIET = re.compile(
-    rf"\b(?:except|but not|not|quiet|silent)(?: (?:between|from))? {_CLOCK} ?(?:and|to|until|-) ?{_CLOCK}"
+    rf"\b(?:except|but not|not|(?:but )?(?:be )?(?<!is )(?<!are )(?<!been )(?<!goes )(?<!falls )(?:quiet|silent))(?: (?:between|from))? {_CLOCK} ?(?:and|to|until|-) ?{_CLOCK}"
 )
 _AT_NIGHT = re.compile(r"\b(?:except|but not|not) (?:at|by|during the) night\b")
 _TIMES = r"(once|twice|\d+ times)"
 _RATE = re.compile(
-    rf"\b(?:(?:at|but at) most|no(?:t)? more than) {_TIMES} (?:a|an|per|every|in) ((?:\d+ )?(?:second|minute|hour|day)s?)\b"
+    rf"\b(?:but )?(?:at most|not? more than) {_TIMES} (?:a|an|per|every|in) ((?:\d+ )?(?:second|minute|hour|day)s?)\b"
 )
 _HOLD = re.compile(
     rf"\b(?:for|lasts)(?: (?:more than|at least|longer than|over))? ({DURATION.pattern.replace('(?P<number>', '(?:').replace('(?P<unit>', '(?:')})"
@@ -40,6 +41,13 @@ _WITHIN = re.compile(
 _NEAR = re.compile(r"\b(?:(?:right )?next to me|beside me|near ?by|near me|close (?:to me|by))\b")
 _NEAR_M, _BESIDE_M = 2.0, 1.0
 _NUMBERS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
+_WHEN = re.compile(
+    r"\b(?:when(?:ever)?|if|while|as soon as|once(?= (?:an?|the|my|our|some\w+|any\w+|it|there|you|i|we)\b))(?= |$)"
+)
+_EVENT_MARK = 2 * MARK
+_THEN_TELL = r"(?= *(?:\n|$|(?:for|please|tell|let|warn|alert|notify|inform|wake)\b))"
+"""Nothing more is said of what happens: "the rain is over", but not "the car is over there"."""
+_IS = r"(?:is|are|has been|have been)"
 _EVENTS = (
     (
         WatchEvent.APPROACHES,
@@ -49,24 +57,42 @@ _EVENTS = (
     (
         WatchEvent.RECEDES,
         r"\b(?:moves?|moving|goes|going|gets?|drives?|driving) (?:away|farther|further)(?: away)?(?: from me)?\b"
-        r"|\baway from me\b|\breced(?:es|ing)\b|\bleaves\b(?: me)?|\bdrives? off\b",
+        r"|(?<!\bis )(?<!\bare )\baway from me\b|\breced(?:es|ing)\b|(?<!\bthe )(?<!\bof )(?<!\bin )\bleaves\b(?: me)?"
+        r"|\bdrives? off\b",
     ),
     (
         WatchEvent.STOPS,
-        r"\b(?:has )?stop(?:s|ped)?\b|\b(?:ends?|ceases?|finish(?:es)?)\b|\b(?:falls|goes|is) (?:silent|quiet)\b"
-        r"|\bis (?:over|gone)\b|\bno longer\b",
+        r"\bcomes? to (?:a stop|a halt|an end)\b|(?<!\bthe )(?<!\ban )(?<!\ba )\b(?:(?:has |have )?(?:stops|stopped|(?<!\bbus )stop)|ends?)\b"
+        rf"|\b(?:ceases?|finish(?:es)?)\b|\b(?:falls|goes|{_IS}) (?:silent|quiet)\b|\b(?:turns|switches|shuts) off{_THEN_TELL}"
+        rf"|\b(?:{_IS}|has|have) (?:over|gone|done|ended|finished|(?:(?:turned|switched|shut) )?off){_THEN_TELL}"
+        rf"|(?<!\bi )(?<!\bwe )(?<!\byou )\b(?:has|have) left{_THEN_TELL}|\bno longer\b(?! than)",
     ),
 )
+_STARTS = re.compile(r"\b(?:starts?|started|starting|begins?|beginning|appears?)\b")
+_GOES = re.compile(rf"\b(?:go(?:es|ing|ne)? off\b|go(?:es)?{_THEN_TELL})")
+_GO_OFF = frozenset({"car_horn", "church_bells", "clock_alarm", "fireworks", "siren"})
+"""What sounds when it "goes off"; a machine that does is silent then."""
+_BARE_LEFT = re.compile(
+    r"(?<!\bon )(?<!\bto )(?<!\bat )(?<!\bin )(?<!\bfrom )(?<!\bthe )(?<!\bmy )(?<!\bfront[ -])(?<!\bback[ -])(?<!\bbehind )"
+    r"(?<!\bahead )(?<!\bme )(?<!\bus )(?<!\bor )\bleft\b(?![- ](?:hand|side|of|or|behind|front|back)\b)"
+)
+_WHOSE = r"(?:the|an?|my|your|his|her|our|their|th(?:is|at)|some\w+|any\w+|people|him|them|it)\b"
+_FROM_A_THING = re.compile(rf" (?:of|from|to|towards?|on|at) {_WHOSE}(?! (?:left|right|back|front|rear)\b)")
+_A_THING = re.compile(rf" {_WHOSE}")
+_WHICH_DOOR = re.compile(r"\b(?:front|back|rear|side|garden|house|(?:left|right)(?:[- ]hand)?) (?=doors?\b)")
 _HOLD_S = {WatchEvent.APPEARS: 0.2, WatchEvent.APPROACHES: 0.8, WatchEvent.RECEDES: 0.8, WatchEvent.STOPS: 0.5}
 _RELEASE_S = {WatchEvent.STOPS: 3.0}
+_OR = "'or' joins sounds ('a dog or a cat'): give two watches for two events or places"
+_FROM_HERE = "places and ways are as heard from where you are, not from a thing or somebody else"
+_ONE_EVENT = "one event at a time: give two watches"
 _FILLERS = frozenset(
     re.findall(
         r"\S+",
         """
         a alert an any appear appears are as at be begin begins can come comes could for from go goes happen happens has
-        hear heard i if in inform is it know let make makes me my notify of off on once one or please say so some soon
+        hear heard i if in inform is it know let make makes me my notify of on one or please say so some soon
         sound sounds start starts starting tell that the then there to up us warn whenever when will would you your
-        being gets while but play plays run runs wake
+        being gets play plays run runs wake
         """,
     )
 )
@@ -95,13 +121,20 @@ def compile_watch(text: str) -> tuple[WatchRule, str]:
     if not said or len(said) > MAX_CHARS:
         raise _refused(said[:40], f"a condition has 1 to {MAX_CHARS} characters")
     rest = re.sub(r"[,;!?\"]|\.(?!\d)", " ", said.lower().replace("’", "'"))
-    rest = " ".join(rest.split())
+    rest = without_just(" ".join(rest.split()))
     fields: dict[str, Any] = {}
-    for take in (_take_quiet, _take_rate, _take_hold, _take_distance, _take_event):
-        rest = take(rest, fields)
     try:
+        for take in (_take_quiet, _take_rate, _take_when, _take_distance, _take_event, _take_hold):
+            rest = take(rest, fields)
+        rest, doors = _WHICH_DOOR.subn("", rest)
+        if _BARE_LEFT.search(rest):
+            raise ValueError("'left' may be a side or an end: write 'on my left' or 'stops'")
+        goes = None if "event" in fields else _GOES.search(rest)
+        rest = rest if goes is None else _cut(rest, goes)
         fields["sector"], rest = name_sector(rest)
         named = name_sounds(rest)
+        if named is not None:
+            keys = _either(rest, named)
     except ValueError as error:
         raise _refused(said, str(error)) from error
     words = re.findall(r"[a-z0-9']+", rest) if named is None else list(named.rest)
@@ -110,11 +143,18 @@ def compile_watch(text: str) -> tuple[WatchRule, str]:
         raise _refused(said, _why(unknown))
     if named is None:
         raise _refused(said, "it names no sound")
+    if goes is not None and not set(keys) <= _GO_OFF:
+        raise _refused(said, f"{goes[0]!r} may mean that it starts or stops: write which")
     event = fields.setdefault("event", WatchEvent.APPEARS)
     fields.setdefault("hold_s", _HOLD_S[event])
-    if event in _RELEASE_S:
+    notes = [named.note] if named.note else []
+    if doors:
+        notes.append("doors are not told apart: any door is meant")
+    if "release_s" in fields:
+        notes.append(f"told after {duration_words(fields['release_s'])} without it")
+    elif event in _RELEASE_S:
         fields["release_s"] = _RELEASE_S[event]
-    return WatchRule(text=said, labels=named.keys, **fields), named.note
+    return WatchRule(text=said, labels=keys, **fields), "; ".join(notes)
 
 
 def _why(unknown: tuple[str, ...]) -> str:
@@ -129,20 +169,71 @@ def _refused(text: str, why: str) -> UsageError:
     return UsageError(f"cannot watch for {text!r}: {why}; {WORKS}")
 
 
-def _cut(text: str, match: re.Match[str]) -> str:
-    return " ".join((text[: match.start()] + " " + text[match.end() :]).split())
+def _cut(text: str, match: re.Match[str], mark: str = MARK) -> str:
+    """A text without what was understood; a mark stays in its place, since words must not meet across it."""
+    return " ".join(filter(None, (text[: match.start()].strip(" "), mark, text[match.end() :].strip(" "))))
+
+
+def _either(text: str, named: NamedSounds) -> tuple[str, ...]:
+    """The classes of all sounds that "or" joins; it must join nothing but sounds.
+
+    What was taken out (places, distances, events) left marks. It holds for the sounds on both sides of an "or" only when
+    it stands before the first or behind the last of them, and when the others do nothing of their own ("a dog barks or").
+
+    Raises
+    ------
+    ValueError
+    """
+    parts = re.split(r"\bor\b", text)
+    keys = set(named.keys)
+    sound_before = clause_before = False
+    for number, part in enumerate(parts):
+        whole, before = _named(part), _named(part.partition(MARK)[0])
+        # "someone behind me coughs or sneezes": the sounds are named behind the mark.
+        own = before is not None and not (before.vague and whole is not None and not whole.vague)
+        another = number > 0 and (before is None or clause_before)
+        if MARK in part and (another or (number + 1 < len(parts) and (own or sound_before))):
+            raise ValueError(_OR)
+        clause = _is_clause(part)
+        if whole is not None and named.keys and not set(whole.keys) & keys:
+            if not clause or whole.vague:
+                raise ValueError(f"{whole.words!r} would be left out: give two watches")
+            keys |= set(whole.keys)  # "a dog barks or a cat meows" is no cat that barks
+        sound_before, clause_before = sound_before or whole is not None, clause_before or clause
+    return tuple(sorted(keys))
+
+
+def _named(text: str) -> NamedSounds | None:
+    return name_sounds(text, either=True)
+
+
+def _is_clause(text: str) -> bool:
+    """Whether a text says what a sound does ("a dog barks"), not only which one ("the sea waves")."""
+    text = re.sub(r"\bthere (?:is|are)\b", "", text)
+    if re.search(r"\b(?:is|are|has|have)\b", text):
+        return True
+    *head, last = text.split() or [""]
+    plural = " ".join([*head[-1:], last]) in {
+        name for label in load_labels() for name in (label.spoken, *label.synonyms)
+    }
+    verb = last.endswith("s") and not last.endswith("ss") and not plural
+    return verb and head != [] and not head[-1].endswith("ing") and _named(" ".join(head)) is not None
 
 
 def _take_quiet(text: str, fields: dict[str, Any]) -> str:
     match = _QUIET.search(text)
     if match is not None:
-        fields["quiet_hours"] = f"{_time(*match.groups()[:3])}-{_time(*match.groups()[3:])}"
-        return _cut(text, match)
+        start, end = match.groups()[:3], match.groups()[3:]
+        for (hour, minute, half), other in ((start, end[2]), (end, start[2])):
+            if other and not half and minute is None and 1 <= int(hour) <= 12:
+                raise ValueError(f"is {match[0]!r} am or pm? write both, or 22:00")
+        fields["quiet_hours"] = f"{_time(*start)}-{_time(*end)}"
+        return _cut(text, match, "")
     match = _AT_NIGHT.search(text)
     if match is None:
         return text
     fields["quiet_hours"] = "22:00-07:00"
-    return _cut(text, match)
+    return _cut(text, match, "")
 
 
 def _time(hour: str, minute: str | None, half: str | None) -> str:
@@ -154,11 +245,22 @@ def _take_rate(text: str, fields: dict[str, Any]) -> str:
     match = _RATE.search(text)
     if match is None:
         return text
-    count = {"once": 1, "twice": 2}.get(match[1]) or max(1, int(match[1].split()[0]))
+    counts = {"once": 1, "twice": 2}
+    count = counts[match[1]] if match[1] in counts else int(match[1].split()[0])
     number, _, unit = match[2].rpartition(" ")
     seconds = seconds_of(number or "one", unit)
-    fields["min_interval_s"] = min(86_400.0, seconds / count)
-    return _cut(text, match)
+    if count == 0 or seconds / count > 86_400.0:
+        raise ValueError("the lowest rate is once a day")
+    fields["min_interval_s"] = seconds / count
+    return _cut(text, match, "")
+
+
+def _take_when(text: str, fields: dict[str, Any]) -> str:
+    """Every condition would have to be seen to be met; only one is. (It leaves `fields` alone.)"""
+    del fields
+    if len(_WHEN.findall(text)) > 1:
+        raise ValueError("one condition at a time: write 'when' or 'if' once")
+    return _WHEN.sub("when", text)
 
 
 def _take_hold(text: str, fields: dict[str, Any]) -> str:
@@ -166,7 +268,12 @@ def _take_hold(text: str, fields: dict[str, Any]) -> str:
     duration = DURATION.search(match[1]) if match is not None else None
     if match is None or duration is None:
         return text
-    fields["hold_s"] = min(3600.0, seconds_of(duration["number"], duration["unit"]))
+    seconds = seconds_of(duration["number"], duration["unit"])
+    if not 0.1 <= seconds <= 3600.0:
+        raise ValueError("durations of 0.1 seconds to an hour can be waited for")
+    # "has been quiet for a minute" is the silence, "barking for a minute stops" the sound: the event was cut out before.
+    silence = fields.get("event") is WatchEvent.STOPS and _EVENT_MARK in text[: match.start()]
+    fields["release_s" if silence else "hold_s"] = seconds
     return _cut(text, match)
 
 
@@ -175,20 +282,32 @@ def _take_distance(text: str, fields: dict[str, Any]) -> str:
     if match is not None:
         metres = float(_NUMBERS.get(match[1]) or match[1])
         if not 0 < metres <= 50:
-            raise _refused(text, "distances of 0.1 to 50 metres can be told")
+            raise ValueError("distances of 0.1 to 50 metres can be told")
         fields["within_m"] = metres
-        return _cut(text, match)
-    match = _NEAR.search(text)
-    if match is None:
-        return text
-    fields["within_m"] = _BESIDE_M if "next" in match[0] or "beside" in match[0] else _NEAR_M
+    else:
+        match = _NEAR.search(text)
+        if match is None:
+            return text
+        fields["within_m"] = _BESIDE_M if "next" in match[0] or "beside" in match[0] else _NEAR_M
+    if _FROM_A_THING.match(text, match.end()):
+        raise ValueError(_FROM_HERE)
     return _cut(text, match)
 
 
 def _take_event(text: str, fields: dict[str, Any]) -> str:
     for event, pattern in _EVENTS:
         match = re.search(pattern, text)
-        if match is not None:
-            fields["event"] = event
-            return _cut(text, match)
+        if match is None:
+            continue
+        fields["event"] = event
+        moves = event is not WatchEvent.STOPS
+        if moves and (_FROM_A_THING.match(text, match.end()) or _A_THING.match(text, match.end())):
+            raise ValueError(_FROM_HERE)
+        rest = _cut(text, match, _EVENT_MARK)
+        # "Stop when a dog barks" asks for no stop of the dog.
+        before_when = re.search(r"\bwhen\b", text[match.end() :]) is not None
+        starts = event is WatchEvent.STOPS and _STARTS.search(rest)
+        if before_when or starts or any(re.search(other, rest) for _, other in _EVENTS):
+            raise ValueError(_ONE_EVENT)
+        return rest
     return text

@@ -13,6 +13,8 @@ from earshot.runtime.scene.watch_language import compile_watch
 from earshot.runtime.scene.watches import WatchEvent, WatchRule, rules_from_toml, rules_to_toml
 
 BEHIND, LEFT = Sector(azimuth_deg=180.0), Sector(azimuth_deg=90.0)
+PEOPLE = set(compile_watch("when someone is heard")[0].labels)
+FRONT, BACK_RIGHT = Sector(azimuth_deg=0.0), Sector(azimuth_deg=-135.0, half_width_deg=45.0)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,27 @@ BEHIND, LEFT = Sector(azimuth_deg=180.0), Sector(azimuth_deg=90.0)
         ("when the alarm goes off", {"clock_alarm"}, WatchEvent.APPEARS, None),
         ("notify me when the rain is over", {"rain"}, WatchEvent.STOPS, None),
         ("when anything comes from behind me", set(), WatchEvent.APPEARS, BEHIND),
+        ("when the car has left", {"engine", "car_horn"}, WatchEvent.STOPS, None),
+        ("when the train leaves", {"train"}, WatchEvent.RECEDES, None),
+        ("when the washing machine is off", {"washing_machine"}, WatchEvent.STOPS, None),
+        ("when the siren has gone off", {"siren"}, WatchEvent.APPEARS, None),
+        ("when the dog is no longer barking", {"dog"}, WatchEvent.STOPS, None),
+        ("when a dog is no longer behind me", {"dog"}, WatchEvent.STOPS, BEHIND),
+        ("when someone is right behind me", PEOPLE, WatchEvent.APPEARS, BEHIND),
+        ("when a dog barks right in front of me", {"dog"}, WatchEvent.APPEARS, FRONT),
+        ("when a dog comes right up to me", {"dog"}, WatchEvent.APPROACHES, None),
+        ("when a dog barks right on my left", {"dog"}, WatchEvent.APPEARS, LEFT),
+        ("when a dog barks on my right behind me", {"dog"}, WatchEvent.APPEARS, BACK_RIGHT),
+        ("when a dog or a cat stops", {"dog", "cat"}, WatchEvent.STOPS, None),
+        ("when someone stops coughing or sneezing", {"coughing", "sneezing"}, WatchEvent.STOPS, None),
+        ("when someone behind me coughs or sneezes", {"coughing", "sneezing"}, WatchEvent.APPEARS, BEHIND),
+        ("when a dog barks or a cat meows", {"dog", "cat"}, WatchEvent.APPEARS, None),
+        ("when someone talks or a dog barks", {"dog", "speech"}, WatchEvent.APPEARS, None),
+        ("when the sea waves or the wind stops", {"sea_waves", "wind"}, WatchEvent.STOPS, None),
+        ("when the washing machine has finished", {"washing_machine"}, WatchEvent.STOPS, None),
+        ("when the washing machine turns off", {"washing_machine"}, WatchEvent.STOPS, None),
+        ("Right, tell me when a dog barks", {"dog"}, WatchEvent.APPEARS, None),
+        ("once the baby stops crying", {"crying_baby"}, WatchEvent.STOPS, None),
     ],
 )
 def test_what_is_said_becomes_a_condition(text: str, labels: set[str], event: WatchEvent, sector: Sector) -> None:
@@ -50,6 +73,22 @@ def test_distance_duration_rate_and_quiet_hours() -> None:
     )
 
 
+def test_how_long_a_silence_lasts_is_not_how_long_the_sound_lasted() -> None:
+    rule, note = compile_watch("when the baby has been quiet for ten minutes")
+    assert (rule.event, rule.hold_s, rule.release_s) == (WatchEvent.STOPS, 0.5, 600.0)
+    assert note == "told after 10 minutes without it"
+    rule, note = compile_watch("when a dog within 3 m barking for 5 seconds stops")
+    assert (rule.event, rule.hold_s, rule.release_s, note) == (WatchEvent.STOPS, 5.0, 3.0, "")
+
+
+def test_which_door_it_is_cannot_be_heard_and_that_is_said() -> None:
+    for which in ("front", "back", "left-hand"):
+        rule, note = compile_watch(f"when someone knocks at the {which} door")
+        assert (rule.labels, rule.sector) == (("door_knock",), None)
+        assert note == "doors are not told apart: any door is meant"
+    assert compile_watch("when someone knocks at the door on my left")[0].sector == LEFT
+
+
 def test_someone_is_any_sound_that_people_make() -> None:
     rule, _ = compile_watch("when someone comes nearer")
     assert {"speech", "footsteps", "coughing"} <= set(rule.labels)
@@ -60,6 +99,9 @@ def test_a_sound_without_a_class_is_replaced_only_with_a_word_about_it() -> None
     rule, note = compile_watch("when the phone rings")
     assert rule.labels == ("clock_alarm",)
     assert "no class for 'phone'" in note
+    rule, note = compile_watch("when a car or a lorry honks")
+    assert rule.labels == ("car_horn",)
+    assert "no class for 'lorry'" in note
 
 
 @pytest.mark.parametrize(
@@ -75,6 +117,58 @@ def test_a_sound_without_a_class_is_replaced_only_with_a_word_about_it() -> None
         ("when a dog is left or right", "left and right at once"),
         ("when it comes nearer", "it names no sound"),
         ("when a dog barks within 900 m", "0.1 to 50 metres"),
+        ("when the train left", "'left' may be a side or an end"),
+        ("when we left the dog barks", "'left' may be a side or an end"),
+        ("when a dog barks behind me or on my left", "one place at a time"),
+        ("when a dog barks behind me or a cat meows", "'or' joins sounds"),
+        ("when a dog barks or a cat meows or on my left", "'or' joins sounds"),
+        ("when a dog barks for 5 seconds or a cat meows", "'or' joins sounds"),
+        ("when a dog starts or stops barking", "one event at a time"),
+        ("when the rain stops or starts", "one event at a time"),
+        ("when a dog barks or stops barking", "'or' joins sounds"),
+        ("when a car approaches or leaves", "one event at a time"),
+        ("when a car honks or drives away", "'or' joins sounds"),
+        ("when a car approaches or a dog barks", "'or' joins sounds"),
+        ("when a dog barks or a cat approaches", "'or' joins sounds"),
+        ("when the dog is barking or the baby stops crying", "'or' joins sounds"),
+        ("when someone approaches or a dog barks", "'or' joins sounds"),
+        ("when a dog barks or a cat meows on my left", "'or' joins sounds"),
+        ("when a dog or a cat meows", "'dog' would be left out"),
+        ("when someone or a dog is heard", "'someone' would be left out"),
+        ("when the washing machine goes off", "'goes off' may mean that it starts or stops"),
+        ("when the car goes", "'goes' may mean that it starts or stops"),
+        ("when the music is on or off", "not understood: 'off'"),
+        ("when a car is over there", "not understood: 'over'"),
+        ("when a dog barks while it is quiet", "one condition at a time"),
+        ("tell me to stop when a dog barks", "one event at a time"),
+        ("when anything but a dog barks", "not understood: 'but'"),
+        ("tell me once when a dog barks", "not understood: 'once'"),
+        ("when a dog barks once", "not understood: 'once'"),
+        ("when the dog is silent between 22:00 and 7:00", "one watch waits for one thing"),
+        ("when a dog barks, except between 1 pm and 3", "am or pm"),
+        ("when a dog barks, except between 9 and 10 pm", "am or pm"),
+        ("when a dog barks, at most 0 times an hour", "once a day"),
+        ("when a dog barks, at most once in 3 days", "once a day"),
+        ("when a dog barks for 2 hours", "0.1 seconds to an hour"),
+        ("when a dog stops for 0 seconds", "0.1 seconds to an hour"),
+        ("when a dog is away from me", "not understood: 'away'"),
+        ("when a bus honks at the bus stop", "not understood: 'stop'"),
+        ("when someone knocks at the end", "not understood: 'end'"),
+        ("when a dog barks on my left hand", "not understood: 'left hand'"),
+        ("when a dog barks in the front yard", "not understood: 'front yard'"),
+        ("when someone knocks behind the door", "not understood: 'behind'"),
+        ("when a dog barks on the left of someone", "not understood: 'left'"),
+        ("when someone comes near the door", "as heard from where you are"),
+        ("when a dog approaches someone", "as heard from where you are"),
+        ("when someone knocks within 3 metres of the door", "as heard from where you are"),
+        ("when the phone is not ringing", "not understood: 'not'"),
+        ("unless the dog barks", "not understood: 'unless'"),
+        ("when a dog barks unless it is night", "not understood: 'unless night'"),
+        ("after the dog barks", "not understood: 'after'"),
+        ("before the dog barks", "not understood: 'before'"),
+        ("when a dog barks twice", "not understood: 'twice'"),
+        ("when more than one dog barks", "not understood: 'more than'"),
+        ("when a dog barks more than 3 metres away", "not understood: 'more than"),
         ("", "1 to 300 characters"),
         ("dog " * 200, "1 to 300 characters"),
     ],
