@@ -97,6 +97,17 @@ def make_quieter_item(view: SceneView, rng: random.Random, balancer: Balancer | 
     return _spoken(tasks_spoken.opposite_draft("quieter", view, rng), "L2", view, rng, balancer, "train")
 
 
+def make_levels_item(view: SceneView, rng: random.Random, balancer: Balancer | None = None) -> Item | None:
+    """Make one item of training about how loud all sounds are."""
+    return _spoken(tasks_spoken.levels_draft(view, rng), "L2", view, rng, balancer, "train")
+
+
+def make_rare_item(view: SceneView, rng: random.Random, balancer: Balancer | None = None) -> Item | None:
+    """Make one item of training of a kind that few scenes allow, or that is learned last."""
+    found = tasks_spoken.rare_draft(view, rng)
+    return None if found is None else _spoken(found, TASKS[found[0]].level, view, rng, balancer, "train")
+
+
 def _spoken(
     found: tasks_spoken.Drafted | None,
     level: str,

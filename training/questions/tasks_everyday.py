@@ -16,7 +16,7 @@ from earshot.training.questions.sides import SIDES, parted
 from earshot.training.questions.tasks_l1 import PLACES
 from earshot.training.questions.tasks_l2 import CLOSER, EARLIER, LOUDER, OPPOSITES, Relation, clear_first, compared
 from earshot.training.questions.tasks_motion import MovingView
-from earshot.training.questions.think import listing, read_off
+from earshot.training.questions.think import levels, listing, read_off
 from earshot.training.questions.view import Heard, SceneView
 
 MOST_MOTIONS = 3
@@ -64,6 +64,18 @@ def _extreme_draft(
     """First which sound it is, as if that were asked, then what is asked of it."""
     steps = (listing(relation.word, view.heard, relation.attribute, top), read_off(top, attribute))
     return Draft(f"{relation.name}.{asks}", {}, text, (), steps, truth)
+
+
+def how_loud(view: SceneView, rng: random.Random) -> Draft | None:
+    """How loud all sounds are, re the loudest of them: the one question whose steps state every level."""
+    if not view.heard:
+        return _silence("levels.ask")
+    top = max(view.heard, key=lambda source: source.level_db)
+    below = [f"{source.label.definite} {-source.level_db}" for source in view.heard if source is not top]
+    start = f"{top.label.definite} {top.label.verb} the loudest"
+    text = f"{start}, {answers.joined(below)} decibels quieter." if below else f"I only hear {top.label.definite}."
+    truth = {"labels": [source.key for source in view.heard], "relation": "levels"}
+    return Draft("levels.ask", {}, answers.capital(text), (), (levels(view.heard),), truth)
 
 
 def any_moving(view: SceneView, rng: random.Random) -> Draft | None:

@@ -17,7 +17,7 @@ from earshot.training.questions.items import Balance, Draft, Form, coin, pick, s
 from earshot.training.questions.options import SECTOR_MARGIN_DEG, degree_options
 from earshot.training.questions.sides import SIDES, parted
 from earshot.training.questions.tasks_l1 import COUNT_WORDS, PLACES
-from earshot.training.questions.think import compare, listing, not_heard, read_off
+from earshot.training.questions.think import LEVEL, compare, listing, not_heard, read_off
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, side_words, wrap_int
 
 ABOUT_THE_SAME = "about the same"
@@ -64,7 +64,7 @@ CLOSER = Relation(
     "closer", "distance", "distance_m", True,
     lambda a, b: max(a / b, b / a) >= 1.4 and abs(a - b) > 0.15, lambda a, b: max(a / b, b / a) <= 1.12, "closer than",
 )  # fmt: skip
-LOUDER = Relation("louder", "level", "level_db", False, _apart(4), _within(1), "louder than")
+LOUDER = Relation("louder", LEVEL, "level_db", False, _apart(4), _within(1), "louder than")
 EARLIER = Relation("earlier", "start", "onset_s", True, _apart(0.4), _within(0.1), "earlier than")
 ENDS_LATER = Relation("ends_later", "end", "offset_s", False, _apart(0.4), _within(0.1), "longer on than")
 LEFTMOST = Relation("further_left", "azimuth", "azimuth_deg", False, _apart(20), _within(5), "further left than")

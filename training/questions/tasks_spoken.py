@@ -16,7 +16,15 @@ from typing import Any
 from earshot.runtime.labels import Label, by_key
 from earshot.training.questions import answers, tasks_everyday
 from earshot.training.questions.items import TASKS, Draft, Form, coin, pick
-from earshot.training.questions.tasks_l2 import ABOUT_THE_SAME, OPPOSITES, RELATIONS, difference
+from earshot.training.questions.tasks_l2 import (
+    ABOUT_THE_SAME,
+    LEFTMOST,
+    OPPOSITES,
+    RELATIONS,
+    Relation,
+    compared,
+    difference,
+)
 from earshot.training.questions.tasks_motion import MovingView
 from earshot.training.questions.think import not_heard, read_off
 from earshot.training.questions.turns import draw_turn
@@ -24,8 +32,9 @@ from earshot.training.questions.view import SceneView, wrap_int
 
 NOTHING_IN_FRONT_SHARE = 0.2
 NOTHING_MOVES_SHARE = 0.3
-ABSENT_SHARE = 0.12
-"""Share of questions with a sound in them that is not there; a model that has never been asked so tells where it is."""
+ABSENT_PART = 0.6
+"""Questions with a sound in them that is not there, as a part of the share of such questions elsewhere (`SceneView.absent_share`);
+a model that has never been asked so tells where it is."""
 WINS = {
     "closer": ("is closer", "are closer"), "louder": ("is louder", "are louder"), "earlier": ("starts first", "start first"),
     "ends_later": ("ends last", "end last"), "further_left": ("is further left", "are further left"),
@@ -50,7 +59,7 @@ Spoken = tuple[str, Mapping[str, Any]]
 
 def spoken_draft(level: str, view: SceneView, rng: random.Random) -> Drafted | None:
     """Draft a question of one level that is answered in a sentence; None where the scene gives none of the kind that was drawn."""
-    if coin(rng, ABSENT_SHARE):
+    if coin(rng, ABSENT_PART * view.absent_share):
         name, form = rng.choice(ABSENT_KINDS[level])
         draft = TASKS[name].make(view, form, rng)
         return None if draft is None else (name, "open", about_absent(draft, view, rng))
@@ -63,6 +72,22 @@ def opposite_draft(name: str, view: SceneView, rng: random.Random) -> Drafted | 
     """Draft a question about the other end of a comparison (a name of `OPPOSITES`), answered in a sentence."""
     draft = _opposite(name, view, rng)
     return None if draft is None else (_COMPARED[name], _form_of(draft), draft)
+
+
+def levels_draft(view: SceneView, rng: random.Random) -> Drafted | None:
+    """Draft a question about the levels of all sounds."""
+    draft = tasks_everyday.how_loud(view, rng)
+    return None if draft is None else ("louder", "open", draft)
+
+
+def rare_draft(view: SceneView, rng: random.Random) -> Drafted | None:
+    """Draft a question of a kind that is learned last: those that few scenes allow come first."""
+    for makers in _RARE:
+        for name, make in rng.sample(makers, len(makers)):
+            draft = make(view, rng)
+            if draft is not None:
+                return name, _form_of(draft), draft
+    return None
 
 
 def _form_of(draft: Draft) -> Form:
@@ -211,6 +236,17 @@ def _open(name: str) -> tuple[str, Maker]:
     return name, partial(_without_options, name)
 
 
+def _all_of(relation: Relation) -> tuple[str, Maker]:
+    """The extreme of all sounds; rarely allowed where only those in front are compared."""
+    name = relation.name if relation.name in RELATIONS else _COMPARED[relation.name]
+    return name, lambda view, rng: compared(relation, view, "open", rng)
+
+
+_RARE: Sequence[Sequence[tuple[str, Maker]]] = (
+    (_all_of(LEFTMOST), _all_of(OPPOSITES["further_right"])),
+    (_all_of(OPPOSITES["ends_earlier"]), ("side_count", tasks_everyday.on_side), _open("height"), _open("seen_from")),
+)
+"""What the eleventh built-in model answered worst of described scenes, apart from levels."""
 _MAKERS: Mapping[str, Sequence[tuple[str, Maker]]] = {
     "L1": (
         _open("height"), ("moving", _moves), ("side_count", tasks_everyday.any_at), ("side_count", tasks_everyday.on_side),

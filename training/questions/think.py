@@ -9,6 +9,9 @@ from earshot.runtime.labels import Label
 from earshot.runtime.language.prompt import ASKED, NOTHING_HEARD, evidence_line
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, wrap_int
 
+LEVEL = "level"
+"""First word of a step that reads levels, which no line of evidence holds."""
+
 
 def evidence_lines(view: SceneView) -> tuple[str, ...]:
     """Evidence of every source in order of onset; one line `nothing` for a scene without any."""
@@ -75,6 +78,11 @@ def listing(word: str, sources: Sequence[Heard], attribute: str, wins: Heard) ->
     """Values of several sources, then the one looked for: `distance: dog 1.2, voice 3.0: 1.2 dog`."""
     read = ", ".join(f"{s.name} {getattr(s, attribute)}" for s in sources)
     return f"{word}: {read}: {getattr(wins, attribute)} {wins.name}"
+
+
+def levels(sources: Sequence[Heard]) -> str:
+    """Levels of all sources, dB re the loudest: `level: dog 0, rain -14`."""
+    return f"{LEVEL}: {', '.join(read_off(source, 'level_db') for source in sources)}"
 
 
 def placed(azimuth_deg: int, name: str, in_degrees: bool) -> str:

@@ -60,7 +60,7 @@ def aligned(item: Item, audio: ProjectorInputs, shuffled: random.Random | None =
     sources, lines = parse_evidence(evidence), [line for line in evidence.split("\n") if " | " in line]
     rows = audio.objects[:-1]
     names = [load_labels()[class_of(row)].spoken for row in rows]
-    asked = {load_labels()[k].spoken for k in named_classes([item.question, *(item.choices or ())])}
+    asked = _asked_names(item)
     found = _objects_of(sources, rows, names, asked)
     told = [
         f"{names[row]} | {lines[source].partition(' | ')[2]}"
@@ -72,6 +72,31 @@ def aligned(item: Item, audio: ProjectorInputs, shuffled: random.Random | None =
     think = "\n".join((*(told or [NOTHING_HEARD]), _renamed(steps, other).removesuffix("\n")))
     answer = item.answer if item.choices else _renamed(item.answer, other)
     return replace(item, think=think, answer=answer)
+
+
+def tells_unheard(item: Item, said: Item) -> bool:
+    """Whether an aligned item still tells of a sound that no object stands for: to learn it would be to learn inventing.
+
+    Parameters
+    ----------
+    item : Item
+        Before it was aligned.
+    said : Item
+        What `aligned` made of it. What its question or options name does not count: that is looked for by name.
+    """
+    evidence, steps = split_think(said.think)
+    names = {source.label for source in parse_evidence(split_think(item.think)[0])}
+    lost = names - {source.label for source in parse_evidence(evidence)} - _asked_names(item)
+    return any(_mentions(steps if item.choices else f"{steps}\n{said.answer}", name) for name in lost)
+
+
+def _asked_names(item: Item) -> set[str]:
+    """Sounds that the question or an option names."""
+    return {load_labels()[k].spoken for k in named_classes([item.question, *(item.choices or ())])}
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
 
 
 def _objects_of(

@@ -15,11 +15,18 @@ from tokenizers import Tokenizer
 
 from earshot.runtime.hearing.objects import ProjectorInputs
 from earshot.training.models.splice import SplicedBatch, collate_spliced, spliced_embeddings
-from earshot.training.questions.generate import balanced_view, generate_items, make_item, make_quieter_item
+from earshot.training.questions.generate import (
+    balanced_view,
+    generate_items,
+    make_item,
+    make_levels_item,
+    make_quieter_item,
+    make_rare_item,
+)
 from earshot.training.questions.items import TASKS, Balancer, Form, Item
 from earshot.training.questions.scenes import sample_scene
 from earshot.training.questions.view import SceneView
-from earshot.training.stages.aligned import aligned
+from earshot.training.stages.aligned import aligned, tells_unheard
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.examples import Example, encode_item
 from earshot.training.stages.hedging import hedged
@@ -33,8 +40,8 @@ WEAK_TASKS = (
 )  # fmt: skip
 """What the sixth built-in model answered worst when it was given what ideal ears hear: here reading and reasoning are to blame."""
 LOUDER_FORMS: tuple[Form, ...] = ("choice", "choice", "yesno", "open")
-QUIETER_SHARE = 0.3
-"""Of the questions about levels."""
+LEVELS_SHARE, QUIETER_SHARE = 0.45, 0.2
+"""Of the questions about levels: how loud all sounds are, what is quieter."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,10 @@ class AudioMix:
     weak_share : float
         Share of scenes that are only asked one of `WEAK_TASKS`.
     louder_share : float
-        Share of scenes that are only asked what is louder, or quieter: evidence lines hold no level, so it is learned from nothing else.
+        Share of scenes that are only asked what is louder, quieter or how loud everything is: evidence lines hold no level, so it is
+        learned from nothing else.
+    rare_share : float
+        Share of scenes that are only asked a question of a kind that few scenes allow (see `tasks_spoken.rare_draft`).
     absent_share : float
         Share of open and number questions about a sound that is not there. At a fifth the third built-in model said of 56 % of absent sounds
         where they are, and denied 12 % of those present.
@@ -85,6 +95,7 @@ class AudioMix:
     where_share: float = 0.15
     weak_share: float = 0.0
     louder_share: float = 0.0
+    rare_share: float = 0.0
     absent_share: float = 0.4
     seed: int = 0
 
@@ -127,7 +138,10 @@ class AudioBatches:
                 item, audio = next(ideal)
             else:
                 audio = self._bank.audio(index, item)
-            said = hedged(aligned(item, audio, rng if rng.random() < mix.shuffled_share else None), audio)
+            said = aligned(item, audio, rng if rng.random() < mix.shuffled_share else None)
+            if tells_unheard(item, said):
+                continue
+            said = hedged(said, audio)
             example = encode_item(self._tokenizer, said, mix.evidence_weight, think)
             yield replace(example, audio=audio, per_object=mix.per_object)
 
@@ -157,7 +171,11 @@ class AudioBatches:
         if drawn < self._mix.louder_share:
             item = self._level_item(balanced_view(scene, balancer), rng, balancer)
             return [item] if item else []
-        if drawn < self._mix.louder_share + self._mix.weak_share:
+        drawn -= self._mix.louder_share
+        if drawn < self._mix.rare_share:
+            item = make_rare_item(balanced_view(scene, balancer), rng, balancer)
+            return [item] if item else []
+        if drawn < self._mix.rare_share + self._mix.weak_share:
             view = balanced_view(scene, balancer)
             tried = (make_item(TASKS[name], "choice", view, rng, balancer) for name in rng.sample(WEAK_TASKS, 6))
             return list(islice(filter(None, tried), 1))
@@ -165,7 +183,10 @@ class AudioBatches:
 
     @staticmethod
     def _level_item(view: SceneView, rng: random.Random, balancer: Balancer) -> Item | None:
-        if rng.random() < QUIETER_SHARE:
+        drawn = rng.random()
+        if drawn < LEVELS_SHARE:
+            return make_levels_item(view, rng, balancer)
+        if drawn < LEVELS_SHARE + QUIETER_SHARE:
             return make_quieter_item(view, rng, balancer)
         return make_item(TASKS["louder"], rng.choice(LOUDER_FORMS), view, rng, balancer)
 

@@ -47,6 +47,12 @@ LouderShare = Annotated[
     float,
     typer.Option(min=0.0, max=0.8, help="Scenes that are only asked what is louder: nothing else teaches levels."),
 ]
+RareShare = Annotated[
+    float, typer.Option(min=0.0, max=0.8, help="Scenes that are only asked a question of a kind that few scenes allow.")
+]
+AbsentShare = Annotated[
+    float, typer.Option(min=0.0, max=0.9, help="Open and number questions about a sound that is not there.")
+]
 BatchItems = Annotated[int, typer.Option(min=1, help="Items per batch.")]
 ProjectorKind = Annotated[
     str | None, typer.Option("--projector", help="hybrid, mlp or dual; by default what is begun with, else hybrid.")
@@ -112,6 +118,8 @@ def sft(
     ideal_share: IdealShare = 0.4,
     weak_share: WeakShare = 0.0,
     louder_share: LouderShare = 0.0,
+    rare_share: RareShare = 0.0,
+    absent_share: AbsentShare = 0.4,
     batch_items: BatchItems = 32,
     start: Annotated[Path | None, typer.Option(help="The sft of another run, to begin with instead of alignment.")] = None,
     projector: ProjectorKind = None,
@@ -134,8 +142,8 @@ def sft(
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed, projector,
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
-        ideal_share=ideal_share, weak_share=weak_share, louder_share=louder_share, batch_items=batch_items,
-        shuffled_share=shuffled_share,
+        ideal_share=ideal_share, weak_share=weak_share, louder_share=louder_share, rare_share=rare_share,
+        absent_share=absent_share, batch_items=batch_items, shuffled_share=shuffled_share,
     )  # fmt: skip
     settings = replace(settings, shape=_known_size(size), named=named_objects)
     aligned = None if fresh else start or run / "alignment"
@@ -156,6 +164,8 @@ def cascade(
     ideal_share: IdealShare = 0.4,
     weak_share: WeakShare = 0.0,
     louder_share: LouderShare = 0.0,
+    rare_share: RareShare = 0.0,
+    absent_share: AbsentShare = 0.4,
     batch_items: BatchItems = 32,
     probe_items: Annotated[int, typer.Option(min=1, help="Kept questions, answered at the end (probe.csv).")] = 300,
 ) -> None:  # fmt: skip
@@ -166,7 +176,8 @@ def cascade(
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed,
         no_think_share=no_think_share, evidence_weight=evidence_weight, replay_share=replay_share,
-        ideal_share=ideal_share, weak_share=weak_share, louder_share=louder_share, batch_items=batch_items,
+        ideal_share=ideal_share, weak_share=weak_share, louder_share=louder_share, rare_share=rare_share,
+        absent_share=absent_share, batch_items=batch_items,
     )  # fmt: skip
     begin = start or run / "alignment"
     records = stage.run(spared(run / "cascade", resume), begin, bank, settings, resume, held_out, probe_items)

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from earshot.training.benchmark.free_answers import judge_free
-from earshot.training.questions.generate import generate_items, item_stream, make_spoken_item
+from earshot.training.questions.generate import (
+    generate_items,
+    item_stream,
+    make_levels_item,
+    make_rare_item,
+    make_spoken_item,
+)
 from earshot.training.questions.items import Item
 from earshot.training.questions.scenes import sample_scene
-from earshot.training.questions.tasks_motion import view_moving_scene
+from earshot.training.questions.tasks_motion import MovingView, view_moving_scene
 from earshot.training.questions.view import LABELS
 from tests.training.questions.test_truth import TWO, scene_of
 
@@ -23,10 +29,14 @@ THREE = scene_of(
 )
 
 
+def view_of(scene: dict[str, Any]) -> MovingView:
+    """A scene as a listener who keeps still hears it."""
+    return view_moving_scene({"head": {"yaw": [{"time_s": 0.0, "yaw_deg": 0.0}]}, **scene})
+
+
 def spoken(scene: dict[str, Any], kind: str, tries: int = 4000) -> list[Item]:
     """Questions of one kind of a scene."""
-    rng = random.Random(3)
-    view = view_moving_scene({"head": {"yaw": [{"time_s": 0.0, "yaw_deg": 0.0}]}, **scene})
+    rng, view = random.Random(3), view_of(scene)
     made = (make_spoken_item(level, view, rng) for level in LEVELS for _ in range(tries))
     return [item for item in made if item is not None and f"asked: {kind}" in item.think]
 
@@ -130,6 +140,32 @@ def test_the_nearest_of_all_is_asked_for_its_distance() -> None:
     }
     silent = {**scene_of(), "sources": []}
     assert {item.answer for item in spoken(silent, "closer far")} == {"I can't hear any sound."}
+
+
+def test_levels_of_all_sounds_are_stated_re_the_loudest() -> None:
+    item = make_levels_item(view_of(THREE), random.Random(0))
+    assert item is not None and item.answer == "The dog is the loudest, the rain 10 and the voice 10 decibels quieter."
+    assert item.think.endswith("asked: levels\nlevel: dog 0, rain -10, voice -10")
+    alone = make_levels_item(view_of(scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0))), random.Random(0))
+    assert alone is not None and alone.answer == "I only hear the dog."
+    silent = make_levels_item(view_of({**scene_of(), "sources": []}), random.Random(0))
+    assert silent is not None and silent.truth == {"absent": True}
+
+
+def test_of_rare_kinds_those_that_few_scenes_allow_come_first() -> None:
+    ahead = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0), ("speech", -60.0, 3.0, 2.0, 7.0, -30.0))
+    asked = {rare(ahead, seed).think.partition("asked: ")[2].partition("\n")[0] for seed in range(40)}
+    assert asked == {"further left extreme", "further right extreme"}
+    behind = scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0), ("speech", -130.0, 3.0, 2.0, 7.0, -30.0))
+    others = {
+        rare(scene, seed).think.partition("asked: ")[2].split()[0] for scene in (THREE, behind) for seed in range(100)
+    }
+    assert others == {"ends", "side", "height", "seen"}
+
+
+def rare(scene: dict[str, Any], seed: int) -> Item:
+    view, rng = view_of(scene), random.Random(seed)
+    return next(item for _ in range(50) if (item := make_rare_item(view, rng)) is not None)
 
 
 def test_whether_anything_moves_names_what_does() -> None:

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from earshot.runtime.hearing.objects import CLASSES, ProjectorInputs, class_of
+from earshot.runtime.hearing.objects import CLASSES, OBJECT_WIDTH, ProjectorInputs, class_of
 from earshot.runtime.labels import class_id, load_labels
 from earshot.runtime.language.prompt import ASKED, NOTHING_HEARD, parse_evidence
 from earshot.training.questions.generate import generate_items, make_item
 from earshot.training.questions.items import TASKS, Item
 from earshot.training.questions.scenes import Scene, sample_scene
 from earshot.training.questions.tasks_motion import view_moving_scene
-from earshot.training.stages.aligned import aligned
+from earshot.training.stages.aligned import aligned, tells_unheard
 from earshot.training.stages.ideal_hearing import ideal_inputs
 
 SPOKEN = {label.key: label.spoken for label in load_labels()}
@@ -114,6 +114,30 @@ def test_a_sound_that_no_object_stands_for_is_left_out() -> None:
     assert names_of(aligned(item, deaf)) == [true[0], true[2]]
     nothing = replace(heard, objects=heard.objects[-1:])
     assert aligned(item, nothing).think.startswith(f"{NOTHING_HEARD}\n{ASKED}")
+
+
+def test_answers_and_steps_that_tell_of_what_was_not_heard_are_found() -> None:
+    scene = scene_with(3, 7)
+    heard = ideal_inputs(scene, np.random.default_rng(0))
+    deaf = replace(heard, objects=np.delete(heard.objects, 1, axis=0))
+    for task, form, invented in (("what", "open", True), ("earlier", "open", True), ("count", "choice", False)):
+        item = question(scene, task, form)
+        assert not tells_unheard(item, aligned(item, heard))
+        assert tells_unheard(item, aligned(item, deaf)) is invented, task
+
+
+def test_what_the_question_names_may_be_told_of() -> None:
+    scene = scene_with(1, 5)
+    nothing = replace(ideal_inputs(scene, np.random.default_rng(0)), objects=np.zeros((1, OBJECT_WIDTH), np.float32))
+    item = question(scene, "turn_to", "number")
+    assert not tells_unheard(item, aligned(item, nothing))
+
+
+def test_a_sound_heard_under_another_name_is_not_unheard() -> None:
+    scene = scene_with(1, 5)
+    heard = ideal_inputs(scene, np.random.default_rng(0))
+    item = question(scene, "what", "open")
+    assert not tells_unheard(item, aligned(item, called(heard, 0, absent_key(scene))))
 
 
 def test_another_time_or_place_is_another_sound() -> None:

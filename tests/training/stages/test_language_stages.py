@@ -29,6 +29,7 @@ from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioM
 from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
 from earshot.training.stages.examples import (
+    DRILL_QUESTION,
     Example,
     collate_text,
     encode_chain,
@@ -289,6 +290,26 @@ def test_a_share_of_the_scenes_is_only_asked_what_is_louder(bank: Path, tokenize
         return tasks.count("louder") / len(tasks)
 
     assert louder(0.6) > louder(0.0) + 0.15
+
+
+def test_a_share_of_the_scenes_is_only_asked_what_few_scenes_allow(bank: Path, tokenizer: Tokenizer) -> None:
+    def extremes(share: float) -> float:
+        batches = AudioBatches(FeatureBank(bank), tokenizer, replace(MIX, where_share=0.0, rare_share=share))
+        made = [item.think for _, item in itertools.islice(batches._audio_items(random.Random(3)), 300)]
+        kinds = ("asked: further right extreme", "asked: ends earlier extreme", "asked: side open")
+        return sum(kind in think for think in made for kind in kinds) / len(made)
+
+    assert extremes(0.7) > extremes(0.0) + 0.2
+
+
+def test_text_never_states_levels_that_nothing_in_it_tells(tokenizer: Tokenizer) -> None:
+    """A drill gives the numbers that it compares; the steps of a question would have to guess them."""
+    pages = (
+        tokenizer.decode(list(example.suffix)) for example in itertools.islice(text_examples(tokenizer, 5, 0.02), 150)
+    )
+    pages = [page for page in pages if not page.startswith(DRILL_QUESTION)]
+    assert not [page for page in pages if "\nlevel: " in page or "\nquiet: " in page]
+    assert any("\ndistance: " in page for page in pages)
 
 
 def test_sft_grows_the_language_model_it_begins_with_and_resumes_with_the_larger_one(
