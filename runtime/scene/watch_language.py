@@ -120,41 +120,66 @@ def compile_watch(text: str) -> tuple[WatchRule, str]:
     said = " ".join(text.split())
     if not said or len(said) > MAX_CHARS:
         raise _refused(said[:40], f"a condition has 1 to {MAX_CHARS} characters")
+    try:
+        keys, fields, notes = _understood(said)
+    except ValueError as error:
+        raise _refused(said, str(error)) from error
+    return WatchRule(text=said, labels=keys, **fields), "; ".join(notes)
+
+
+def _understood(said: str) -> tuple[tuple[str, ...], dict[str, Any], list[str]]:
+    """Classes, fields of the rule, and what has to be said about them.
+
+    Raises
+    ------
+    ValueError
+        With the reason, when any of it is not understood.
+    """
     rest = re.sub(r"[,;!?\"]|\.(?!\d)", " ", said.lower().replace("’", "'"))
     rest = without_just(" ".join(rest.split()))
     fields: dict[str, Any] = {}
-    try:
-        for take in (_take_quiet, _take_rate, _take_when, _take_distance, _take_event, _take_hold):
-            rest = take(rest, fields)
-        rest, doors = _WHICH_DOOR.subn("", rest)
-        if _BARE_LEFT.search(rest):
-            raise ValueError("'left' may be a side or an end: write 'on my left' or 'stops'")
-        goes = None if "event" in fields else _GOES.search(rest)
-        rest = rest if goes is None else _cut(rest, goes)
-        fields["sector"], rest = name_sector(rest)
-        named = name_sounds(rest)
-        if named is not None:
-            keys = _either(rest, named)
-    except ValueError as error:
-        raise _refused(said, str(error)) from error
-    words = re.findall(r"[a-z0-9']+", rest) if named is None else list(named.rest)
+    for take in (_take_quiet, _take_rate, _take_when, _take_distance, _take_event, _take_hold):
+        rest = take(rest, fields)
+    rest, doors = _WHICH_DOOR.subn("", rest)
+    if _BARE_LEFT.search(rest):
+        raise ValueError("'left' may be a side or an end: write 'on my left' or 'stops'")
+    goes = None if "event" in fields else _GOES.search(rest)
+    fields["sector"], rest = name_sector(rest if goes is None else _cut(rest, goes))
+    named = _only_named(rest)
+    keys = _either(rest, named)
+    if goes is not None and not set(keys) <= _GO_OFF:
+        raise ValueError(f"{goes[0]!r} may mean that it starts or stops: write which")
+    notes = [named.note] if named.note else []
+    notes += ["doors are not told apart: any door is meant"] if doors else []
+    return keys, fields, notes + _settle_times(fields)
+
+
+def _only_named(text: str) -> NamedSounds:
+    """The sounds that a text names, when it says nothing else.
+
+    Raises
+    ------
+    ValueError
+    """
+    named = name_sounds(text)
+    words = re.findall(r"[a-z0-9']+", text) if named is None else list(named.rest)
     unknown = tuple(word for word in words if word not in _FILLERS)
     if unknown:
-        raise _refused(said, _why(unknown))
+        raise ValueError(_why(unknown))
     if named is None:
-        raise _refused(said, "it names no sound")
-    if goes is not None and not set(keys) <= _GO_OFF:
-        raise _refused(said, f"{goes[0]!r} may mean that it starts or stops: write which")
+        raise ValueError("it names no sound")
+    return named
+
+
+def _settle_times(fields: dict[str, Any]) -> list[str]:
+    """Give a rule the event and the times that nothing was said about; what has to be said about those that were."""
     event = fields.setdefault("event", WatchEvent.APPEARS)
     fields.setdefault("hold_s", _HOLD_S[event])
-    notes = [named.note] if named.note else []
-    if doors:
-        notes.append("doors are not told apart: any door is meant")
     if "release_s" in fields:
-        notes.append(f"told after {duration_words(fields['release_s'])} without it")
-    elif event in _RELEASE_S:
+        return [f"told after {duration_words(fields['release_s'])} without it"]
+    if event in _RELEASE_S:
         fields["release_s"] = _RELEASE_S[event]
-    return WatchRule(text=said, labels=keys, **fields), "; ".join(notes)
+    return []
 
 
 def _why(unknown: tuple[str, ...]) -> str:

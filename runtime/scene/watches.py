@@ -103,9 +103,10 @@ class WatchRule(BaseModel):
         place = f" {self.sector.words}" if self.sector else ""
         near = f" within {self.within_m:g} m" if self.within_m else ""
         hold = f" for {self.hold_s:g} s" if self.hold_s >= 2 else ""
+        silence = f", silent for {self.release_s:g} s" if self.event is WatchEvent.STOPS else ""
         quiet = f", not from {self.quiet_hours.replace('-', ' to ')}" if self.quiet_hours else ""
         limits = f"at most every {self.min_interval_s:g} s and {self.max_per_hour} times an hour{quiet}"
-        return f"when {what} {self.event.value}{place}{near}{hold}; {limits}"
+        return f"when {what} {self.event.value}{place}{near}{hold}{silence}; {limits}"
 
     def is_quiet(self, wall_s: float) -> bool:
         """Whether the wall clock (seconds since 1970) stands within the quiet hours."""

@@ -77,6 +77,7 @@ def test_how_long_a_silence_lasts_is_not_how_long_the_sound_lasted() -> None:
     rule, note = compile_watch("when the baby has been quiet for ten minutes")
     assert (rule.event, rule.hold_s, rule.release_s) == (WatchEvent.STOPS, 0.5, 600.0)
     assert note == "told after 10 minutes without it"
+    assert rule.words.startswith("when a crying baby stops, silent for 600 s; at most every")
     rule, note = compile_watch("when a dog within 3 m barking for 5 seconds stops")
     assert (rule.event, rule.hold_s, rule.release_s, note) == (WatchEvent.STOPS, 5.0, 3.0, "")
 
