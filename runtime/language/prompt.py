@@ -61,7 +61,8 @@ _FRACTION = re.compile(r"(?:(\d+) ?)?([\u00bc-\u00be\u2150-\u215e])")
 _SPECIAL_PATTERN = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _EVIDENCE_PATTERN = re.compile(
-    rf"^\s*([^|\n]*[^|\s])\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s*$"
+    rf"^\s*([^|\n]*[^|\s])\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*{_NUMBER}\s*\|\s*(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)"
+    r"(?:\s*\|\s*(-?\d+))?\s*$"
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 _CAPITAL_WORDS = frozenset(("I", "I'm", "I've", "I'd", "I'll", "dB"))
@@ -99,6 +100,8 @@ class Evidence:
         Positive upwards, a multiple of 10.
     distance_m, onset_s, offset_s : float
         One decimal.
+    level_db : int or None
+        Re the loudest sound; None in lines that do not say it, as in all questions but those about levels.
     """
 
     label: str
@@ -107,6 +110,7 @@ class Evidence:
     distance_m: float
     onset_s: float
     offset_s: float
+    level_db: int | None = None
 
 
 def normalise_text(text: str) -> str:
@@ -228,7 +232,13 @@ def choice_text(index: int, text: str) -> str:
 
 
 def evidence_line(
-    label: str, azimuth_deg: float, elevation_deg: float, distance_m: float, onset_s: float, offset_s: float
+    label: str,
+    azimuth_deg: float,
+    elevation_deg: float,
+    distance_m: float,
+    onset_s: float,
+    offset_s: float,
+    level_db: int | None = None,
 ) -> str:
     """Write one source as an evidence line, quantised to what a listener can know.
 
@@ -242,18 +252,21 @@ def evidence_line(
         Positive up; rounded to 10 degrees.
     distance_m, onset_s, offset_s : float
         Not negative; rounded to one decimal.
+    level_db : int, optional
+        Re the loudest sound, where the question is about levels.
 
     Returns
     -------
     str
-        For example ``"dog | -35 | 0 | 2.1 | 0.4-3.2"``.
+        For example ``"dog | -35 | 0 | 2.1 | 0.4-3.2"``, with a level ``"dog | -35 | 0 | 2.1 | 0.4-3.2 | -8"``.
     """
     # round() goes half to even, so mirrored directions give mirrored lines.
     azimuth = 5 * round(azimuth_deg / 5)
     azimuth = 180 - (180 - azimuth) % 360
     elevation = 10 * round(elevation_deg / 10)
     times = f"{max(onset_s, 0.0):.1f}-{max(offset_s, 0.0):.1f}"
-    return f"{label} | {azimuth} | {elevation} | {max(distance_m, 0.0):.1f} | {times}"
+    level = "" if level_db is None else f" | {level_db}"
+    return f"{label} | {azimuth} | {elevation} | {max(distance_m, 0.0):.1f} | {times}{level}"
 
 
 def parse_evidence(text: str) -> list[Evidence]:
@@ -274,9 +287,11 @@ def parse_evidence(text: str) -> list[Evidence]:
         match = _EVIDENCE_PATTERN.match(line)
         if match is None:
             continue
-        label, *numbers = match.groups()
+        label, *numbers, level = match.groups()
         azimuth, elevation, distance_m, onset_s, offset_s = (float(n) for n in numbers)
-        found.append(Evidence(label, round(azimuth), round(elevation), distance_m, onset_s, offset_s))
+        found.append(
+            Evidence(label, round(azimuth), round(elevation), distance_m, onset_s, offset_s, level and int(level))
+        )
     return found
 
 

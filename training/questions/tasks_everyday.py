@@ -71,11 +71,15 @@ def how_loud(view: SceneView, rng: random.Random) -> Draft | None:
     if not view.heard:
         return _silence("levels.ask")
     top = max(view.heard, key=lambda source: source.level_db)
-    below = [f"{source.label.definite} {-source.level_db}" for source in view.heard if source is not top]
+    others = [f"{source.label.definite} {_below(source)}" for source in view.heard if source is not top]
     start = f"{top.label.definite} {top.label.verb} the loudest"
-    text = f"{start}, {answers.joined(below)} decibels quieter." if below else f"I only hear {top.label.definite}."
+    text = f"{start}, {answers.joined(others)}." if others else f"I only hear {top.label.definite}."
     truth = {"labels": [source.key for source in view.heard], "relation": "levels"}
     return Draft("levels.ask", {}, answers.capital(text), (), (levels(view.heard),), truth)
+
+
+def _below(source: Heard) -> str:
+    return f"{-source.level_db} decibels quieter" if source.level_db else "just as loud"
 
 
 def any_moving(view: SceneView, rng: random.Random) -> Draft | None:

@@ -32,6 +32,7 @@ from earshot.training.stages.examples import Example, encode_item
 from earshot.training.stages.hedging import hedged
 from earshot.training.stages.ideal_hearing import ideal_inputs
 from earshot.training.stages.language import weighted_loss
+from earshot.training.stages.levels import with_levels
 from earshot.training.stages.text_items import text_examples
 
 WEAK_TASKS = (
@@ -71,8 +72,8 @@ class AudioMix:
     weak_share : float
         Share of scenes that are only asked one of `WEAK_TASKS`.
     louder_share : float
-        Share of scenes that are only asked what is louder, quieter or how loud everything is: evidence lines hold no level, so it is
-        learned from nothing else.
+        Share of scenes that are only asked what is louder, quieter or how loud everything is: evidence lines hold levels in such
+        questions only, so they are learned from nothing else.
     rare_share : float
         Share of scenes that are only asked a question of a kind that few scenes allow (see `tasks_spoken.rare_draft`).
     absent_share : float
@@ -161,6 +162,9 @@ class AudioBatches:
                 yield index, item
 
     def _items(self, scene: Mapping[str, Any], rng: random.Random, balancer: Balancer) -> list[Item]:
+        return [with_levels(item, scene) for item in self._asked(scene, rng, balancer)]
+
+    def _asked(self, scene: Mapping[str, Any], rng: random.Random, balancer: Balancer) -> list[Item]:
         """Questions about a scene; now and then the one that people ask most, where something is, or one that is hard."""
         drawn = rng.random()
         if drawn < self._mix.where_share:

@@ -60,9 +60,9 @@ class Example:
 
 
 def split_think(think: str) -> tuple[str, str]:
-    """Evidence (lines with bars, or `nothing`; and stated levels) and the steps, each with its line ends."""
+    """Evidence (lines with bars, or `nothing`) and the steps, each with its line ends."""
     lines = think.split("\n")
-    count = sum(1 for line in lines if line.count(" | ") == 4 or line == NOTHING_HEARD)
+    count = sum(1 for line in lines if line.count(" | ") in (4, 5) or line == NOTHING_HEARD)
     return "".join(f"{line}\n" for line in lines[:count]), "".join(f"{line}\n" for line in lines[count:])
 
 

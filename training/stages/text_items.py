@@ -12,8 +12,8 @@ from earshot.training.questions.drills import drill
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.questions.scenes import sample_scene
-from earshot.training.questions.tasks_l2 import LOUDER, OPPOSITES
 from earshot.training.stages.examples import Example, encode_chain, encode_drill, encode_item, encode_understanding
+from earshot.training.stages.levels import reads_levels, with_levels
 
 DRILL_SHARE = 0.15
 UNDERSTANDING_SHARE = 0.25
@@ -23,7 +23,6 @@ CHAIN_SHARE = 0.6
 CHAIN_ITEMS = 6
 UNDERSTANDING_ITEMS = 16
 LONGEST = 480
-_LEVEL_STEPS = tuple(f"{relation.word}:" for relation in (LOUDER, OPPOSITES["quieter"]))
 
 
 def text_examples(tokenizer: Tokenizer, seed: int, evidence_weight: float) -> Iterator[Example]:
@@ -48,17 +47,14 @@ def text_examples(tokenizer: Tokenizer, seed: int, evidence_weight: float) -> It
             yield encode_understanding(tokenizer, _questions(rng, balancer), LONGEST)
             continue
         chained = rng.random() < CHAIN_SHARE
-        made = generate_items(sample_scene(rng), rng, CHAIN_ITEMS if chained else 1, balancer)
-        items = [item for item in made if not states_levels(item)]
+        scene = sample_scene(rng)
+        items = generate_items(scene, rng, CHAIN_ITEMS if chained else 1, balancer)
+        # The evidence of a chain is that of its first question, so one that reads levels comes first.
+        items = [with_levels(item, scene) for item in sorted(items, key=reads_levels, reverse=True)]
         if items and chained:
             yield encode_chain(tokenizer, items, evidence_weight, LONGEST)
         elif items:
             yield encode_item(tokenizer, items[0], evidence_weight)
-
-
-def states_levels(item: Item) -> bool:
-    """Whether steps of an item read levels. Nothing in written evidence tells them: they would be learned as guesses."""
-    return any(line.startswith(_LEVEL_STEPS) for line in item.think.split("\n"))
 
 
 def _questions(rng: random.Random, balancer: Balancer) -> list[Item]:

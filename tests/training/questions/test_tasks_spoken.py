@@ -144,7 +144,9 @@ def test_the_nearest_of_all_is_asked_for_its_distance() -> None:
 
 def test_levels_of_all_sounds_are_stated_re_the_loudest() -> None:
     item = make_levels_item(view_of(THREE), random.Random(0))
-    assert item is not None and item.answer == "The dog is the loudest, the rain 10 and the voice 10 decibels quieter."
+    assert item is not None and item.answer == (
+        "The dog is the loudest, the rain 10 decibels quieter and the voice 10 decibels quieter."
+    )
     assert item.think.endswith("asked: levels\nlevel: dog 0, rain -10, voice -10")
     alone = make_levels_item(view_of(scene_of(("dog", 40.0, 1.0, 0.0, 4.0, -20.0))), random.Random(0))
     assert alone is not None and alone.answer == "I only hear the dog."

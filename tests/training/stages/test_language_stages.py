@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from earshot.runtime.errors import InputError
 from earshot.runtime.hearing.objects import ProjectorInputs, class_of
 from earshot.runtime.labels import by_key, class_id
-from earshot.runtime.language.prompt import THINK_END
+from earshot.runtime.language.prompt import THINK_END, parse_evidence
 from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm, shape_of
 from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.questions.drills import drill
@@ -302,14 +302,21 @@ def test_a_share_of_the_scenes_is_only_asked_what_few_scenes_allow(bank: Path, t
     assert extremes(0.7) > extremes(0.0) + 0.2
 
 
-def test_text_never_states_levels_that_nothing_in_it_tells(tokenizer: Tokenizer) -> None:
-    """A drill gives the numbers that it compares; the steps of a question would have to guess them."""
+def test_text_states_levels_only_where_its_evidence_holds_them(tokenizer: Tokenizer) -> None:
+    """Steps that read what is written nowhere would be learned as guesses."""
     pages = (
         tokenizer.decode(list(example.suffix)) for example in itertools.islice(text_examples(tokenizer, 5, 0.02), 150)
     )
     pages = [page for page in pages if not page.startswith(DRILL_QUESTION)]
-    assert not [page for page in pages if "\nlevel: " in page or "\nquiet: " in page]
-    assert any("\ndistance: " in page for page in pages)
+    reading = [page for page in pages if "\nlevel: " in page or "\nquiet: " in page]
+    assert reading
+    for page in reading:
+        told = {evidence.label: evidence.level_db for evidence in parse_evidence(page)}
+        for line in page.split("\n"):
+            if line.startswith(("level: ", "quiet: ")):
+                values = line.split(": ")[1].split(", ")
+                assert all(told[value.rpartition(" ")[0]] == int(value.rpartition(" ")[2]) for value in values), page
+    assert any(parse_evidence(page)[0].level_db is None for page in pages if parse_evidence(page))
 
 
 def test_sft_grows_the_language_model_it_begins_with_and_resumes_with_the_larger_one(
