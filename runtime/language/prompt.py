@@ -232,13 +232,7 @@ def choice_text(index: int, text: str) -> str:
 
 
 def evidence_line(
-    label: str,
-    azimuth_deg: float,
-    elevation_deg: float,
-    distance_m: float,
-    onset_s: float,
-    offset_s: float,
-    level_db: int | None = None,
+    label: str, azimuth_deg: float, elevation_deg: float, distance_m: float, onset_s: float, offset_s: float
 ) -> str:
     """Write one source as an evidence line, quantised to what a listener can know.
 
@@ -252,21 +246,18 @@ def evidence_line(
         Positive up; rounded to 10 degrees.
     distance_m, onset_s, offset_s : float
         Not negative; rounded to one decimal.
-    level_db : int, optional
-        Re the loudest sound, where the question is about levels.
 
     Returns
     -------
     str
-        For example ``"dog | -35 | 0 | 2.1 | 0.4-3.2"``, with a level ``"dog | -35 | 0 | 2.1 | 0.4-3.2 | -8"``.
+        For example ``"dog | -35 | 0 | 2.1 | 0.4-3.2"``.
     """
     # round() goes half to even, so mirrored directions give mirrored lines.
     azimuth = 5 * round(azimuth_deg / 5)
     azimuth = 180 - (180 - azimuth) % 360
     elevation = 10 * round(elevation_deg / 10)
     times = f"{max(onset_s, 0.0):.1f}-{max(offset_s, 0.0):.1f}"
-    level = "" if level_db is None else f" | {level_db}"
-    return f"{label} | {azimuth} | {elevation} | {max(distance_m, 0.0):.1f} | {times}{level}"
+    return f"{label} | {azimuth} | {elevation} | {max(distance_m, 0.0):.1f} | {times}"
 
 
 def parse_evidence(text: str) -> list[Evidence]:
@@ -289,9 +280,8 @@ def parse_evidence(text: str) -> list[Evidence]:
             continue
         label, *numbers, level = match.groups()
         azimuth, elevation, distance_m, onset_s, offset_s = (float(n) for n in numbers)
-        found.append(
-            Evidence(label, round(azimuth), round(elevation), distance_m, onset_s, offset_s, level and int(level))
-        )
+        level_db = None if level is None else int(level)
+        found.append(Evidence(label, round(azimuth), round(elevation), distance_m, onset_s, offset_s, level_db))
     return found
 
 

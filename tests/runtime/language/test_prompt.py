@@ -114,7 +114,8 @@ def test_evidence_is_read_back_as_written(
 ) -> None:
     line = evidence_line(label, azimuth, elevation, distance, onset, offset)
     [read] = parse_evidence(line)
-    assert evidence_line(*vars(read).values()) == line
+    *written, level_db = vars(read).values()
+    assert evidence_line(*written) == line and level_db is None
     assert -180 < read.azimuth_deg <= 180 and read.azimuth_deg % 5 == 0 and read.elevation_deg % 10 == 0
     assert abs((read.azimuth_deg - azimuth + 180) % 360 - 180) <= 2.5 + 1e-6
 
@@ -131,6 +132,7 @@ def test_evidence_among_other_lines() -> None:
         Evidence("dog", -35, 0, 2.1, 0.4, 3.2),
         Evidence("rain", 180, 10, 3.0, 0.0, 6.0),
     ]
+    assert parse_evidence("dog | -35 | 0 | 2.1 | 0.4-3.2 | -8") == [Evidence("dog", -35, 0, 2.1, 0.4, 3.2, -8)]
     assert parse_evidence(NOTHING_HEARD) == []
 
 
