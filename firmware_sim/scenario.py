@@ -279,11 +279,11 @@ def load_scenario(name: str, seed: int | None = None) -> Scenario:
     path = shipped_scenarios().get(name) or Path(name)
     if not path.is_file():
         known = list(shipped_scenarios())
-        raise UsageError(f"{name}: no such scenario{_nearest(name, known)}; shipped are {', '.join(known)}")
+        raise UsageError(f"{name or 'sim:'}: no such scenario{_nearest(name, known)}; shipped are {', '.join(known)}")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: too big for a scenario; {MAX_BYTES} bytes are the most")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no TOML ({' '.join(str(error).split())})") from error
     if "folder" in data:

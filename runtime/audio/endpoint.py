@@ -97,7 +97,9 @@ def parse_endpoint(spec: str) -> Endpoint:
         When a part is missing, unknown or impossible.
     """
     if not is_endpoint(spec):
-        raise UsageError(f"{spec!r} is no address of a device; tcp://HOST:PORT, udp://HOST:PORT and pty:PATH work")
+        raise UsageError(
+            f"{spec!r} is no address of a device; tcp://HOST:PORT, udp://HOST:PORT, ws://HOST:PORT/PATH, pty:PATH and serial:PATH work"
+        )
     kind = next(known for known in KINDS if known == spec.partition(":")[0])
     try:
         url = urlsplit(spec)

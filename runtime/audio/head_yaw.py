@@ -185,7 +185,9 @@ class HeadYaw:
             return
         yaws = [yaw for yaw in map(self._endpoint.yaw_deg, messages) if yaw is not None]
         if not yaws:
-            self._other = messages[-1].address[:40] if messages else ""
+            other = [message.address for message in messages if not self._endpoint.knows(message)]
+            # A tracker whose yaw was understood may send much else; its address is right.
+            self._other = other[-1][:40] if other and not self._owner else ""
             self._count(unusable=1)
             return
         self._count(yaws=1)

@@ -47,6 +47,10 @@ class YawEndpoint:
         form = self.forms.get(address_key(message.address))
         return None if form is None else form.yaw_deg(message)
 
+    def knows(self, message: OscMessage) -> bool:
+        """Whether a message comes with an address that is taken, whatever it holds."""
+        return address_key(message.address) in self.forms
+
 
 def parse_yaw(spec: str) -> YawEndpoint:
     """Read an endpoint.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -32,13 +33,14 @@ def open_front(ui: Ui, json: bool, name: str) -> Iterator[tuple[Teller, Iterable
     questions : iterable of str
         Typed lines.
     """
-    stdin, stdout = typer.get_text_stream("stdin"), typer.get_text_stream("stdout", errors=None)
+    stdin = None if sys.stdin is None else typer.get_text_stream("stdin")  # None where it was closed before the start
+    stdout = typer.get_text_stream("stdout", errors=None)
     console = Console(highlight=False)
     if json or ui is Ui.NONE or not can_show(console):
         yield JsonTeller(stdout) if json else PlainTeller(stdout), read_lines(stdin)
         return
     radar = LiveRadar(console, name)
-    if not stdin.isatty():
+    if stdin is None or not stdin.isatty():
         with radar:
             yield radar, read_lines(stdin)
         return

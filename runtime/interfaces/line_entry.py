@@ -23,14 +23,16 @@ _ERASE, _ERASE_LINE, _ERASE_WORD = "\x7f\b", "\x15", "\x17"
 MAX_LINE = 500
 
 
-def read_lines(stream: TextIO) -> Iterator[str]:
+def read_lines(stream: TextIO | None) -> Iterator[str]:
     """Lines of a stream as they come, without line breaks.
 
     Parameters
     ----------
-    stream : text stream
-        Standard input; one without a file descriptor is read as it is.
+    stream : text stream or None
+        Standard input; one without a file descriptor is read as it is. None has no lines.
     """
+    if stream is None:
+        return
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError, AttributeError):

@@ -35,7 +35,8 @@ _CHECK = re.compile(
 _IS_IT = re.compile(
     r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?P<it>it|they|that one|this one)\b"
     r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|fewer|raining?|one (?:sound|source|noise|thing)"
-    r"|so that|be (?:that|so|right|true|correct|fair))\b)"
+    r"|so that|be (?:that|so|right|true|correct|fair)|dark|late|early|cold|warm|hot|sunny|windy|been (?:quiet|silent|calm|loud|noisy)"
+    r"|(?:quiet|silent|calm|loud|noisy) (?:in|here|outside|inside|around|while|today|tonight|last|since|at|during))\b)"
 )
 """Start of a question about "it", where "it" is not just the subject of a sentence that has another meaning."""
 _WHERE_IS_IT = re.compile(
@@ -224,6 +225,14 @@ class Dialogue:
         if asked is None or label in spoken_in(self._question):
             return _of("Where {verb} {x}?", label)
         phrases = sorted(asked.phrases, key=len, reverse=True)
+        someone = re.match(
+            rf"(?:(?P<aux>\w+) (?:some|any)(?:one|body)|who) (?:{'|'.join(map(re.escape, phrases))})(?P<after>\b.*)",
+            self._question,
+            re.I,
+        )
+        if someone is not None:  # "did someone knock in the last hour?" has no noun to exchange
+            now = (someone["aux"] or "did").lower() in ("is", "does", "can", "do")
+            return f"{('Is' if now else 'Was')} there {label.article}{someone['after']}"
         pattern = rf"\b(?P<article>(?:the|an?|any|my|some) )?(?:{'|'.join(map(re.escape, phrases))})(?:s|es)?\b"
 
         def instead(match: re.Match[str]) -> str:

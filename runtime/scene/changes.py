@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from earshot.runtime.geometry import angle_between_azimuths
@@ -99,7 +99,7 @@ class ChangeDetector:
 
     def _ended(self, key: int, now_s: float) -> TrackChange:
         del self._told[key]
-        return TrackChange("ended", now_s, self._latest.pop(key))
+        return TrackChange("ended", now_s, replace(self._latest.pop(key), active=False))
 
 
 def _away_deg(track: TrackSnapshot, told: TrackSnapshot) -> float:

@@ -18,7 +18,7 @@ from earshot.runtime.scene.episodes import Episode, Place, Session
 from earshot.runtime.scene.memory import SceneMemory
 from earshot.runtime.scene.naming import NamedSound, NamedSounds, name_sounds, nearest_sounds
 from earshot.runtime.scene.sectors import Sector, name_sector
-from earshot.runtime.scene.timespans import TimeSpan, duration_words, name_span
+from earshot.runtime.scene.timespans import TIMES_THAT_WORK, TimeSpan, duration_words, name_span, names_other_time
 from earshot.runtime.scene.words import place_words
 
 FROM_MEMORY = "From memory (not the language model): "
@@ -36,7 +36,7 @@ _LAST_TIME = re.compile(
 _HOW_OFTEN = re.compile(r"\bhow (?:often|many times)\b")
 _EARLIER = re.compile(
     r"\b(?:earlier (?:on|today)|before now|while i was (?:away|out|gone|asleep)"
-    r"|do you remember(?! when .*\bfirst\b)|(?<!not )so far(?! (?:off|away|apart|from)\b))\b"
+    r"|(?:did|have|has) (?:i|we) miss(?:ed)?|do you remember(?! when .*\bfirst\b)|(?<!not )so far(?! (?:off|away|apart|from)\b))\b"
 )
 _YES_NO = re.compile(r"^(?:did|was|were|has|have|had|is|are)\b")
 _FILLERS = frozenset(
@@ -54,6 +54,24 @@ _FILLERS = frozenset(
 _CHANGING = frozenset(  # fillers that give a yes or no another meaning
     re.findall(r"\S+", "asleep away before besides gone just last long many most often out then when while")
 )
+_NOT_KEPT = frozenset(
+    [
+        "calm",
+        "first",
+        "latest",
+        "longest",
+        "loud",
+        "louder",
+        "loudest",
+        "noisy",
+        "quiet",
+        "quieter",
+        "quietest",
+        "silence",
+        "silent",
+    ]
+)
+"""Asked of the past, these are about what the memory does not hold."""
 _SAID_ALREADY = re.compile(
     rf"{_HOW_OFTEN.pattern}|{_EARLIER.pattern}|\bat all\b|\b(?:go|goes|going|went|gone) off\b|\band (?=where\b|when\b)"
 )
@@ -83,6 +101,8 @@ class Recall:
         Words that would have to be understood, and are not.
     each : tuple of NamedSound
         Sounds of which every one must have been there for a yes: "a dog and a cat".
+    refusal : str
+        Why it cannot be looked up at all, else empty.
     """
 
     asked: Asked
@@ -94,6 +114,7 @@ class Recall:
     yes_no: bool
     unknown: tuple[str, ...]
     each: tuple[NamedSound, ...] = ()
+    refusal: str = ""
 
 
 def parse_recall(question: str, now_s: float) -> Recall | None:
@@ -115,23 +136,28 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
     too_short = span is not None and now_s - span.since_s <= MODEL_HEARS_S
     last, often = _LAST_TIME.search(rest) is not None, _HOW_OFTEN.search(rest) is not None
     if too_short or not (span or last or often or _EARLIER.search(rest)):
-        return None
+        return _refused(f"I do not understand that time; {TIMES_THAT_WORK}") if names_other_time(text) else None
     asked: Asked = "last" if last else "count" if often else "list"
     try:
         sector, rest = name_sector(_SAID_ALREADY.sub(" ", rest))
         named = name_sounds(rest, either=True)
     except ValueError as error:
-        return Recall(asked, (), "", "", span, None, False, (str(error),))
+        return _refused(str(error))
     words = tuple(re.findall(r"[a-z']+", rest)) if named is None else named.rest
-    unknown = tuple(word for word in words if word.strip("'") not in _FILLERS)
+    more = not (named and named.keys) and not _NOT_KEPT.isdisjoint(words)
+    unknown = tuple(word for word in words if word.strip("'") not in _FILLERS and not (more and word in _NOT_KEPT))
     keys, name, note = ((), "", "") if named is None else (named.keys, named.words, named.note)
     if named is not None and keys and not named.vague:
         unknown = ()  # what it did then is not remembered, only that it sounded
     yes_no = _YES_NO.match(text) is not None
-    if (yes_no or asked == "count") and _asks_for_more(text, words, named):
+    if more or ((yes_no or asked == "count") and _asks_for_more(text, words, named)):
         yes_no, note = False, "; ".join(filter(None, (note, ONLY_WHEN_AND_WHERE)))
     each = named.parts if named is not None and yes_no and named.joint == "and" else ()
     return Recall(asked, keys, name if keys else "", note, span, sector, yes_no, unknown, each)
+
+
+def _refused(why: str) -> Recall:
+    return Recall("list", (), "", "", None, None, False, (), refusal=why)
 
 
 def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listening: bool = True) -> str:
@@ -156,6 +182,8 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listenin
     ------
     MemoryUnusable
     """
+    if recall.refusal:
+        return f"{FROM_MEMORY}{recall.refusal}"
     if recall.unknown:
         near = nearest_sounds(recall.unknown)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _NUMBERS = {
-    "a": 1.0, "an": 1.0, "one": 1.0, "half a": 0.5, "half an": 0.5, "a couple of": 2.0, "two": 2.0, "a few": 3.0, "few": 3.0,
+    "a": 1.0, "an": 1.0, "one": 1.0, "half a": 0.5, "half an": 0.5, "a couple of": 2.0, "couple of": 2.0, "two": 2.0, "a few": 3.0, "few": 3.0,
     "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0,
     "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "forty five": 45.0, "fifty": 50.0,
     "sixty": 60.0, "ninety": 90.0, "half": 0.5,
 }  # fmt: skip
 _UNITS = {
-    "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0, "sec": 1.0, "min": 60.0, "h": 3600.0,
+    "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hr": 3600.0,
 }  # fmt: skip
 _NUMBER = r"\d+(?:\.\d+)?|" + "|".join(n.replace(" ", "[ -]") for n in sorted(_NUMBERS, key=len, reverse=True))
-_UNIT = "seconds?|secs?|minutes?|mins?|hours?|h|days?|weeks?"
-_DURATION = rf"(?:(?P<number>{_NUMBER})[ -]+)?(?P<unit>{_UNIT})"
+_UNIT = "seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|weeks?"
+_DURATION = rf"(?:(?P<number>{_NUMBER})(?:[ -]+|(?<=\d)))?(?P<unit>{_UNIT})"
 DURATION = re.compile(rf"\b(?P<number>{_NUMBER})[ -]*(?P<unit>{_UNIT})\b")
 _LAST = re.compile(
     rf"\b(?:(?:in|within|during|over|for|of) )?(?:the |these )?(?:last|past|previous) (?:of )?{_DURATION}\b"
@@ -38,6 +38,16 @@ _DAY_PARTS = {
     _WEEK: (0, 24),
 }
 _DAY = re.compile(r"\b(?:since )?(" + "|".join(_DAY_PARTS) + r")\b")
+
+
+_DAY_NAMES = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+_OTHER_TIME = re.compile(
+    rf"\b(?:on|last|since|this|until|before|after) {_DAY_NAMES}\b"
+    r"|\bsince (?:breakfast|lunch|dinner|supper|noon|midday|midnight|dawn|dusk|sunrise|sunset|work|then)\b"
+    r"|\b(?:at|after|before|around|about|until|by) \d{1,2}(?:[:.]\d\d)? ?(?:am|pm)\b|\b(?:at|after|before|around) \d{1,2}:\d\d\b"
+    r"|\bbetween \d{1,2}(?:[:.]\d\d)? ?(?:am|pm)? ?and \d{1,2}(?:[:.]\d\d)? ?(?:am|pm|o'?clock)\b|\bbetween \d{1,2}:\d\d and \d{1,2}:\d\d\b"
+)
+TIMES_THAT_WORK = "times I understand: 'in the last 2 hours', 'since 9:30', 'yesterday', 'this morning'"
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,11 @@ def name_span(text: str, now_s: float) -> tuple[TimeSpan | None, str]:
         if match is not None:
             return make(match, now_s), text[: match.start()] + " " + text[match.end() :]
     return None, text
+
+
+def names_other_time(text: str) -> bool:
+    """Whether a lower-case text names a time of the past that `name_span` does not know: "on Monday", "at 3 pm"."""
+    return _OTHER_TIME.search(text) is not None
 
 
 def duration_words(seconds: float) -> str:

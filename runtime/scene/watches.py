@@ -163,7 +163,7 @@ def read_rules(path: Path) -> list[WatchRule]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path}: too big for rules; {MAX_FILE_BYTES} bytes are the most")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"{path}: cannot be read ({reason})") from error

@@ -16,7 +16,7 @@ from earshot.runtime.scene.episodes import Episode
 from earshot.runtime.scene.memory import SceneMemory, default_memory_path
 from earshot.runtime.scene.naming import name_sounds
 from earshot.runtime.scene.timespans import DURATION, duration_words, seconds_of
-from earshot.runtime.scene.words import direction_words, distance_words
+from earshot.runtime.scene.words import place_words
 
 memory = typer.Typer(help="Show or forget what 'earshot listen --remember' has kept.", no_args_is_help=True)
 
@@ -88,7 +88,5 @@ def _line(episode: Episode) -> str:
     started = datetime.fromtimestamp(episode.started_s)
     lasting = "no end" if episode.ended_s is None else duration_words(episode.ended_s - episode.started_s)
     ends = (episode.places[0], episode.places[-1])
-    way = dict.fromkeys(
-        f"{direction_words(p.azimuth_deg, p.elevation_deg)}, {distance_words(p.distance_m)}" for p in ends
-    )
+    way = dict.fromkeys(place_words(p.azimuth_deg, p.elevation_deg, p.distance_m, p.ambiguous) for p in ends)
     return f"{started:%Y-%m-%d %H:%M:%S}  {lasting:<11} {by_key(episode.label).spoken}: {'; then '.join(way)}"

@@ -19,10 +19,11 @@ from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
 from earshot.runtime.hearing.tracks import SNAPSHOT_S, SceneSnapshot, TrackSnapshot
 from earshot.runtime.interfaces.loading import open_encoders
-from earshot.runtime.interfaces.outputs import check_out
+from earshot.runtime.interfaces.outputs import check_out, replacing
 from earshot.runtime.labels import load_labels
 
 CLASSES_NAME = "classes.csv"
+CLASSES_HEADING = "class,key,name"
 
 
 class TrackFormat(str, Enum):
@@ -43,20 +44,36 @@ def track(
 ) -> None:
     """Write what sounds where, ten times a second."""
     if out:
-        check_out(out, audio)
-        if format is TrackFormat.CSV and out.name.lower() == CLASSES_NAME:
-            raise UsageError(f"--out {out}: the names of the classes are written there; name another file")
+        _check(out, audio, format)
     _, encoders = open_encoders(bundle)
     with ExitStack() as stack:
         source = stack.enter_context(FileSource(audio))
-        target = stack.enter_context(_writer(out)) if out else typer.get_text_stream("stdout")
+        target = stack.enter_context(replacing(out)) if out else typer.get_text_stream("stdout")
         snapshots = hear(encoders, source)
         if format is TrackFormat.NDJSON:
             write_ndjson(snapshots, target)
         else:
             write_dcase(snapshots, target)
-    if out and format is TrackFormat.CSV:
+    if out and format is TrackFormat.CSV and out.is_file():
         write_classes(out.with_name(CLASSES_NAME))
+
+
+def _check(out: Path, audio: Path, format: TrackFormat) -> None:
+    """Require that nothing is lost to what will be written.
+
+    Raises
+    ------
+    UsageError
+    """
+    check_out(out, audio)
+    if format is not TrackFormat.CSV:
+        return
+    classes = out.with_name(CLASSES_NAME)
+    check_out(classes, audio)
+    if out.name.lower() == CLASSES_NAME:
+        raise UsageError(f"--out {out}: the names of the classes are written there; name another file")
+    if classes.is_file() and not classes.read_bytes().startswith(CLASSES_HEADING.encode()):
+        raise UsageError(f"{classes}: the names of the classes would be written over it; name a file in another folder")
 
 
 def hear(encoders: Encoders, source: AudioSource) -> Iterator[SceneSnapshot]:
@@ -87,9 +104,9 @@ def write_dcase(snapshots: Iterable[SceneSnapshot], target: TextIO) -> None:
 
 def write_classes(path: Path) -> None:
     """The meaning of the class numbers: `class,key,name` with a heading."""
-    with _writer(path) as file:
+    with replacing(path) as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["class", "key", "name"])
+        rows.writerow(CLASSES_HEADING.split(","))
         rows.writerows([number, label.key, label.name] for number, label in enumerate(load_labels()))
 
 
@@ -103,10 +120,3 @@ def _row(frame: int, track: TrackSnapshot) -> list[int]:
         round(track.elevation_deg),
         round(100 * track.distance_m),
     ]
-
-
-def _writer(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from error

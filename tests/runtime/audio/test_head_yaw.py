@@ -108,6 +108,24 @@ def test_messages_without_a_yaw_are_named(yaw: HeadYaw, tracker: SimpleUDPClient
     assert "messages of /accelerometer do; name the address" in finding.text
 
 
+def test_an_address_that_is_taken_is_not_said_to_be_another_one(yaw: HeadYaw, tracker: SimpleUDPClient) -> None:
+    tracker.send_message("/yaw", float("nan"))
+    assert until(lambda: yaw.counts.unusable == 1)
+    yaw.heard(5.0, time.monotonic() + 2 * SILENT_S)
+    (finding,) = yaw.take_findings()
+    assert "messages of" not in finding.text
+
+
+def test_what_else_a_tracker_sends_is_not_taken_for_its_yaw(yaw: HeadYaw, tracker: SimpleUDPClient) -> None:
+    tracker.send_message("/yaw", 10.0)
+    assert until(lambda: yaw.counts.yaws == 1)
+    tracker.send_message("/accelerometer", [1.0, 2.0, 3.0])
+    assert until(lambda: yaw.counts.unusable == 1)
+    yaw.heard(5.0, time.monotonic() + 2 * SILENT_S)
+    (finding,) = yaw.take_findings()
+    assert "messages of" not in finding.text
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30, "left", True])
 def test_nonsense_leaves_the_last_yaw_alone(yaw: HeadYaw, tracker: SimpleUDPClient, bad: object) -> None:
     tracker.send_message("/yaw", 20.0)

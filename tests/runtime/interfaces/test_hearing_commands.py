@@ -7,10 +7,12 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from earshot.runtime.audio.file import FileSource
-from earshot.runtime.errors import UsageError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.interfaces.commands.demo import demo
 from earshot.runtime.interfaces.commands.listen import listen
 from earshot.runtime.interfaces.commands.profile import profile
@@ -74,6 +76,41 @@ def test_track_never_writes_over_the_recording(whole_bundle: Path, recording: Pa
         with pytest.raises(UsageError, match="name another file"):
             track(copy, bundle=whole_bundle, out=out)
     assert copy.read_bytes() == recording.read_bytes()
+
+
+def test_what_was_tracked_before_stays_until_it_is_replaced_as_a_whole(
+    whole_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = np.random.default_rng(0).normal(0.0, 0.1, (48_000, 2)).astype(np.float32)
+    audio[40_000:] = np.nan
+    soundfile.write(tmp_path / "bad.wav", audio, 16_000, subtype="FLOAT")
+    out = tmp_path / "tracks.ndjson"
+    out.write_text("of yesterday\n")
+    with pytest.raises(InputError):
+        track(tmp_path / "bad.wav", bundle=whole_bundle, out=out)
+    assert out.read_text() == "of yesterday\n"
+    kept = tmp_path / "tracks.ndjson.partial"
+    assert json.loads(kept.read_text().splitlines()[-1])["time_s"] >= 2.0
+    assert str(kept) in capsys.readouterr().err
+
+
+def test_a_link_given_as_out_stays_a_link(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:
+    link, goal = tmp_path / "link.ndjson", tmp_path / "goal.ndjson"
+    goal.write_text("before")
+    link.symlink_to(goal)
+    track(recording, bundle=whole_bundle, out=link)
+    assert link.is_symlink() and goal.read_text().startswith("{")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["goal.ndjson", "link.ndjson"]
+
+
+def test_track_csv_writes_over_no_classes_file_but_its_own(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text("mine\n")
+    with pytest.raises(UsageError, match="another folder"):
+        track(recording, TrackFormat.CSV, whole_bundle, tmp_path / "tracks.csv")
+    assert (tmp_path / "classes.csv").read_text() == "mine\n"
+    (tmp_path / "classes.csv").unlink()
+    for _ in range(2):
+        track(recording, TrackFormat.CSV, whole_bundle, tmp_path / "tracks.csv")
 
 
 def test_track_csv_is_not_replaced_by_its_own_classes_file(whole_bundle: Path, recording: Path, tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ def test_lines_come_from_a_file_descriptor_or_from_any_stream(data: bytes) -> No
     assert list(read_lines(io.TextIOWrapper(io.BytesIO(data), newline=""))) == ["one", "two"]
 
 
+def test_no_standard_input_has_no_lines() -> None:
+    assert list(read_lines(None)) == []
+
+
 def test_bytes_that_are_no_text_do_not_end_the_questions() -> None:
     with piped(b"\xff\xfe?\nfine\n") as stream:
         assert list(read_lines(stream))[-1] == "fine"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from earshot.runtime.interfaces import cli
 from earshot.runtime.interfaces.past import NOT_REMEMBERED
+from earshot.runtime.scene.episodes import Place
+from earshot.runtime.scene.memory import SceneMemory
 from tests.runtime.isolation import AUDIO_SUFFIXES
 
 PAST = b"What happened in the last ten minutes?\n"
@@ -72,6 +75,15 @@ def test_what_is_kept_can_be_shown_asked_for_and_forgotten(
     code, out, err = run(["memory", "show"], capsys)
     assert (code, out) == (0, "")
     assert err.startswith("0 shown; 0 events")
+
+
+def test_a_place_that_may_be_in_front_or_behind_is_shown_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = SceneMemory(tmp_path / "m.sqlite")
+    kept.open()
+    kept.add(kept.begin(), "appeared", time.time(), "door_knock", Place(164.0, 0.0, 1.0, True), 0.7)
+    kept.close()
+    out = run(["memory", "show", "--memory", str(tmp_path / "m.sqlite")], capsys)[1]
+    assert "in front or behind" in out
 
 
 def test_a_memory_that_cannot_be_written_does_not_stop_listening(

@@ -55,6 +55,13 @@ PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog 
         (("Is there a dog?", "Yes."), "and a cat?", "Is there a cat?"),
         (PAST, "and on my left?", "What happened in the last ten minutes on my left?"),
         (PAST, "and in the last hour?", "What happened behind me in the last hour?"),
+        (
+            ("Did someone knock in the last ten minutes?", "..."),
+            "and the dog?",
+            "Was there a dog in the last ten minutes?",
+        ),
+        (("Is anyone sneezing behind me?", "No."), "and the baby?", "Is there a crying baby behind me?"),
+        (WHERE, "is it loud?", "Is the dog loud?"),
         (("When did the dog last bark?", "From memory: ..."), "and the cat?", "When did the cat last bark?"),
         (("When did the cat last bark?", "From memory: ..."), "and the crow?", "When did the crow last bark?"),
         (("Which is closer, the dog or the cat?", "The cat is closer."), "how far is it?", "How far is the cat?"),
@@ -78,6 +85,16 @@ PAST = ("What happened in the last ten minutes behind me?", "From memory: a dog 
 )
 def test_a_follow_up_becomes_a_full_question(before: tuple[str, str], follow_up: str, full: str) -> None:
     assert completed(*before, follow_up) == full
+
+
+def test_it_that_means_the_place_is_not_the_last_sound() -> None:
+    for question in (
+        "was it quiet while I was away?",
+        "is it quiet here?",
+        "has it been quiet?",
+        "is it dark outside?",
+    ):
+        assert completed(*WHERE, question) == question
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def changes_of(scene: list[list[Heard | None]]) -> list[TrackChange]:
 def test_a_still_source_is_told_when_it_comes_and_when_it_goes() -> None:
     changes = changes_of([[Heard(3)]] * 50 + [[]] * 50)
     assert [c.kind for c in changes] == ["new", "ended"]
+    assert [c.track.active for c in changes] == [True, False]
     assert changes[0].time_s <= 0.3
     assert 2.0 <= changes[1].time_s <= 2.2
 
@@ -42,6 +43,7 @@ def test_a_source_that_comes_back_after_a_long_pause_is_new_again() -> None:
 def test_the_end_of_the_stream_ends_everything() -> None:
     changes = changes_of([[Heard(3), Heard(8)]] * 50)
     assert [c.kind for c in changes] == ["new", "new", "ended", "ended"]
+    assert not changes[-1].track.active
 
 
 def test_json_of_a_change_says_what_and_where() -> None:

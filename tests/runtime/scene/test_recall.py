@@ -231,6 +231,29 @@ def test_a_long_list_is_cut_and_says_so(memory: SceneMemory) -> None:
     assert answer.count("a cat ") == 8
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "did the dog bark on Monday?", "did anybody knock since lunch?", "did someone knock at 3 pm?",
+        "what happened between 2 and 3 pm?", "was there a dog between 9:30 and 10:15?", "what happened before 11:20?",
+    ],
+)  # fmt: skip
+def test_a_time_that_is_not_understood_is_not_taken_for_now(memory: SceneMemory, question: str) -> None:
+    assert ask(memory, question).startswith("I do not understand that time; times I understand: ")
+
+
+def test_spans_are_understood_as_people_type_them(memory: SceneMemory) -> None:
+    for words in ("2h", "2 hrs", "90min", "couple of hours"):
+        assert ask(memory, f"did the dog bark in the last {words}?").startswith("yes, 2 times in the last"), words
+    assert ask(memory, "what did I miss?").startswith("4 times: ")
+
+
+@pytest.mark.parametrize("question", ["was it quiet {}?", "was there silence {}?", "what was the loudest sound {}?"])
+def test_of_loudness_and_silence_only_what_is_remembered_is_told(memory: SceneMemory, question: str) -> None:
+    answer = ask(memory, question.format("in the last hour"))
+    assert answer.startswith("4 times in the last hour: ") and ONLY_WHEN_AND_WHERE in answer
+
+
 QUESTIONS_ABOUT_NOW = (
     "What do you hear?",
     "Where is the dog?",
@@ -239,6 +262,8 @@ QUESTIONS_ABOUT_NOW = (
     "What do you hear last?",
     "How long does the siren last?",
     "Is it behind me?",
+    "What is at 3 o'clock?",
+    "Is anything between the dog and the cat?",
 )
 
 
