@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ def replacing(out: Path) -> Iterator[TextIO]:
     UsageError
         When it cannot be written.
     """
-    whole = out.resolve()
+    whole = Path(os.path.realpath(out))  # unlike Path.resolve it takes links that lead nowhere
     straight = whole.exists() and not whole.is_file()
     partial = whole if straight else whole.with_name(f"{whole.name}.partial")
     try:

@@ -10,7 +10,7 @@ from earshot.runtime.language.prompt import ASKED, NOTHING_HEARD, evidence_line
 from earshot.training.questions.view import SECTORS, Heard, SceneView, sector_of, wrap_int
 
 LEVEL = "level"
-"""First word of a step that reads levels, which no line of evidence holds."""
+"""First word of a step that reads levels; lines of evidence hold them in such questions only (`training.stages.levels`)."""
 
 
 def evidence_lines(view: SceneView) -> tuple[str, ...]:
