@@ -65,6 +65,12 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, help_: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "kitchen.toml"
+    path.write_text(shipped_scenarios()["kitchen"].read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load_scenario(str(path)).duration_s == load_scenario("kitchen").duration_s
+
+
 def test_a_scenario_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(UsageError, match="did you mean 'kitchen'"):
         load_scenario("kitchn")

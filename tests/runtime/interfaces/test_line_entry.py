@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earshot.runtime.interfaces.config import Ui
+from earshot.runtime.interfaces.front import open_front
 from earshot.runtime.interfaces.line_entry import MAX_LINE, KeyLines, LineEditor, read_lines
 
 
@@ -113,3 +115,10 @@ def test_a_terminal_is_put_back_as_it_was() -> None:
         assert termios.tcgetattr(terminal) == before
     os.close(controller)
     assert changes
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_closed_standard_input_asks_nothing(json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with open_front(Ui.TERMINAL, json, "a file") as (_, questions):
+        assert list(questions) == []

@@ -57,6 +57,8 @@ def test_a_rule_is_shown_edited_and_read_again(
     rules = tmp_path / "rules.toml"
     rules.write_text(out.replace("azimuth_deg = 90.0", "azimuth_deg = -90.0"))
     assert read_rules(rules)[0].sector is not None
+    rules.write_text(rules.read_text(), encoding="utf-8-sig")  # as some editors save it
+    assert read_rules(rules)[0].sector is not None
     source = ["--source", str(recording), "--bundle", str(whole_bundle), "--speed", "20"]
     code, out, _ = run(["--rules", str(rules), *source], capsys)
     assert code == 0
