@@ -106,7 +106,7 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Entry point of the console script; always ends in `SystemExit`."""
+    """Run the command line of this process; always ends in `SystemExit`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     never_refuse_characters()
     debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))

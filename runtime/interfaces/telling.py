@@ -128,8 +128,8 @@ class PlainTeller:
 
     def note(self, text: str, time_s: float) -> None:
         """Write a note."""
-        self._lines.write(f"{time_s:7.1f} s  note   {text}")
+        self._lines.write(f"{time_s:7.1f} s  note   {printable(text)}")
 
     def capture(self, event: CaptureEvent) -> None:
         """Write the state of a live source."""
-        self._lines.write(f"{event.time_s:7.1f} s  {event.state.value}: {event.text}")
+        self._lines.write(f"{event.time_s:7.1f} s  {event.state.value}: {printable(event.text)}")

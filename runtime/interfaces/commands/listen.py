@@ -21,6 +21,7 @@ from earshot.runtime.interfaces.commands.live_options import (
     checked_yaw,
     memory_file,
 )
+from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.config import Ui, read_config
 from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.front import open_front
@@ -48,6 +49,8 @@ def listen(
     memory: Memory = None,
 ) -> None:
     """Listen, tell what happens, and answer questions typed meanwhile (one per line)."""
+    if json and ui is Ui.WEB:
+        raise UsageError("--json and --ui web: one listener tells either a program or a browser; give one of them")
     settings = read_config(config).listen
     audio = open_source(asked_source(source, device, settings), speed)
     model, thinks = bundle or settings.bundle, settings.think if think is None else think

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError, InputError, UsageError
-from earshot.runtime.interfaces import cli, registry
+from earshot.runtime.interfaces import cli, registry, start
 from tests.runtime.bundle.making import edit_manifest, make_bundle
 
 PROGRAM = [sys.executable, "-m", "earshot.runtime.interfaces.cli"]
@@ -109,6 +110,27 @@ def test_a_real_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     program.send_signal(signal.SIGINT)
     _, err = program.communicate(timeout=20)
     assert (program.returncode, err) == (130, "earshot: interrupted\n")
+
+
+def test_ctrl_c_while_everything_is_being_imported_is_one_line() -> None:
+    """It printed the traceback of an import half done."""
+    code = (
+        "import sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from earshot.runtime.interfaces.start import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "earshot: interrupted\n")
+
+
+def test_the_script_begins_where_ctrl_c_is_met() -> None:
+    (script,) = metadata.entry_points(group="console_scripts", name="earshot")
+    assert script.value == "earshot.runtime.interfaces.start:main"
+    assert script.load() is start.main
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:

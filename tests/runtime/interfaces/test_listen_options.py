@@ -36,6 +36,12 @@ def test_the_microphone_is_what_is_heard_unless_told_otherwise(
     assert source_spec(source, device) == spec
 
 
+def test_json_and_the_browser_exclude_each_other(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The browser was dropped without a word."""
+    assert cli.run(["listen", "--source", str(recording), "--ui", "web", "--json"]) == 2
+    assert "--json and --ui web" in capsys.readouterr().err
+
+
 def test_a_device_for_a_file_is_refused() -> None:
     with pytest.raises(UsageError, match="leave one out"):
         source_spec("street.wav", "ears")
