@@ -16,6 +16,7 @@ from earshot.runtime.happenings import EffortChange, End, Happening, Note
 from earshot.runtime.hearing.tracks import SceneSnapshot
 from earshot.runtime.interfaces.telling import CaptureTeller, EffortTeller, SceneTeller, Teller, WritingTeller
 from earshot.runtime.interfaces.turns import Turns
+from earshot.runtime.interfaces.typed_requests import HELP, Request, request_of
 from earshot.runtime.language.dialogue import AnswerText, Dialogue
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.language.questions import Question, Reply
@@ -45,7 +46,7 @@ class Conversation:
         self._dialogue = Dialogue()
         self._turns = Turns(self._cancel)
         self._asked: Question | None = None
-        self._reader_left: BrokenPipeError | None = None
+        self._untold: Exception | None = None
 
     def run(self, questions: Iterable[str]) -> None:
         """Hear until the source ends, then answer what was asked before its end.
@@ -61,23 +62,25 @@ class Conversation:
             When bundle or source cannot be used, or the source fails on the way.
         BrokenPipeError
             When whoever read what is told has left.
+        OSError
+            When what is told cannot be written.
         """
         self._listener.follow(self._tell)
         with self._listener:
             threading.Thread(target=self._ask, args=(questions,), name="asking", daemon=True).start()
             self._answer_until_end()
-        if self._reader_left is not None:
-            raise self._reader_left
+        if self._untold is not None:
+            raise self._untold
         if self._listener.failure is not None:
             raise self._listener.failure
 
     def _tell(self, happening: Happening) -> None:
         """Called by the threads that hear and capture; when nobody reads any more, the end is asked for."""
-        if self._reader_left is None:
+        if self._untold is None:
             try:
                 self._pass_on(happening)
-            except BrokenPipeError as error:
-                self._reader_left = error
+            except Exception as error:  # whatever it is, a listener that can tell nothing must not go on for ever
+                self._untold = error
                 self._questions.put(None)
 
     def _pass_on(self, happening: Happening) -> None:
@@ -107,10 +110,36 @@ class Conversation:
             question = line.strip()
             if self._turns.is_stop(question):
                 self._turns.stop(all_waiting=bool(question))
+            elif (request := request_of(question)) is not None:
+                self._do(request, question)
             elif self._questions.qsize() >= MAX_WAITING_QUESTIONS:
                 self._note(f"too many questions waiting, not asked: {question}")
             else:
                 self._questions.put((question, self._turns.next()))
+
+    def _do(self, request: Request, line: str) -> None:
+        """What was typed and is no question; the answers under way go on."""
+        if request is Request.LEAVE:
+            self._questions.put(None)
+        elif request is Request.WATCH:
+            self._watch(line)
+        elif request is Request.UNWATCH:
+            self._unwatch()
+        else:
+            self._note(HELP if request is Request.HELP else "you are welcome; 'help' tells what can be asked")
+
+    def _watch(self, line: str) -> None:
+        try:
+            number, note = self._listener.watch(line)
+        except EarshotError as error:
+            self._note(str(error))
+            return
+        words = self._listener.watches[number].words
+        self._note(f"you will be told {words}{f' ({note})' if note else ''}; 'stop watching' ends it")
+
+    def _unwatch(self) -> None:
+        armed = [number for number in self._listener.watches if self._listener.unwatch(number)]
+        self._note(f"no longer watching ({len(armed)} ended)" if armed else "nothing was watched for")
 
     def _answer_until_end(self) -> None:
         while (asked := self._questions.get()) is not None:

@@ -1,7 +1,8 @@
 """Questions that are typed while something else goes on: whole lines, or key by key beside a moving picture.
 
 Everything is read from the file descriptor: a thread that waits inside Python's buffered standard input makes the
-interpreter abort when the program ends.
+interpreter abort when the program ends. A program in the background of a shell may not read the terminal; it waits until
+it is in the foreground again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import codecs
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TextIO
@@ -17,14 +19,23 @@ from typing import Any, TextIO
 from typing_extensions import Self
 
 _READ_BYTES = 4096
+_BACKGROUND_S = 0.5
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)", re.DOTALL)
 _HALF_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?\Z")
 _ERASE, _ERASE_LINE, _ERASE_WORD = "\x7f\b", "\x15", "\x17"
 MAX_LINE = 500
 
 
+def in_background(descriptor: int) -> bool:
+    """Whether a terminal belongs to another job of its shell at the moment; False for what is no terminal."""
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except (OSError, AttributeError):  # no terminal, a terminal that has gone, Windows
+        return False
+
+
 def read_lines(stream: TextIO | None) -> Iterator[str]:
-    """Lines of a stream as they come, without line breaks.
+    """Lines of a stream as they come, without line breaks and without what arrow keys leave in them.
 
     Parameters
     ----------
@@ -41,20 +52,29 @@ def read_lines(stream: TextIO | None) -> Iterator[str]:
     rest = ""
     for text in _texts(descriptor):
         *lines, rest = (rest + text).split("\n")
-        yield from (line.rstrip("\r") for line in lines)
+        yield from map(_printable, lines)
         rest = rest[:MAX_LINE]  # too long for a question already; more would fill the memory
     if rest:
-        yield rest
+        yield _printable(rest)
+
+
+def _printable(line: str) -> str:
+    """A line without the codes of keys that move or colour."""
+    return "".join(letter for letter in _ESCAPES.sub("", line).replace("\t", " ") if letter.isprintable())
 
 
 def _texts(descriptor: int) -> Iterator[str]:
     """Decoded pieces until the end; what is no UTF-8 is replaced."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
+        while in_background(descriptor):
+            time.sleep(_BACKGROUND_S)
         try:
             data = os.read(descriptor, _READ_BYTES)
-        except OSError:  # a terminal that has gone
-            return
+        except OSError:
+            if in_background(descriptor):  # put there while it waited for a line
+                continue
+            return  # a terminal that has gone
         if not data:
             return
         yield decoder.decode(data)

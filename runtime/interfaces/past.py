@@ -61,7 +61,7 @@ class Past:
             None for the language model's: about now, or about a past that was not kept (which is told).
         """
         start_s = time.perf_counter()
-        recall = parse_recall(question, self._clock())
+        recall = parse_recall(question, self._clock(), remembers=self._rememberer is not None)
         if recall is None:
             return None
         text = self._recalled(recall)

@@ -11,6 +11,7 @@ import time
 
 from earshot.runtime.labels import Label, find, spoken_in
 from earshot.runtime.language.prompt import THINK_END
+from earshot.runtime.scene.recall import DOES_NOT_KNOW, FROM_MEMORY
 from earshot.runtime.scene.sectors import Sector, name_sector
 from earshot.runtime.scene.timespans import name_span
 from earshot.runtime.scene.words import SECTORS
@@ -24,7 +25,7 @@ _TAIL = re.compile(
 )
 _PRONOUN = re.compile(r"\b(?:it|they|them|that(?: one)?|this one)\b")
 _ANY_SOUND = re.compile(
-    r"\b(?:(?:which|what|a|any|each|one|that|this) (?:sound|source|noise|thing)|sounds|sources|noises|things|this(?! one))\b"
+    r"\b(?:(?:which|what|a|any|each|one|that|this) (?:sound|source|noise|thing)|the (?:last|first|latest) (?:sound|source|noise|thing)|sounds|sources|noises|things|this(?! one))\b"
 )
 _CHECK = re.compile(
     r"^(?:(?:does|would) (?:that|it) mean |i (?:think|guess) )?(?:is|are|was|were|would|must|could|might)? ?"
@@ -35,12 +36,13 @@ _CHECK = re.compile(
 _IS_IT = re.compile(
     r"^(?:is|are|was|were|do|does|did|has|have|will|can|could|would) (?P<it>it|they|that one|this one)\b"
     r"(?! (?:the|an?|this|my|your|safe|clear|correct|true|possible|ok|okay|all|fewer|raining?|one (?:sound|source|noise|thing)"
-    r"|so that|be (?:that|so|right|true|correct|fair)|dark|late|early|cold|warm|hot|sunny|windy|been (?:quiet|silent|calm|loud|noisy)"
+    r"|so that|be (?:that|so|right|true|correct|fair)|dark|late|early|cold|warm|hot|sunny|windy|been (?:so )?(?:quiet|silent|calm|loud|noisy)"
     r"|(?:quiet|silent|calm|loud|noisy) (?:in|here|outside|inside|around|while|today|tonight|last|since|at|during))\b)"
 )
 """Start of a question about "it", where "it" is not just the subject of a sentence that has another meaning."""
 _WHERE_IS_IT = re.compile(
-    r"\b(?:where|when|how (?:far|close|near|high|long)) (?:is|are|was|were|do|does|did|will|would) (?:it|they|that one)\b"
+    r"\b(?:where|when|how (?:far|close|near|high|long)) (?:is|are|was|were|do|does|did|will|would) (?:it|they|that one)\b(?! (?:so )?(?:quiet|silent|calm)\b)"
+    r"|\bhow (?:often|many times) (?:do|does|did|has|have) (?:it|they|that one)\b"
     r"|\b(?:to|towards?|from|at|past|face|facing|reach|behind|than) (?:it|them)$"
 )
 _OWN_SOUND = re.compile(
@@ -53,8 +55,13 @@ _NOT_A_SOURCE = re.compile(r"^what(?: is|'s| are|'re) |\bhow many\b|^what time i
 _OTHER = re.compile(
     r"\bother\b|\bremaining\b|\bsecond (?:one|sound|source|noise)\b|\bone (?:that is|that's|thats) left\b"
 )
+_WHOEVER = re.compile(r"\b(?:it|they|(?:some|any)(?:one|body|thing)|who|what) (?:\w+ )?\w+", re.IGNORECASE)
+_PRESENT = re.compile(r"\b(?:is|are|do|does|now)\b|'(?:s|re)\b")
+_HOW_OFTEN, _LAST_TIME = "How often did you hear {x}?", "When and where did you last hear {x}?"
 _SAME = re.compile(r"^(?:and )?(?:the )?same(?: question| thing)?(?: for| with| about)?\b|^(?:with|for|about)\b")
 _ASPECTS = (
+    (r"\bhow (?:often|many times)\b", _HOW_OFTEN),
+    (r"\blast time\b|\bhow long ago\b", _LAST_TIME),
     (r"\bhow long\b", "How long {does} {x} last?"),
     (r"\bhow high\b|\bheight\b", "How high {verb} {x}?"),
     (
@@ -69,10 +76,10 @@ _SMALL = frozenset(
     re.findall(
         r"\S+",
         """
-    a about actually again all and any anything are at away be begin between by can close come coming could did
+    a about actually again ago all and any anything are at away be begin between by can close come coming could did
     direction directions distance do does else end exactly far feet find for from get go going got happen happened
     have hear heard height high how how's i in into is it it'd it's its just kind last lasts left long look many may
-    me meters metres might more must my near noise now of off on one or other out over piece really remaining right
+    me meters metres might more must my near noise now of off often on one or other out over piece really remaining right
     same say second seconds see should side since so some something sort sound sounding source start stop tell than that
     that's the them then there there's these they they're thing this those though time times to too up us was way we
     were what what's when where where's wheres which will with would you your
@@ -104,6 +111,7 @@ class Dialogue:
         self._question = ""
         self._named: list[Label] = []
         self._subject: Label | None = None
+        self._recalled = False
         self._at_s = 0.0
 
     def complete(self, question: str) -> str:
@@ -128,10 +136,13 @@ class Dialogue:
         return self._completed(_TAIL.sub("", rest), led=rest != text) or question
 
     def answered(self, question: str, answer: str) -> None:
-        """Keep a full question and its answer."""
-        named = spoken_in(answer)
+        """Keep a full question and its answer; what a refusal or a list names is no subject."""
+        self._recalled = answer.startswith(FROM_MEMORY)
+        named = [] if self._recalled and DOES_NOT_KNOW in answer else spoken_in(answer)
         asked = _first_named(question)
-        if _NOTHING.search(answer.lower()) and not named and not asked:
+        several = self._recalled and len(named) > 1
+        nothing = _NOTHING.search(answer.lower()) is not None and not named
+        if asked is None and (several or nothing):
             self._subject = None
         elif named and (asked is None or _CHOOSES.search(question.lower())):
             self._subject = named[0]
@@ -187,7 +198,9 @@ class Dialogue:
         meant = _PRONOUN.search(rest) or re.search(r"\bits\b", rest)
         if not meant and _SPEAKER.search(re.sub(r"\btell me\b", "", rest)):
             return None
-        return next((full for pattern, full in _ASPECTS if re.search(pattern, rest)), None)
+        full = _asked_of_it(rest)
+        past = self._recalled and full is not None and full.startswith(("Where", "When", "How far"))
+        return _LAST_TIME if past and not _PRESENT.search(rest) else full
 
     def _placed(self, rest: str, led: bool) -> str | None:
         """ "And behind me?", which asks for what is there, and "so that's behind me?", which asks whether it is."""
@@ -216,13 +229,14 @@ class Dialogue:
         other = next((label for label in self._named if label != self._subject), None)
         if other is None:
             return None
-        full = next((full for pattern, full in _ASPECTS if re.search(pattern, rest)), None)
+        full = _asked_of_it(rest)
         return self._about(other) if full is None else _of(full, other)
 
     def _about(self, label: Label) -> str:
         """The last question with another sound in it; where that sound is, when there was none in it."""
         asked = _first_named(self._question)
-        if asked is None or label in spoken_in(self._question):
+        nouns = spoken_in(self._question)
+        if asked is None or label in nouns:
             return _of("Where {verb} {x}?", label)
         phrases = sorted(asked.phrases, key=len, reverse=True)
         someone = re.match(
@@ -233,6 +247,8 @@ class Dialogue:
         if someone is not None:  # "did someone knock in the last hour?" has no noun to exchange
             now = (someone["aux"] or "did").lower() in ("is", "does", "can", "do")
             return f"{('Is' if now else 'Was')} there {label.article}{someone['after']}"
+        if asked not in nouns and _WHOEVER.search(self._question):
+            return self._of_what_it_did(label)
         pattern = rf"\b(?P<article>(?:the|an?|any|my|some) )?(?:{'|'.join(map(re.escape, phrases))})(?:s|es)?\b"
 
         def instead(match: re.Match[str]) -> str:
@@ -241,6 +257,14 @@ class Dialogue:
 
         full, count = re.subn(pattern, instead, self._question, count=1, flags=re.IGNORECASE)
         return _agree(full, label) if count else _of("Where {verb} {x}?", label)
+
+    def _of_what_it_did(self, label: Label) -> str:
+        """The last question, which named a sound by what it does ("did it bark?"), asked of another sound."""
+        asked = self._question.lower()
+        if re.match(r"(?:is|are|was|were|do|does|did|has|have|can)\b", asked):
+            return f"{'Is' if _PRESENT.match(asked) else 'Was'} there {label.article}?"
+        full = _LAST_TIME if re.search(r"\blast\b", asked) else _asked_of_it(asked)
+        return _of(full or "Where {verb} {x}?", label)
 
     def _elsewhere(self, rest: str, sector: Sector | None) -> str | None:
         """The last question about another place or time; what there is at that place, when it does not lend itself."""
@@ -293,6 +317,11 @@ class AnswerText:
             return piece
         self._reasoning = piece != THINK_END
         return ""
+
+
+def _asked_of_it(text: str) -> str | None:
+    """The full question for what a text asks of "it"."""
+    return next((full for pattern, full in _ASPECTS if re.search(pattern, text)), None)
 
 
 def _first_named(question: str) -> Label | None:

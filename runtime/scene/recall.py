@@ -22,16 +22,22 @@ from earshot.runtime.scene.timespans import TIMES_THAT_WORK, TimeSpan, duration_
 from earshot.runtime.scene.words import place_words
 
 FROM_MEMORY = "From memory (not the language model): "
+DOES_NOT_KNOW = "I do not know what"
 ONLY_WHEN_AND_WHERE = "I remember only when and where sounds were"
 MODEL_HEARS_S = 10.0
 MAX_LISTED = 8
 _MOVED_DEG = 25.0
-Asked = Literal["last", "count", "list"]
+Asked = Literal["last", "first", "count", "list", "quiet"]
 
 _LAST_TIME = re.compile(
     r"\bwhen(?: and where)? (?:did|was|were|have|has)\b.*(?<!to the )\blast\b|\bwhere (?:did|was|were|have|has)\b.*\blast\b"
     r"|\blast time\b|\bmost recent(?:ly)?\b|\bhow long ago\b|\bhow long (?:is it|has it been) since\b"
-    r"|\blast (?:hear|heard)\b(?! to)"
+    r"|\blast (?:hear|heard)\b(?! to)|\bwhat (?:was|were) the last (?:sound|noise|thing)s?(?: (?:that )?you heard)?\W*$"
+)
+_FIRST_TIME = re.compile(r"\bwhen(?: and where)? (?:did|was|were|have|has)\b.*(?<!the )\bfirst\b|\bthe first time\b")
+_WAS_THERE = re.compile(r"^(?:was|were) there\b")
+_HOW_QUIET = re.compile(
+    r"\b(?:how long has (?:it|this|everything) been|since when (?:is|was|has) (?:it|this|everything)(?: been)?) (?:so )?(?:quiet|silent|calm)\b"
 )
 _HOW_OFTEN = re.compile(r"\bhow (?:often|many times)\b")
 _EARLIER = re.compile(
@@ -84,8 +90,8 @@ class Recall:
 
     Attributes
     ----------
-    asked : {"last", "count", "list"}
-        For the latest time, the number of times, or all of it.
+    asked : {"last", "first", "count", "list", "quiet"}
+        For the latest time, the earliest, the number of times, all of it, or for how long nothing has sounded.
     keys : tuple of str
         Classes; empty for any sound.
     words : str
@@ -117,7 +123,7 @@ class Recall:
     refusal: str = ""
 
 
-def parse_recall(question: str, now_s: float) -> Recall | None:
+def parse_recall(question: str, now_s: float, *, remembers: bool = False) -> Recall | None:
     """Understand a question about the past.
 
     Parameters
@@ -125,6 +131,9 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
     question : str
     now_s : float
         Wall clock, seconds since 1970.
+    remembers : bool
+        Whether there is a memory: then "was there a bird?", "when did it first bark?" and "how long has it been quiet?" ask
+        for more than the language model has heard; without one they ask for the last seconds.
 
     Returns
     -------
@@ -134,16 +143,20 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
     text = " ".join(question.lower().replace("’", "'").split())
     span, rest = name_span(text, now_s)
     too_short = span is not None and now_s - span.since_s <= MODEL_HEARS_S
-    last, often = _LAST_TIME.search(rest) is not None, _HOW_OFTEN.search(rest) is not None
-    if too_short or not (span or last or often or _EARLIER.search(rest)):
-        return _refused(f"I do not understand that time; {TIMES_THAT_WORK}") if names_other_time(text) else None
-    asked: Asked = "last" if last else "count" if often else "list"
+    asked = _asked(rest, remembers)
+    if too_short or (asked == "list" and not (span or _EARLIER.search(rest))):
+        if names_other_time(text):
+            return _refused(f"I do not understand that time; {TIMES_THAT_WORK}")
+        return _there_was(text, now_s) if remembers and not too_short and _WAS_THERE.match(text) else None
+    if asked == "quiet":
+        return Recall("quiet", (), "", "", None, None, False, ())
     try:
         sector, rest = name_sector(_SAID_ALREADY.sub(" ", rest))
         named = name_sounds(rest, either=True)
     except ValueError as error:
         return _refused(str(error))
     words = tuple(re.findall(r"[a-z']+", rest)) if named is None else named.rest
+    words = tuple(word for word in words if word != asked)  # "first" has been understood
     more = not (named and named.keys) and not _NOT_KEPT.isdisjoint(words)
     unknown = tuple(word for word in words if word.strip("'") not in _FILLERS and not (more and word in _NOT_KEPT))
     keys, name, note = ((), "", "") if named is None else (named.keys, named.words, named.note)
@@ -154,6 +167,24 @@ def parse_recall(question: str, now_s: float) -> Recall | None:
         yes_no, note = False, "; ".join(filter(None, (note, ONLY_WHEN_AND_WHERE)))
     each = named.parts if named is not None and yes_no and named.joint == "and" else ()
     return Recall(asked, keys, name if keys else "", note, span, sector, yes_no, unknown, each)
+
+
+def _asked(text: str, remembers: bool) -> Asked:
+    """What is asked for; a list when nothing else is."""
+    if remembers and _HOW_QUIET.search(text):
+        return "quiet"
+    if _LAST_TIME.search(text):
+        return "last"
+    if remembers and _FIRST_TIME.search(text):
+        return "first"
+    return "count" if _HOW_OFTEN.search(text) else "list"
+
+
+def _there_was(text: str, now_s: float) -> Recall | None:
+    """ "Was there a bird?", asked without a time; None when more is asked than whether it was there."""
+    recall = parse_recall(f"{text} so far", now_s)
+    plain = recall is not None and recall.keys and not recall.unknown and not recall.note and not recall.refusal
+    return recall if plain else None
 
 
 def _refused(why: str) -> Recall:
@@ -187,7 +218,7 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listenin
     if recall.unknown:
         near = nearest_sounds(recall.unknown)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        return f"{FROM_MEMORY}I do not know what {' '.join(recall.unknown)!r} sounds like{hint}"
+        return f"{FROM_MEMORY}{DOES_NOT_KNOW} {' '.join(recall.unknown)!r} sounds like{hint}"
     span = recall.span
     since_s, until_s = (None, None) if span is None else (span.since_s, span.until_s)
     found = memory.episodes(since_s, until_s, recall.keys)
@@ -196,7 +227,8 @@ def answer_recall(recall: Recall, memory: SceneMemory, now_s: float, *, listenin
         found = [e for e in found if any(sector.contains(place.azimuth_deg) for place in e.places)]
     sessions = memory.sessions()
     current = max((session.id for session in sessions), default=0) if listening else 0
-    text = _last(recall, found, current, now_s) if recall.asked == "last" else _all(recall, found, current, now_s)
+    tell = {"last": _last, "first": _first, "quiet": _quiet}.get(recall.asked, _all)
+    text = tell(recall, found, current, now_s)
     sentences = [text, _listened(recall, sessions, current, now_s), recall.note]
     return FROM_MEMORY + "; ".join(sentence for sentence in sentences if sentence)
 
@@ -223,6 +255,28 @@ def _last(recall: Recall, found: Sequence[Episode], current: int, now_s: float) 
     has = ("have" if label.plural else "has") + " sounded"
     verb = f"{has} {when} and still {'do' if label.plural else 'does'}" if goes_on else f"last sounded {when}"
     return f"{label.definite} {verb}{_lasting(latest)}, {_way(latest)}"
+
+
+def _first(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
+    if not found:
+        return _nothing(recall)
+    earliest = min(found, key=lambda e: (e.started_s, e.id))
+    still = ", and it still does" if _goes_on(earliest, current) else _lasting(earliest)
+    ago = duration_words(max(1.0, now_s - earliest.started_s))
+    first = f"{by_key(earliest.label).definite} first sounded at {_clock(earliest.started_s, now_s)}, {ago} ago"
+    return f"{first}{still}, {_way(earliest)}"
+
+
+def _quiet(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:
+    """For how long nothing has sounded; what does sound when it is not quiet."""
+    if not found:
+        return _nothing(recall)
+    sounding = [episode for episode in found if _goes_on(episode, current)]
+    if sounding:
+        return f"it is not quiet: {', '.join(dict.fromkeys(by_key(e.label).definite for e in sounding))} sounding"
+    latest = max(found, key=lambda e: (e.started_s if e.ended_s is None else e.ended_s, e.id))
+    silent_s = max(1.0, now_s - (latest.ended_s or latest.started_s))
+    return f"quiet for {duration_words(silent_s)}; {_last(recall, found, current, now_s)}"
 
 
 def _all(recall: Recall, found: Sequence[Episode], current: int, now_s: float) -> str:

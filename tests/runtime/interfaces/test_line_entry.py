@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -122,3 +123,51 @@ def test_a_closed_standard_input_asks_nothing(json: bool, monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.stdin", None)
     with open_front(Ui.TERMINAL, json, "a file") as (_, questions):
         assert list(questions) == []
+
+
+def test_arrow_keys_and_colours_are_no_part_of_a_line() -> None:
+    r"""Up and Enter asked "\x1b[A", which was answered."""
+    data = b"\x1b[A\nwhere\x1b[31m is\tthe \x1b[0mdog?\x07\r\n\x1b[A"
+    assert list(read_lines(piped(data))) == ["", "where is the dog?", ""]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_a_program_in_the_background_is_not_stopped_and_is_asked_again_in_the_foreground(tmp_path: Path) -> None:
+    """Reading the terminal from the background stopped the whole listener."""
+    import pty
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal, sys, threading, time\n"
+        "from earshot.runtime.interfaces.config import Ui\n"
+        "from earshot.runtime.interfaces.front import open_front\n"
+        "from earshot.runtime.interfaces.telling import PlainTeller\n"
+        "signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n"
+        "with open_front(Ui.TERMINAL, False, 'ears') as (teller, lines):\n"
+        "    print('ready', isinstance(teller, PlainTeller), flush=True)\n"
+        "    threading.Timer(1.5, lambda: os.tcsetpgrp(0, os.getpgrp())).start()\n"
+        "    print('asked', next(iter(lines)), flush=True)\n"
+    )
+    shell = (
+        "import os, signal, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, {str(program)!r}], preexec_fn=os.setpgrp)\n"
+        "_, status = os.waitpid(child.pid, os.WUNTRACED)\n"
+        "print('stopped' if os.WIFSTOPPED(status) else 'ended', os.waitstatus_to_exitcode(status), flush=True)\n"
+        "os.WIFSTOPPED(status) and child.kill()\n"
+    )
+    pid, controller = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", shell], {**os.environ, "TERM": "xterm"})
+    shown = ""
+    while True:
+        try:
+            shown += os.read(controller, 4096).decode(errors="replace")
+        except OSError:
+            break
+        if "ready" in shown and "asked" not in shown:
+            os.write(controller, b"where is the dog?\n")
+            shown = shown.replace("ready", "begun")
+    os.waitpid(pid, 0)
+    assert "begun True" in shown, "no picture over somebody else's lines"
+    assert "asked where is the dog?" in shown
+    assert "ended 0" in shown

@@ -14,8 +14,10 @@ from earshot.runtime.audio.file import FileSource
 from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.telling import JsonTeller
 from earshot.runtime.interfaces.turns import Turns
+from earshot.runtime.interfaces.typed_requests import HELP, request_of
 from earshot.runtime.language.llm import CancelledError
 from earshot.runtime.listener import Listener
+from earshot.runtime.scene.changes import TrackChange
 
 
 class Typist(JsonTeller):
@@ -97,3 +99,54 @@ def test_an_empty_line_before_anything_appears_stops_nothing() -> None:
     with turns.taken(turns.next()) as wanted:
         assert wanted
         turns.check()
+
+
+def test_leaving_help_and_thanks_are_not_asked(whole_bundle: Path, recording: Path) -> None:
+    """ "help" was answered with "No, I can't hear pouring water."."""
+    events = converse(
+        whole_bundle, recording, ["help", "thanks!", "Where is the dog?", "quit", "Where is the cat?"], []
+    )
+    assert [event["question"] for event in of(events, "answer")] == ["Where is the dog?"], "the listener has left"
+    notes = [event["text"] for event in of(events, "note")]
+    assert HELP in notes
+    assert sum("you are welcome" in note for note in notes) == 1
+
+
+def test_what_is_to_be_told_later_is_watched_for(whole_bundle: Path, recording: Path) -> None:
+    lines = [
+        "Tell me when the rain starts",
+        "let me know when pigs fly",
+        "stop telling me",
+        "stop watching",
+        "Where is the dog?",
+    ]
+    events = converse(whole_bundle, recording, lines, [])
+    notes = [event["text"] for event in of(events, "note")]
+    assert [event["question"] for event in of(events, "answer")] == ["Where is the dog?"]
+    assert any(note.startswith("you will be told when rain appears") and "stop watching" in note for note in notes)
+    assert any(note.startswith("cannot watch for 'let me know when pigs fly'") for note in notes)
+    assert "no longer watching (1 ended)" in notes
+    assert "nothing was watched for" in notes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Tell me when the dog barked.", "Tell me where the dog is", "Tell me if there is a dog", "quiet?", "Is there help?",
+        "what can you hear?", "Stop!", "Which way is the exit?", "Tell me when the siren stopped", "ok, where is it?",
+    ],
+)  # fmt: skip
+def test_questions_stay_questions(line: str) -> None:
+    assert request_of(line) is None
+
+
+def test_a_teller_that_cannot_tell_ends_the_listener(whole_bundle: Path, recording: Path) -> None:
+    """With a full or closed standard output the listener went on for ever and told nobody."""
+
+    class Broken(JsonTeller):
+        def change(self, change: TrackChange) -> None:
+            raise OSError(28, "No space left on device")
+
+    listener = Listener(FileSource(recording, pace="real", speed=4.0), bundle=whole_bundle, think=False)
+    with pytest.raises(OSError, match="No space left"):
+        Conversation(listener, Broken(io.StringIO()), think=False).run([])

@@ -10,6 +10,7 @@ import pytest
 from earshot.runtime.labels import load_labels
 from earshot.runtime.language.dialogue import AnswerText, Dialogue
 from earshot.runtime.language.prompt import THINK_END
+from earshot.runtime.scene.recall import FROM_MEMORY
 
 
 def completed(question: str, answer: str, follow_up: str) -> str:
@@ -211,3 +212,59 @@ def test_only_the_answer_is_shown_of_what_is_written() -> None:
     assert "".join(text.take(piece) for piece in pieces) == "To your left."
     text = AnswerText(think=False)
     assert "".join(text.take(piece) for piece in ("To your ", "left.")) == "To your left."
+
+
+REMEMBERED = f"{FROM_MEMORY}the door knock last sounded at 00:10:53, 6 seconds ago, for 1 second, in front of you"
+REFUSED = f"{FROM_MEMORY}I do not know what 'sing' sounds like; did you mean snoring or sipping?"
+
+
+@pytest.mark.parametrize(
+    "follow_up", ["where was it?", "how far was it?", "when was the last time?", "how long ago was that?"]
+)
+def test_after_an_answer_from_memory_the_memory_is_asked_on(follow_up: str) -> None:
+    """The last ten seconds were asked, and contradicted it: "There is no door knock here."."""
+    dialogue = Dialogue()
+    dialogue.answered("When did someone last knock?", REMEMBERED)
+    assert dialogue.complete(follow_up) == "When and where did you last hear the door knock?"
+    assert dialogue.complete("how often?") == "How often did you hear the door knock?"
+    assert dialogue.complete("where is it now?") == "Where is the door knock?"
+
+
+def test_what_a_refusal_names_is_not_spoken_about() -> None:
+    """ "How long did it sing?" became a question about snoring."""
+    dialogue = Dialogue()
+    dialogue.answered("Is there a bird?", "Yes, there is a bird.")
+    full = dialogue.complete("how often did it sing?")
+    assert full == "How often did the bird sing?"
+    dialogue.answered(full, REFUSED)
+    assert dialogue.complete("how long did it sing?") == "How long did the bird sing?"
+
+
+def test_of_a_list_from_memory_none_is_it() -> None:
+    dialogue = Dialogue()
+    dialogue.answered("What did I miss?", f"{FROM_MEMORY}2 times: a dog at 10:00:01; a cat at 10:00:05")
+    assert dialogue.complete("where is it?") == "where is it?"
+
+
+@pytest.mark.parametrize(
+    ("question", "follow_up", "full"),
+    [
+        ("When did it first bark?", "and the bird?", "When do you hear the bird?"),
+        ("Did it bark?", "and the cat?", "Was there a cat?"),
+        ("Is it barking?", "and the cat?", "Is there a cat?"),
+        ("When did someone last knock?", "and the dog?", "When and where did you last hear the dog?"),
+        ("Where is the hound?", "and the cat?", "Where is the cat?"),
+    ],
+)
+def test_a_sound_takes_no_place_of_a_verb(question: str, follow_up: str, full: str) -> None:
+    """ "When did it first the bird?"."""
+    dialogue = Dialogue()
+    dialogue.answered(question, "2.0 seconds")
+    assert dialogue.complete(follow_up) == full
+
+
+def test_quiet_is_asked_of_no_sound() -> None:
+    dialogue = Dialogue()
+    dialogue.answered("Is there a bird?", "Yes, there is a bird.")
+    for question in ("since when is it quiet?", "how long has it been quiet?", "what was the last sound?"):
+        assert dialogue.complete(question) == question

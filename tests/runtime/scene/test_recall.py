@@ -43,8 +43,8 @@ def memory(tmp_path: Path) -> SceneMemory:
     return memory
 
 
-def ask(memory: SceneMemory, question: str) -> str:
-    recall = parse_recall(question, NOW_S)
+def ask(memory: SceneMemory, question: str, *, remembers: bool = False) -> str:
+    recall = parse_recall(question, NOW_S, remembers=remembers)
     assert recall is not None, f"taken for a question about now: {question}"
     answer = answer_recall(recall, memory, NOW_S)
     assert answer.startswith(FROM_MEMORY)
@@ -330,3 +330,44 @@ def test_ago_is_taken_loosely_and_ends_in_the_past() -> None:
 def test_durations_are_spoken_without_needless_digits() -> None:
     spoken = [duration_words(seconds) for seconds in (0.2, 1.4, 59, 130, 3600, 7200, 200_000)]
     assert spoken == ["1 second", "1 second", "59 seconds", "2 minutes", "60 minutes", "2 hours", "2 days"]
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("When did the dog first bark?", "the dog first sounded at 13:35:00, 25 minutes ago, for 12 seconds, directly to your left"),
+        ("when did it first bark?", "the dog first sounded at 13:35:00"),
+        ("When was the first time you heard the footsteps?", "the footsteps first sounded at 13:58:00, 2 minutes ago, and it still does"),
+        ("When did the cat first meow?", "I remember no cat"),
+        ("Was there a dog?", "yes, 2 times"),
+        ("Was there a cat?", "no, I remember no cat"),
+        ("How long has it been quiet?", "it is not quiet: the footsteps sounding"),
+        ("Since when is it quiet?", "it is not quiet: the footsteps sounding"),
+        ("What was the last sound?", "the footsteps have sounded since 13:58:00"),
+    ],
+)  # fmt: skip
+def test_with_a_memory_the_past_is_more_than_the_last_seconds(memory: SceneMemory, question: str, begins: str) -> None:
+    """The language model, which hears ten seconds, was asked, and said "2.0 seconds"."""
+    assert ask(memory, question, remembers=True).startswith(begins)
+
+
+def test_how_long_it_has_been_quiet_is_counted_from_the_last_sound(memory: SceneMemory) -> None:
+    session = memory.begin()  # the steps belong to the session before
+    memory.heard(session)
+    answer = ask(memory, "How long has it been quiet?", remembers=True)
+    assert answer.startswith("quiet for 2 minutes; the footsteps last sounded at 13:58:00")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Was there a bird before the dog?", "Was there a dog behind the cat?", "Were there two dogs?", "Is it quiet?", "What was the last sound to stop?"],
+)  # fmt: skip
+def test_what_the_memory_could_not_answer_stays_with_the_model(question: str) -> None:
+    assert parse_recall(question, NOW_S, remembers=True) is None
+
+
+@pytest.mark.parametrize(
+    "question", ["When did the dog first bark?", "Was there a dog?", "How long has it been quiet?"]
+)
+def test_without_a_memory_the_last_seconds_are_meant(question: str) -> None:
+    assert parse_recall(question, NOW_S) is None
