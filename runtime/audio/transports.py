@@ -230,6 +230,7 @@ class SerialLine:
         except OSError as error:
             raise _unreachable(self._endpoint, error) from error
         try:
+            _check_terminal(line, self._endpoint)
             _make_raw(line, self._endpoint)
         except BaseException:
             os.close(line)
@@ -354,14 +355,20 @@ def _bound(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
     return sock
 
 
+def _check_terminal(line: int, endpoint: Endpoint) -> None:
+    if not os.isatty(line):
+        raise DeviceError(
+            f"{endpoint.text}: is no terminal; a serial line as /dev/ttyACM0 and a pseudo-terminal as /dev/pts/3 work"
+        )
+
+
 def _make_raw(line: int, endpoint: Endpoint) -> None:
     """No echo, no line editing, eight bits, and the speed asked for."""
     import termios
     import tty
 
     try:
-        if os.isatty(line):
-            tty.setraw(line)
+        tty.setraw(line)
         if endpoint.baud:
             settings = termios.tcgetattr(line)
             settings[4] = settings[5] = getattr(termios, f"B{endpoint.baud}")

@@ -17,7 +17,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from earshot.runtime.errors import EarshotError
-from earshot.runtime.interfaces.line_output import let_go_of_stdout, never_refuse_characters, printable
+from earshot.runtime.interfaces.line_output import (
+    let_go_of_stdout,
+    never_refuse_characters,
+    never_without_output,
+    printable,
+)
 from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
 
 DEBUG_OPTION = "--debug"
@@ -108,6 +113,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line of this process; always ends in `SystemExit`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    never_without_output()
     never_refuse_characters()
     debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))
     code = run([argument for argument in arguments if argument != DEBUG_OPTION], debug=debug)
@@ -137,6 +143,9 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except (_Interrupted, KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # how rich and click meet a reader that has left
+            let_go_of_stdout()
+            return 0
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except Exception as error:
         if debug:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -87,6 +88,13 @@ class Lines:
         if self._late:
             self._on_trouble(f"the output can be written again; up to {self._late} lines were lost")
         self._late = 0
+
+
+def never_without_output() -> None:
+    """Let a standard output or error that was closed (`>&-`) go nowhere: Python has None in its place, which nobody can write to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process runs
 
 
 def never_refuse_characters() -> None:

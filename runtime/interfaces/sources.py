@@ -6,6 +6,7 @@ simulator without importing one: an entry `sim` answers to ``sim:REST`` and is c
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 
 from earshot.runtime.audio.endpoint import is_endpoint, parse_endpoint
@@ -15,6 +16,7 @@ from earshot.runtime.audio.source import AudioSource
 from earshot.runtime.errors import UsageError
 
 ENTRY_POINT_GROUP = "earshot.sources"
+_KNOWN = "a file, mic, mic:NAME, tcp://, udp://, ws://, wss://, pty:, serial: and sim:SCENARIO"
 
 
 def open_source(spec: str, speed: float) -> AudioSource:
@@ -31,7 +33,7 @@ def open_source(spec: str, speed: float) -> AudioSource:
     Raises
     ------
     UsageError
-        For a kind of source that cannot be heard here.
+        For a kind of source that nobody knows, or that cannot be heard here.
     """
     kind, colon, rest = spec.partition(":")
     if kind == "mic" and (colon or not rest):
@@ -42,6 +44,8 @@ def open_source(spec: str, speed: float) -> AudioSource:
         return added
     if kind == "sim" and colon:
         raise UsageError(f"--source {spec}: the simulator is not installed; give a WAV, FLAC or OGG file")
+    if rest.startswith("//") and not os.path.exists(spec):  # noqa: PTH110
+        raise UsageError(f"--source {spec}: unknown kind of source {kind!r}; {_KNOWN} work")
     return FileSource(spec, pace="real", speed=speed)
 
 

@@ -13,6 +13,6 @@ def main() -> NoReturn:
     try:
         from earshot.runtime.interfaces import cli
     except KeyboardInterrupt:
-        print("earshot: interrupted", file=sys.stderr)
+        sys.stderr.write("earshot: interrupted\n")
         sys.exit(_INTERRUPTED)
     cli.main()

@@ -17,6 +17,8 @@ from earshot.runtime.errors import UsageError
 from earshot.runtime.places import user_folder
 
 UNIT_NAME = "earshot.service"
+TOKEN_FILE = "service.env"
+"""Beside the configuration; its lines are the environment of the service."""
 WATCHDOG_S = 60
 _HARDENING = (
     "NoNewPrivileges=yes",
@@ -83,7 +85,7 @@ def unit_text(service: Service) -> str:
         "Type=notify",
         f"ExecStart={' '.join(_quoted(part) for part in command)}",
         "# EARSHOT_TOKEN=... for an address that others can reach; never on the command line, which all can read.",
-        "EnvironmentFile=-%E/earshot/service.env",
+        f"EnvironmentFile=-%E/earshot/{TOKEN_FILE}",
         "Environment=OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1",
         "# Ready with the first frame of sound, and started again when none has come for a minute.",
         "TimeoutStartSec=60",

@@ -161,6 +161,9 @@ class SceneMemory:
                          SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM events WHERE id = ?)"""
                 connection.execute(sql, (episode, *values, episode))
             self._touch(connection, session)
+            if kind == "appeared":
+                sql = "UPDATE sessions SET started_s = MIN(started_s, ?) WHERE id = ?"  # one that was forgotten began too late
+                connection.execute(sql, (time_s, session))
             self._added += 1
             if self._added % _PRUNE_EVERY == 0:
                 self._prune(connection, self._clock())

@@ -42,7 +42,7 @@ def ask(
         if audio is None or question is None:
             raise UsageError("give AUDIO and QUESTION, or --batch ITEMS --out ANSWERS")
         asker.load()
-        _tell(asker.ask(audio, question, choices or None, item_id=audio.stem), as_json)
+        _tell(asker.ask(audio, question, choices or None, item_id=_id_of(audio)), as_json)
         asker.close()
 
 
@@ -82,6 +82,11 @@ def _tell(result: AskResult, as_json: bool) -> None:
     timing = result.timing
     heard = f"{timing.audio_s:.1f} s of audio heard in {timing.hearing_s:.2f} s"
     typer.echo(f"  {heard}, answered in {timing.answer_s:.2f} s")
+
+
+def _id_of(audio: Path) -> str:
+    """The name of a file as any JSON parser takes it: bytes that are not UTF-8 stand there as escapes."""
+    return audio.stem.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _words(source: SourceEstimate) -> str:

@@ -27,8 +27,10 @@ def show(directory: Directory = None, bundle: BundleOption = None, json: Json = 
     if json:
         typer.echo(manifest.model_dump_json())
         return
-    for name, value in [("directory", str(path)), *_lines(manifest)]:
-        typer.echo(printable(f"{name:<22}{value}"))
+    lines = [("directory", str(path)), *_lines(manifest)]
+    width = 1 + max(len(name) for name, _ in lines)
+    for name, value in lines:
+        typer.echo(printable(f"{name:<{width}}{value}"))
 
 
 @bundle.command()

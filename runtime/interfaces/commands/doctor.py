@@ -20,8 +20,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from earshot.runtime.audio.yaw_endpoint import parse_yaw
 from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.errors import BundleError, DeviceError, EarshotError, UsageError
+from earshot.runtime.interfaces.config import ListenConfig, default_path, read_config
 
 Verdict = Literal["ok", "warning", "problem"]
 
@@ -97,7 +99,9 @@ def examine(bundle: Path | None) -> Iterator[Check]:
         check = check_library(library)
         broken = broken or check.verdict == "problem"
         yield check
-    check, directory = _check_bundle(bundle)
+    check, settings = _check_configuration()
+    yield check
+    check, directory = _check_bundle(bundle or settings.bundle)
     yield check
     if directory is not None and not broken:
         yield check_speed(directory)
@@ -211,6 +215,19 @@ def _portaudio_remedy() -> str:
     except DeviceError as error:
         return str(error)
     return "PortAudio was not found"
+
+
+def _check_configuration() -> tuple[Check, ListenConfig]:
+    """Whether `earshot listen` takes the configuration, and what it says; the defaults when it says nothing."""
+    try:
+        settings = read_config().listen
+        if settings.yaw is not None:
+            parse_yaw(settings.yaw)
+        place = default_path()
+    except UsageError as error:
+        return Check("configuration", "problem", str(error), exit_code=UsageError.exit_code), ListenConfig()
+    text = str(place) if place.exists() else f"none at {place}; 'earshot init' writes one"
+    return Check("configuration", "ok", text), settings
 
 
 def _check_bundle(bundle: Path | None) -> tuple[Check, Path | None]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.live_options import (
     Bundle,
     ConfigFile,
@@ -21,7 +22,6 @@ from earshot.runtime.interfaces.commands.live_options import (
     checked_yaw,
     memory_file,
 )
-from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.config import Ui, read_config
 from earshot.runtime.interfaces.conversation import Conversation
 from earshot.runtime.interfaces.front import open_front

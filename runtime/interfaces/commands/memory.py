@@ -42,7 +42,9 @@ def show(
     for episode in episodes:
         typer.echo(json_module.dumps(episode.as_dict()) if json else _line(episode))
     if not json:
-        typer.echo(f"{len(episodes)} shown; {count} events, {used / 1000:.0f} kB in {kept.path}", err=True)
+        shown = f"{len(episodes)} sound{'' if len(episodes) == 1 else 's'} shown"
+        stored = f"{count} stored events (beginnings, moves and ends)"
+        typer.echo(f"{shown}; {stored}, {used / 1000:.0f} kB in {kept.path}", err=True)
 
 
 @memory.command()

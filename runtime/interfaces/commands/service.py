@@ -9,9 +9,21 @@ from typing import Annotated
 
 import typer
 
+from earshot.runtime.audio.file import FileSource
+from earshot.runtime.bundle.builtin import verified_bundle
 from earshot.runtime.errors import UsageError
 from earshot.runtime.interfaces.commands.live_options import checked_yaw, source_spec
-from earshot.runtime.interfaces.systemd import UNIT_NAME, Service, command_of, unit_path, unit_text, write_unit
+from earshot.runtime.interfaces.config import default_path, read_config
+from earshot.runtime.interfaces.sources import open_source
+from earshot.runtime.interfaces.systemd import (
+    TOKEN_FILE,
+    UNIT_NAME,
+    Service,
+    command_of,
+    unit_path,
+    unit_text,
+    write_unit,
+)
 from earshot.runtime.interfaces.web_extra import require_web
 from earshot.runtime.scene.memory import default_memory_path
 
@@ -36,7 +48,15 @@ def install(
     require_web("the service")
     if device is not None:
         source_spec(source, device)  # refuses a device for another source
-    options: dict[str, object] = {"--source": source, "--device": device, "--host": host, "--port": port}
+    read_config(config)
+    if bundle is not None:
+        verified_bundle(bundle)
+    options: dict[str, object] = {
+        "--source": _from_anywhere(source),
+        "--device": device,
+        "--host": host,
+        "--port": port,
+    }
     options |= {"--yaw": checked_yaw(yaw), "--bundle": _absolute(bundle), "--config": _absolute(config)}
     given = tuple(part for name, value in options.items() if value is not None for part in (name, str(value)))
     state = default_memory_path().parent
@@ -49,6 +69,8 @@ def install(
         make_state_folder(state)
     path = unit_path()
     typer.echo(f"{'Written' if write_unit(path, text) else 'There already'}: {path}")
+    if host is not None:
+        _tell_of_token(host)
     typer.echo("Start it now and at every login with:")
     typer.echo(f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT_NAME}")
 
@@ -93,6 +115,22 @@ def _state() -> str:
     said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     text = f" ({said['StatusText']})" if said.get("StatusText") else ""
     return f"{said.get('ActiveState', '?')}/{said.get('SubState', '?')}{text}, restarts {said.get('NRestarts', '?')}"
+
+
+def _tell_of_token(host: str) -> None:
+    """Say what an address that others can reach needs before the service starts."""
+    from earshot.runtime.interfaces.api.settings import is_loopback
+
+    if not is_loopback(host):
+        place = default_path().with_name(TOKEN_FILE)
+        typer.echo(f"Others can reach {host}: before you start it, write the line EARSHOT_TOKEN=... into {place}")
+
+
+def _from_anywhere(source: str | None) -> str | None:
+    """The source, with the whole path when it is a file; errors as `open_source`."""
+    if source is None or not isinstance(open_source(source, 1.0), FileSource):
+        return source
+    return str(_absolute(Path(source)))
 
 
 def _absolute(path: Path | None) -> Path | None:

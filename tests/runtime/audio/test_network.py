@@ -182,6 +182,16 @@ def test_a_device_that_is_not_there_is_one_line(spec: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["pty", "serial"])
+def test_what_is_no_terminal_is_refused(kind: str, tmp_path: Path) -> None:
+    """It was opened, and looked for for ever."""
+    (tmp_path / "short.wav").write_bytes(bytes(1000))
+    for path in ("/dev/null", tmp_path / "short.wav"):
+        with pytest.raises(DeviceError, match="is no terminal") as caught:
+            source(f"{kind}:{path}").open()
+        assert "\n" not in str(caught.value)
+
+
 def test_an_address_in_use_is_one_line() -> None:
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as taken:
         taken.bind(("127.0.0.1", 0))

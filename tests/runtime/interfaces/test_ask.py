@@ -65,6 +65,15 @@ def test_a_question_with_choices_is_answered_with_one_of_them(
     assert bool(result["reasoning"]) == think
 
 
+def test_a_file_name_that_is_not_utf8_gives_strict_json(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its id held half a surrogate pair, which strict parsers refuse."""
+    odd = write_sound(tmp_path / "x.wav").rename(tmp_path / "caf\udce9 \u00e9.wav")
+    assert run("ask", odd, "Where is it?", "--json", "--bundle", tiny_bundle) == 0
+    assert document(capsys)["id"] == "caf\\udce9 \u00e9"
+
+
 def test_people_get_the_answer_first(sound: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("ask", sound, "Which?", "--choices", "one", "--choices", "two", "--bundle", tiny_bundle) == 0
     out = capsys.readouterr().out.splitlines()

@@ -274,6 +274,17 @@ def test_bundle_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "llama, width 64" in capsys.readouterr().out
 
 
+def test_a_long_name_in_a_bundle_does_not_run_into_its_value(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    edit_manifest(bundle, licences={"of a part with a very long name": "free"})
+    assert cli.run(["bundle", "show", str(bundle)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "licence of a part with a very long name free" in lines
+    assert len({line.index(value) for line in lines for value in (str(bundle), "free") if line.endswith(value)}) == 1
+
+
 def test_two_bundles_to_look_at_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole, other = make_bundle(tmp_path / "whole"), tmp_path / "other"
     for what in ("show", "verify"):

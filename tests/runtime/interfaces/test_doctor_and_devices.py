@@ -79,6 +79,61 @@ def test_doctor_ends_with_one_json_document_and_the_code_of_the_first_problem(
     assert "llm.gguf is missing" in line
 
 
+def configure(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
+    """A configuration at the usual place, and a doctor that looks at nothing slow."""
+    monkeypatch.setattr(doctor_module, "LIBRARIES", ())
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    path = folder / "earshot" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+def diagnosed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict]]:
+    code = cli.run(["doctor", "--json", *arguments])
+    return code, {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("threads = 100", "threads"),
+        ("thinck = true", "did you mean"),
+        ('yaw = "bogus"', "bogus"),
+        ("=", "no valid TOML"),
+    ],
+)
+def test_a_configuration_that_listen_refuses_is_a_problem(
+    text: str,
+    words: str,
+    whole_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Doctor said ok, and `earshot listen` ended with 2."""
+    path = configure(tmp_path, monkeypatch, f"[listen]\n{text}\n")
+    code, checks = diagnosed(["--bundle", str(whole_bundle)], capsys)
+    assert (code, checks["configuration"]["verdict"], checks["bundle"]["verdict"]) == (2, "problem", "ok")
+    assert words in checks["configuration"]["text"]
+    if not text.startswith("yaw"):
+        assert str(path) in checks["configuration"]["text"]
+
+
+def test_the_bundle_of_the_configuration_is_the_one_verified(
+    whole_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configure(tmp_path, monkeypatch, f'[listen]\nbundle = "{whole_bundle}"\n')
+    code, checks = diagnosed([], capsys)
+    assert code == 0
+    assert str(path) in checks["configuration"]["text"]
+    assert str(whole_bundle) in checks["bundle"]["text"]
+    path.write_text('[listen]\nbundle = "/nonexistent"\n')
+    assert diagnosed([], capsys)[1]["bundle"]["verdict"] == "problem"
+    path.unlink()
+    assert "none" in diagnosed(["--bundle", str(whole_bundle)], capsys)[1]["configuration"]["text"]
+
+
 @pytest.mark.parametrize(("system", "remedy"), [("Linux", "libportaudio2"), ("Darwin", "brew"), ("Windows", "pip")])
 def test_a_missing_portaudio_has_a_remedy_per_system(
     system: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,45 @@ def test_a_reader_that_leaves_ends_listening_quietly(whole_bundle: Path, recordi
         assert program.wait(120) == 0
 
 
+def closed(redirection: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program with an output closed by the shell."""
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", *command]
+    return subprocess.run(
+        shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
+    )
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", "<&- >&-"])
+def test_a_closed_output_is_no_end_of_listening(redirection: str, whole_bundle: Path, recording: Path) -> None:
+    """It once hung for ever after a traceback."""
+    done = closed(redirection, arguments(["listen"], recording, whole_bundle))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_other_commands_take_a_closed_output_too(whole_bundle: Path, recording: Path) -> None:
+    bundle = ["--bundle", str(whole_bundle)]
+    for command in (["bundle", "show"], ["track", str(recording)], ["ask", str(recording), "Where is it?"]):
+        done = closed(">&-", [*PROGRAM, *command, *bundle])
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_with_a_closed_error_output_the_exit_code_stays(whole_bundle: Path) -> None:
+    done = closed("2>&-", [*PROGRAM, "ask", "nope.wav", "Where is it?", "--bundle", str(whole_bundle)])
+    assert (done.returncode, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["listen", "--help"], ["simulate", "worst_day", "--show"]])
+def test_a_reader_that_has_left_is_no_error_of_tables_and_help(command: list[str]) -> None:
+    """`earshot --help | head -1` ended with 1 under pipefail: rich raises SystemExit(1)."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [*PROGRAM, *command], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_any_other_command_says_that_there_is_no_room(whole_bundle: Path) -> None:
     with Path("/dev/full").open("w") as full:

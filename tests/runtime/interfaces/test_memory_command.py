@@ -74,7 +74,17 @@ def test_what_is_kept_can_be_shown_asked_for_and_forgotten(
     assert run(["memory", "forget"], capsys)[0] == 0
     code, out, err = run(["memory", "show"], capsys)
     assert (code, out) == (0, "")
-    assert err.startswith("0 shown; 0 events")
+    assert err.startswith("0 sounds shown; 0 stored events")
+
+
+def test_sounds_and_stored_events_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ "1 shown; 2 events" read as if half were hidden."""
+    with SceneMemory(tmp_path / "m.sqlite") as kept:
+        session, now_s = kept.begin(), time.time()
+        episode = kept.add(session, "appeared", now_s, "dog", Place(90.0, 0.0, 2.0), 0.7)
+        kept.add(session, "ended", now_s + 1, "dog", Place(90.0, 0.0, 2.0), 0.7, episode)
+    said = run(["memory", "show", "--memory", str(tmp_path / "m.sqlite")], capsys)[2]
+    assert said.startswith("1 sound shown; 2 stored events (beginnings, moves and ends), ")
 
 
 def test_a_place_that_may_be_in_front_or_behind_is_shown_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,37 @@ def test_nothing_is_written_unless_asked(home: Path, capsys: pytest.CaptureFixtu
     assert list(home.rglob("*")) == []
 
 
+def test_a_recording_is_found_wherever_the_service_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its unit has no WorkingDirectory."""
+    monkeypatch.chdir(home)
+    assert list(command_of(run("install", "--source", "a.wav", "--print", capsys=capsys)[1]))[-1] == str(home / "a.wav")
+    for spec in ("mic", "tcp://localhost:9000", "pty:/dev/pts/9"):
+        assert list(command_of(run("install", "--source", spec, "--print", capsys=capsys)[1]))[-1] == spec
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [("--config", "nope.toml", 2), ("--bundle", "/nonexistent", 4), ("--source", "tpc://localhost:9000", 2)],
+)
+def test_what_could_never_start_is_not_installed(
+    option: str, value: str, code: int, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, said, error = run("install", option, value, capsys=capsys)
+    assert (found, said, error.count("\n")) == (code, "", 1)
+    assert value in error
+    assert list(home.rglob("*")) == []
+
+
+def test_an_address_that_others_reach_needs_a_token_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run("install", "--host", "0.0.0.0", capsys=capsys)[1]
+    assert "EARSHOT_TOKEN" in said
+    assert str(home / "config" / "earshot" / "service.env") in said
+    assert said.index("EARSHOT_TOKEN") < said.index("systemctl")
+    assert "EARSHOT_TOKEN" not in run("install", "--host", "127.0.0.1", capsys=capsys)[1]
+
+
 def test_a_service_whose_python_is_gone_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     write_unit(unit_path(), unit_text(Service("/gone/python")))
     assert "/gone/python is gone" in run("status", capsys=capsys)[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from earshot.runtime.audio.file import FileSource
@@ -49,6 +51,19 @@ def test_without_the_simulator_the_line_says_so(monkeypatch: pytest.MonkeyPatch)
 def test_a_wrong_address_is_no_file() -> None:
     with pytest.raises(UsageError, match="a port are needed"):
         open_source("tcp://localhost", 1.0)
+
+
+@pytest.mark.parametrize("spec", ["tpc://127.0.0.1:9000", "http://localhost/a.wav", "osc://:9000", "bogus://x"])
+def test_an_unknown_kind_of_source_is_wrong_use_and_no_missing_file(spec: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown kind of source '{spec.partition(':')[0]}'.*tcp://.* work"):
+        open_source(spec, 1.0)
+
+
+def test_a_file_may_be_named_like_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tpc:").mkdir()
+    Path("tpc:/a.wav").touch()
+    assert isinstance(open_source("tpc://a.wav", 1.0), FileSource)
 
 
 def test_without_the_microphone_module_the_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

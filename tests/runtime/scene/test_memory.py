@@ -122,6 +122,24 @@ def test_forgetting_what_is_old_keeps_the_rest(memory: SceneMemory, clock: Clock
     assert one(memory, session, t + 200, t + 201) > kept, "no number is given twice"
 
 
+@pytest.mark.parametrize("heard_between", [False, True])
+def test_after_forgetting_the_memory_begins_no_later_than_what_is_in_it(
+    heard_between: bool, memory: SceneMemory, clock: Clock
+) -> None:
+    """A listener told "last sounded at 00:10:53; my memory begins at 00:10:54"."""
+    session = memory.begin()
+    memory.forget()
+    clock.time_s += 10
+    if heard_between:
+        memory.heard(session)
+    began_s = clock.time_s - 0.7  # a sound is told of a moment after it began
+    episode = memory.add(session, "appeared", began_s, "dog", LEFT, 0.5)
+    clock.time_s += 5
+    memory.add(session, "ended", clock.time_s - 1, "dog", LEFT, 0.5, episode)
+    (found,) = memory.sessions()
+    assert (found.started_s, found.heard_until_s) == (began_s, clock.time_s)
+
+
 def test_old_age_is_forgotten_at_the_next_start(tmp_path: Path, clock: Clock) -> None:
     limits = MemoryLimits(max_age_s=3600.0)
     with SceneMemory(tmp_path / "m.sqlite", limits, clock) as memory:
