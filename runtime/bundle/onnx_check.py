@@ -95,10 +95,13 @@ class _Walk:
         raise OnnxRefused("damaged protobuf: a number of more than 10 bytes")
 
     def text(self, part: _Field) -> str:
-        """Content of a string field, made fit for a message."""
+        """Content of a string field that is a name."""
         if part.end - part.start > 1000:
-            raise OnnxRefused("an operator or domain name of more than 1000 bytes")
-        return self.data[part.start : part.end].decode("utf-8", "replace")
+            raise OnnxRefused("a name of more than 1000 bytes")
+        try:
+            return self.data[part.start : part.end].decode("utf-8")
+        except UnicodeDecodeError as error:  # ONNX Runtime would complain on standard output
+            raise OnnxRefused("a name that is not UTF-8") from error
 
     def message(self, visit: Callable[[_Walk, _Field], None], part: _Field) -> None:
         """Visit every field of the message in a bytes field; other wire types are unknown to protobuf."""
@@ -151,10 +154,24 @@ def _graph(walk: _Walk, part: _Field) -> None:
     if part.number == 1:
         walk.nodes += 1
         walk.message(_node, part)
+    elif part.number == 2:
+        _name(walk, part)
     elif part.number == 5:
         walk.message(_tensor, part)
+    elif part.number in (11, 12, 13):
+        walk.message(_value, part)
     elif part.number == 15:
         walk.message(_sparse_tensor, part)
+
+
+def _value(walk: _Walk, part: _Field) -> None:
+    if part.number == 1:
+        _name(walk, part)
+
+
+def _name(walk: _Walk, part: _Field) -> None:
+    if part.wire == _BYTES:
+        walk.text(part)
 
 
 def _function(walk: _Walk, part: _Field) -> None:
@@ -173,7 +190,9 @@ def _opset(walk: _Walk, part: _Field) -> None:
 def _node(walk: _Walk, part: _Field) -> None:
     if part.wire != _BYTES:
         return
-    if part.number == 7:
+    if part.number in (1, 2, 3):
+        _name(walk, part)
+    elif part.number == 7:
         _check_domain(walk.text(part))
     elif part.number == 4 and walk.text(part) in FORBIDDEN_OPERATORS:
         raise OnnxRefused(f"operator {walk.text(part)} reaches outside the file")
@@ -193,6 +212,8 @@ def _sparse_tensor(walk: _Walk, part: _Field) -> None:
 
 
 def _tensor(walk: _Walk, part: _Field) -> None:
+    if part.number == 8:
+        _name(walk, part)
     if part.number == 13 or (part.number == 14 and part.value & _LOW_BITS == _EXTERNAL):
         raise OnnxRefused("keeps tensors in another file (external data)")
 

@@ -78,6 +78,10 @@ class SceneMemory:
         """
         self._file.open(create=create)
 
+    def close_if_gone(self) -> bool:
+        """Close a file that has been deleted or replaced since it was opened; says whether it has."""
+        return self._file.close_if_gone()
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._file.close()

@@ -62,6 +62,7 @@ class MemoryFile:
         self.path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
 
     def open(self, *, create: bool = True) -> None:
         """Open the file, and make it when there is none; one that is open stays open.
@@ -89,6 +90,15 @@ class MemoryFile:
                 if create:
                     raise
                 self._connection = self._connected(self._as_it_lies(), uri=True)
+            self._identity = self._found()
+
+    def close_if_gone(self) -> bool:
+        """Close a file that is no longer at its place: deleted, or another in its stead. SQLite would go on writing where nobody looks."""
+        with self._lock:
+            gone = self._connection is not None and self._found() != self._identity
+            if gone:
+                self.close()
+        return gone
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -152,6 +162,14 @@ class MemoryFile:
             int(self.read(f"PRAGMA {name}")[0][0]) for name in ("page_count", "freelist_count", "page_size")
         )
         return (pages - free) * size
+
+    def _found(self) -> tuple[int, int] | None:
+        """Which file is at the place now."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _make(self) -> None:
         """An empty file that only its owner may read, as it tells who was at home and when."""

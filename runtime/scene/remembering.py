@@ -118,7 +118,7 @@ class Rememberer:
         self.memory.close()
         lost = self._lost + len(self._owed)
         if lost:
-            self._tell(f"memory: {lost} events could not be kept")
+            self._tell(f"memory: {lost} event{'' if lost == 1 else 's'} could not be kept")
 
     def _work(self) -> None:
         while True:
@@ -160,7 +160,7 @@ class Rememberer:
 
     def _keep(self, item: _Timed) -> None:
         track_id = item.change.track.track_id
-        if item.change.kind != "new" and track_id not in self._episodes:
+        if self._begun_elsewhere(item):
             self._lost += 1
         elif not self._attempt(lambda: self._write(item)):
             if item.change.kind == "ended":
@@ -168,7 +168,14 @@ class Rememberer:
             else:
                 self._lost += 1
 
+    def _begun_elsewhere(self, item: _Timed) -> bool:
+        """Whether the beginning of the sound was not kept, or not in this file."""
+        return item.change.kind != "new" and item.change.track.track_id not in self._episodes
+
     def _write(self, item: _Timed) -> None:
+        if self._begun_elsewhere(item):  # the file has been exchanged a moment ago
+            self._lost += 1
+            return
         track, kind = item.change.track, _KINDS[item.change.kind]
         episode = self._episodes.get(track.track_id, 0)
         place = Place(track.azimuth_deg, track.elevation_deg, track.distance_m, track.front_back_ambiguous)
@@ -184,6 +191,9 @@ class Rememberer:
         if self._failing and time.monotonic() < self._try_at_s:
             return False
         try:
+            if self.memory.close_if_gone():
+                self._tell(f"memory: {self.memory.path} was deleted or replaced; what was in it is gone")
+                self._session, self._episodes, self._owed = 0, {}, {}  # their numbers mean nothing in another file
             self.memory.open()
             if not self._session:
                 self._session = self.memory.begin()

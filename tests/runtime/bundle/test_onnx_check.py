@@ -115,6 +115,26 @@ def test_built_in_operators_that_read_files_are_refused() -> None:
     refused(model, "EPContext")
 
 
+@pytest.mark.parametrize("place", ["node", "input", "output", "initializer", "graph"])
+def test_names_that_are_not_utf8_are_refused_wherever_they_stand(place: str) -> None:
+    """ONNX Runtime wrote its complaint to standard output, in the middle of JSON."""
+    model = tiny_onnx()
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.zeros(4, np.int64), "i"))
+    named = {
+        "node": graph.node[0],
+        "input": graph.input[0],
+        "output": graph.output[0],
+        "initializer": graph.initializer[-1],
+        "graph": graph,
+    }[place]
+    named.name = "name-to-break"
+    data = model.SerializeToString()
+    check_onnx_bytes(data)
+    with pytest.raises(OnnxRefused, match="not UTF-8"):
+        check_onnx_bytes(data.replace(b"name-to-break", b"name-to-br\xff\xfe\xfd"))
+
+
 def test_training_information_is_refused() -> None:
     model = tiny_onnx()
     model.training_info.add()

@@ -22,12 +22,13 @@ NOW_S = 2_000_000.0
 KEY = load_labels()[3].key
 
 
-def hear(rememberer: Rememberer, scene: list[list[Heard | None]]) -> None:
+def changes_of(*snapshots: SceneSnapshot) -> list[TrackChange]:
     detector = ChangeDetector()
-    for snapshot in track(scene):
-        for change in detector.process(snapshot):
-            rememberer.take(change)
-    for change in detector.flush():
+    return [change for snapshot in snapshots for change in detector.process(snapshot)] + detector.flush()
+
+
+def hear(rememberer: Rememberer, scene: list[list[Heard | None]]) -> None:
+    for change in changes_of(*track(scene)):
         rememberer.take(change)
 
 
@@ -95,6 +96,44 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing_that_was_kept(tmp_path: P
     assert "could not be kept" in told[-1]
 
 
+@pytest.mark.parametrize("others", [(), ("-wal", "-shm")])
+def test_a_file_deleted_while_listening_is_told_and_begun_anew(others: tuple[str, ...], tmp_path: Path) -> None:
+    """Everything after it went to a file without a name, and was gone without a word."""
+    told: list[str] = []
+    path = tmp_path / "m.sqlite"
+    rememberer = Rememberer(SceneMemory(path), told.append)
+    rememberer.start()
+    hear(rememberer, [[Heard(3)]] * 25)
+    rememberer.settle()
+    for suffix in ("", *others):
+        Path(f"{path}{suffix}").unlink()
+    hear(rememberer, [[Heard(3)]] * 25 + [[]] * 40)
+    rememberer.close()
+    assert told == [f"memory: {path} was deleted or replaced; what was in it is gone"]
+    with SceneMemory(path) as memory:
+        (episode,) = memory.episodes()
+        assert episode.ended_s is not None
+        assert len(memory.sessions()) == 1
+
+
+def test_a_file_deleted_while_something_sounds_loses_that_sound_alone(tmp_path: Path) -> None:
+    told: list[str] = []
+    path = tmp_path / "m.sqlite"
+    rememberer = Rememberer(SceneMemory(path), told.append)
+    rememberer.start()
+    changes = changes_of(*track([[Heard(3)]] * 25 + [[]] * 40))
+    rememberer.take(changes[0])
+    rememberer.settle()
+    path.unlink()
+    for change in changes[1:]:
+        rememberer.take(change)
+    hear(rememberer, [[Heard(3)]] * 25 + [[]] * 40)
+    rememberer.close()
+    assert told[1:] == ["memory: 1 event could not be kept"]
+    with SceneMemory(path) as memory:
+        assert len(memory.episodes()) == 1
+
+
 def test_a_memory_of_another_kind_is_told_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "diary.txt"
     path.write_text("dear diary, " * 100)
@@ -111,11 +150,6 @@ def test_one_that_was_never_started_has_nothing_to_wait_for(tmp_path: Path, kind
     rememberer = Rememberer(SceneMemory(tmp_path / "m.sqlite"), print)
     getattr(rememberer, kind)()
     assert list(tmp_path.iterdir()) == []
-
-
-def changes_of(*snapshots: SceneSnapshot) -> list[TrackChange]:
-    detector = ChangeDetector()
-    return [change for snapshot in snapshots for change in detector.process(snapshot)]
 
 
 def test_an_end_that_cannot_be_kept_is_kept_once_there_is_room(tmp_path: Path) -> None:
