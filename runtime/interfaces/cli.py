@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from typing import Annotated, Any, NoReturn
 
@@ -24,6 +25,7 @@ from earshot.runtime.interfaces.line_output import (
     printable,
 )
 from earshot.runtime.interfaces.registry import COMMANDS, load_command, missing_package
+from earshot.runtime.interfaces.termination import Termination
 
 DEBUG_OPTION = "--debug"
 INTERRUPTED = 130
@@ -111,13 +113,17 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line of this process; always ends in `SystemExit`."""
+    """Run the command line of this process; always ends in `SystemExit`, or of the signal that ended it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     never_without_output()
     never_refuse_characters()
+    termination = Termination()
+    termination.watch()
     debug = DEBUG_OPTION in arguments or bool(os.environ.get("EARSHOT_DEBUG"))
     code = run([argument for argument in arguments if argument != DEBUG_OPTION], debug=debug)
-    sys.exit(_end_output(code))
+    code = _end_output(code)
+    termination.finish()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
@@ -188,7 +194,8 @@ def _say(text: str, code: int) -> int:
     """Write one line on stderr, red on a terminal; returns the code."""
     line = printable(f"earshot: {' '.join(text.split())}")
     red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    typer.echo(typer.style(line, fg="red") if red else line, err=True)
+    with suppress(OSError):  # a terminal that is gone
+        typer.echo(typer.style(line, fg="red") if red else line, err=True)
     return code
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -153,7 +154,8 @@ class KeyLines:
         if self._kept is not None:
             import termios
 
-            termios.tcsetattr(self._stream.fileno(), termios.TCSADRAIN, self._kept)
+            with suppress(termios.error):  # a terminal that is gone
+                termios.tcsetattr(self._stream.fileno(), termios.TCSADRAIN, self._kept)
             self._kept = None
 
     def __iter__(self) -> Iterator[str]:

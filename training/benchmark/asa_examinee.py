@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from earshot.training.benchmark.asa_clips import AsaClip, mix, to_float
 from earshot.training.benchmark.asa_probes import ROTATIONS, STRAIGHT, Probe, Treatment
 from earshot.training.benchmark.controls import without_semantic, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
+from earshot.training.processes import worker_processes
 from earshot.training.questions.items import Item
 from earshot.training.synthesis.dataset import open_shards
 
@@ -108,7 +108,7 @@ def examine(
         yield from map(Examinee(bundle, data, think).answer, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open, (bundle, data, think)) as pool:
+    with worker_processes(workers, context, _open, (bundle, data, think)) as pool:
         yield from pool.map(_answer, jobs)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from earshot.training.benchmark.asa_clips import SAMPLE_RATE_HZ, to_float
 from earshot.training.benchmark.baselines import Listen
 from earshot.training.benchmark.frame_tables import FrameTable, read_dcase_csv, table_of
 from earshot.training.benchmark.seld_scenes import SeldScene, mix_scene
+from earshot.training.processes import worker_processes
 from earshot.training.synthesis.dataset import open_shards
 
 CHUNK_S = 1.0
@@ -56,7 +56,7 @@ def hear_scenes(scenes: Sequence[SeldScene], bundle: Path | None, data: Path, wo
         yield from map(_hear, scenes)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open, (bundle, data)) as pool:
+    with worker_processes(workers, context, _open, (bundle, data)) as pool:
         yield from pool.map(_hear, scenes)
 
 

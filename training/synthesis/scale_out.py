@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
 from earshot.runtime.errors import EarshotError, UsageError
+from earshot.training.processes import worker_processes
 
 Task = Callable[[int], None]
 
@@ -56,7 +56,7 @@ def completed(task: Task, numbers: Sequence[int], workers: int = 1, on_ray: bool
 
 def _in_processes(task: Task, numbers: Sequence[int], workers: int) -> Iterator[int]:
     try:
-        with ProcessPoolExecutor(workers) as pool:
+        with worker_processes(workers) as pool:
             for number, _ in zip(numbers, pool.map(task, numbers), strict=True):
                 yield number
     except BrokenProcessPool as error:
