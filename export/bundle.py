@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +33,8 @@ from earshot.runtime.labels import load_labels
 GRAPH_NAMES = (SEMANTIC_NAME, SPATIAL_NAME, PROJECTOR_NAME)
 TOOLS = ("earshot", "torch", "onnx", "onnxruntime", "gguf")
 _NAMES = frozenset((*BUNDLE_FILES, *OPTIONAL_FILES, MANIFEST_NAME))
+_OLDER = "older"
+"""Where an older bundle waits until the new one is in its place."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def write_bundle(
     """Collect the files of a bundle in one directory, write its manifest, verify it as the runtime will.
 
     The same files and facts give the same bytes. All of it is made beside the directory and moved there when it has been
-    verified, so that an older bundle stays whole until the new one is.
+    verified, so that an older bundle stays whole until the new one is; it comes back when moving fails or is interrupted.
 
     Parameters
     ----------
@@ -128,18 +130,30 @@ def check_place(directory: Path) -> None:
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory}: a file, and a bundle is a directory; name another place")
-    foreign = sorted(path.name for path in directory.iterdir() if path.name not in _NAMES) if directory.exists() else []
-    if foreign:
-        raise UsageError(f"{directory}: {foreign[0]!r} is no part of a bundle; remove it or name another directory")
+    _refuse_foreign(directory, _NAMES)
+    _refuse_foreign(_partial(directory), {*_NAMES, _OLDER})  # may be left of an export that was killed
     above = next(folder for folder in directory.resolve().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{directory}: {above} is no folder that can be written to; name another place")
 
 
+def _refuse_foreign(folder: Path, known: Set[str]) -> None:
+    """What is in the folder will be removed: it must be files of a bundle."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in known or (path.is_dir() and path.name != _OLDER):
+            raise UsageError(f"{folder}: {path.name!r} is no part of a bundle; remove it or name another directory")
+
+
+def _partial(directory: Path) -> Path:
+    """Where the bundle of a directory is made: beside it, so mostly on the same disk."""
+    place = directory.resolve()
+    return place.with_name(f"{place.name}.partial")
+
+
 @contextmanager
 def _beside(directory: Path) -> Iterator[Path]:
-    """An empty directory beside another one, on the same disk; it is removed with what is still in it."""
-    made = directory.resolve().with_name(f"{directory.resolve().name}.partial")
+    """An empty directory beside another one; it is removed with what is still in it."""
+    made = _partial(directory)
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
@@ -149,13 +163,23 @@ def _beside(directory: Path) -> Iterator[Path]:
 
 
 def _move(made: Path, directory: Path, manifest: Manifest) -> None:
-    """Put a finished bundle in its place; the manifest comes last, for it vouches for the others."""
+    """Put a finished bundle in its place, all of it or nothing; the manifest comes last, for it vouches for the others."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (*manifest.file_names, MANIFEST_NAME):
-        shutil.move(made / name, directory / name)
-    for name in OPTIONAL_FILES:
-        if name not in manifest.files:
-            (directory / name).unlink(missing_ok=True)  # of an older bundle
+    older = made / _OLDER
+    older.mkdir()
+    with ExitStack() as undo:
+        for path in sorted(directory.iterdir()):
+            undo.callback(_move_if_there, older / path.name, path)
+            shutil.move(path, older / path.name)
+        for name in (*manifest.file_names, MANIFEST_NAME):
+            undo.callback((directory / name).unlink, missing_ok=True)
+            shutil.move(made / name, directory / name)
+        undo.pop_all()
+
+
+def _move_if_there(source: Path, target: Path) -> None:
+    if source.exists():
+        shutil.move(source, target)
 
 
 def installed_tools() -> dict[str, str]:

@@ -20,7 +20,7 @@ from earshot.export.gate import (
     losses,
     score_hearing,
 )
-from earshot.export.gate_scenes import GateScene
+from earshot.export.gate_scenes import GateScene, spread
 from earshot.export.quantize import Steps, quantize_products, stream, worst_snr_db
 from earshot.export.quantize_static import quantize_calibrated
 from earshot.export.targets import QUANTIZED_AS, Encoding, Format, Recipe
@@ -105,10 +105,10 @@ class Gate:
         self.float_heard = hear(self.float_encoders, scenes)
         self.reference = score_hearing(self.float_heard)
 
-    def loss(self, folder: Path, scenes: int | None = None) -> Figures:
-        """How much worse the graphs of a folder hear (the first few scenes)."""
-        found = score_hearing(hear(load_encoders(folder), self.scenes[:scenes]))
-        return losses(score_hearing(self.float_heard[:scenes]), found)
+    def loss_of_few(self, folder: Path, count: int) -> Figures:
+        """How much worse the graphs of a folder hear a few of the scenes, of which as large a part is pairs as of all."""
+        found = score_hearing(hear(load_encoders(folder), spread(self.scenes, count)))
+        return losses(score_hearing(spread(self.float_heard, count)), found)
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class Chooser:
 
         def loss_without(layer: str) -> float:
             self._quantize(candidate, name, self._trial, (layer,))
-            return gate.loss(self._trial, SEARCH_SCENES).get(metric, 0.0)
+            return gate.loss_of_few(self._trial, SEARCH_SCENES).get(metric, 0.0)
 
         layer, rest = costliest_layer(self._nodes[candidate, name], loss_without)
         return (

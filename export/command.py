@@ -29,7 +29,7 @@ from earshot.export.pipeline import (
 )
 from earshot.export.probe import probe_audio
 from earshot.export.targets import RECIPES, Encoding
-from earshot.runtime.bundle.manifest import BundleName, BundleVersion
+from earshot.runtime.bundle.manifest import BundleName, BundleVersion, LongText, ShortText
 from earshot.runtime.errors import InputError, UsageError
 
 app = typer.Typer(add_completion=False)
@@ -48,9 +48,9 @@ class FactsFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    accuracy: dict[str, float] = Field(default_factory=dict)
-    speed: dict[str, float] = Field(default_factory=dict)
-    licences: dict[str, str] = Field(default_factory=dict)
+    accuracy: dict[ShortText, float] = Field(default_factory=dict)
+    speed: dict[ShortText, float] = Field(default_factory=dict)
+    licences: dict[ShortText, LongText] = Field(default_factory=dict, max_length=64)
     commands: dict[str, str] = Field(default_factory=dict)
     failures: list[str] = Field(default_factory=list)
     targets: list[dict[str, str]] = Field(default_factory=list)
@@ -97,6 +97,7 @@ def export(
     """Turn a trained model into a bundle: ONNX encoders, GGUF language model, manifest, model card."""
     _check_use(out, all_boards, table)
     _check_named(name, version)
+    _check_apart(gate_data, calibration_data)
     stated = read_facts(facts)
     scenes = read_scenes(gate_data, gate_scenes)
     calibration = gate_scenes_of(calibration_data, CALIBRATION_SINGLES, CALIBRATION_PAIRS)
@@ -150,6 +151,14 @@ def _check_named(name: str, version: str) -> None:
             TypeAdapter(kind).validate_python(value)
         except ValidationError as error:
             raise UsageError(f"{option} {value!r}: give {right}") from error
+
+
+def _check_apart(gate_data: Path | None, calibration_data: Path | None) -> None:
+    """Scales that were taken from the scenes of the gate would flatter its figures."""
+    if gate_data is not None and calibration_data is not None and gate_data.resolve() == calibration_data.resolve():
+        raise UsageError(
+            f"--calibration-data {calibration_data}: is the --gate-data; give training stems, or leave it out"
+        )
 
 
 def read_scenes(folder: Path | None, count: int) -> list[GateScene]:

@@ -200,8 +200,8 @@ def limits_for(scenes: int) -> Limits:
 
 
 def failed(loss: Mapping[str, float], limits: Limits = METRICS) -> list[str]:
-    """Names of the figures that lost more than allowed, the worst one first."""
-    over = [name for name in loss if loss[name] > limits[name].allowed + 1e-9]
+    """Names of the figures that lost more than allowed, the worst one first; what is no number has lost all."""
+    over = [name for name in loss if not loss[name] <= limits[name].allowed + 1e-9]
     return sorted(over, key=lambda name: -loss[name] / max(limits[name].allowed, 1e-9))
 
 

@@ -7,10 +7,10 @@ knows no trainer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from earshot.runtime.hearing.features import SAMPLE_RATE_HZ
 from earshot.runtime.labels import by_key
 
 Float32 = NDArray[np.float32]
+Item = TypeVar("Item")
 
 AROUND_S = 0.5
 LONGEST_S = 4.0
@@ -90,7 +91,7 @@ def gate_scenes(folder: Path | None, singles: int, pairs: int) -> list[GateScene
     if not single:
         raise InputError(f"{folder}: no scene with a source to hear; give another folder that 'earshot synth' wrote")
     pair = [(shard, row, two) for shard, row, s in _scenes(shards) if (two := _overlapping(s)) is not None]
-    return [_cut(*place) for place in (*_spread(single, singles), *_spread(pair, pairs))]
+    return [_cut(*place) for place in (*spread(single, singles), *spread(pair, pairs))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +127,11 @@ def _scenes(shards: list[_Shard]) -> Iterator[tuple[_Shard, int, dict[str, Any]]
     return ((shard, row, scene) for shard in shards for row, scene in enumerate(shard.scenes))
 
 
-def _spread(places: list[Any], count: int) -> list[Any]:
-    """`count` of the places, evenly over all of them."""
-    if len(places) <= count:
-        return places
-    return [places[k * len(places) // count] for k in range(count)]
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """`count` of the items, evenly over all of them; all when there are no more."""
+    if len(items) <= count:
+        return list(items)
+    return [items[k * len(items) // count] for k in range(count)]
 
 
 def _overlapping(scene: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
+from tokenizers import Tokenizer
 from torch import nn
 
-from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.errors import EarshotError, InputError, UsageError
 
 ENTRY_POINT_GROUP = "earshot.networks"
 NAMES_WEIGHTS = Path("names") / "model.safetensors"
@@ -82,8 +82,10 @@ def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
         raise UsageError(f"no loader named {loader!r} for checkpoints; known: {known}")
     try:
         networks: Networks = entries[loader].load()(checkpoint)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{checkpoint}: not a usable checkpoint ({error})") from error
+    except (EarshotError, ImportError):  # says what is wrong; a missing extra
+        raise
+    except Exception as error:  # a damaged file can make libraries that read it fail in any way
+        raise InputError(f"{checkpoint}: not a usable checkpoint ({_in_one_line(error)})") from error
     _demand_tokenizer(networks.tokenizer_path)
     if (checkpoint / NAMES_WEIGHTS).is_file() and names_of(networks) is None:
         raise InputError(
@@ -95,10 +97,14 @@ def load_networks(checkpoint: Path, loader: str = "default") -> Networks:
 def _demand_tokenizer(path: Path) -> None:
     """It is only needed when the encoders have been made: minutes later."""
     try:
-        json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        Tokenizer.from_buffer(path.read_bytes())
+    except Exception as error:  # tokenizers raises nothing more special
+        reason = error.strerror if isinstance(error, OSError) else _in_one_line(error)
         raise InputError(f"{path}: no tokenizer can be read ({reason}); take another checkpoint") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _loaders() -> dict[str, metadata.EntryPoint]:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from earshot.export.fold_pads import fold_pads
 from earshot.export.half_weights import halve_weights
+from earshot.runtime.hearing.interfaces import INTERFACES
 from earshot.runtime.hearing.names import NAMES_SAMPLES
-from earshot.runtime.hearing.networks import INTERFACES
 from earshot.runtime.hearing.objects import OBJECT_WIDTH
 from earshot.runtime.hearing.slots import CLASSES
 from earshot.runtime.hearing.tokens import SCENE_WIDTH, SEMANTIC_WIDTH

@@ -14,6 +14,8 @@ from tokenizers import Tokenizer
 from earshot.export.quantize import Steps, stream
 from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.networks import open_network
+from earshot.runtime.hearing.objects import MAX_OBJECTS, OBJECT_WIDTH
+from earshot.runtime.hearing.tokens import MAX_TOKENS, SCENE_WIDTH, SEMANTIC_WIDTH
 from earshot.runtime.language.llm import LanguageModel
 from earshot.runtime.language.prompt import build_prompt
 
@@ -27,6 +29,8 @@ MIN_CORRELATION = {"F32": 0.9999, "F16": 0.999, "Q8_0": 0.99}
 """Least correlation of next-token logits with the network's; other formats: `MIN_CORRELATION_SMALL`."""
 
 MIN_CORRELATION_SMALL = 0.95
+_PROJECTED = ((1, 1), (MAX_TOKENS // 2, 3), (MAX_TOKENS, MAX_OBJECTS + 1))
+"""Moments and objects (the last one is the end mark) that the projector is compared with."""
 _QUESTIONS = (
     "Where is the dog?",
     "How many sources do you hear?",
@@ -50,24 +54,54 @@ def graph_error(network: Any, path: Path, steps: Steps) -> float:
     Returns
     -------
     float
-        Over all outputs: largest difference / (largest value of that output + 1e-3).
+        Over all outputs: largest difference / (largest value of that output + 1e-3); NaN when either gives one.
     """
     found, _ = stream(path, steps)
     state = network.initial_state()
-    worst = 0.0
+    errors = [0.0]
     for t, inputs in enumerate(steps):
         outputs, state = network.step(**_tensors(inputs), state=state)
         for name, value in outputs.items():
             scale = float(np.abs(found[name]).max()) + 1e-3
-            worst = max(worst, float(np.abs(found[name][t] - value.numpy()).max()) / scale)
-    return worst
+            errors.append(float(np.abs(found[name][t] - value.numpy()).max()) / scale)
+    return float(np.max(errors))
 
 
 def check_graph(network: Any, path: Path, steps: Steps) -> float:
     """`graph_error`, or ValueError when it is larger than `MAX_GRAPH_ERROR`."""
-    error = graph_error(network, path, steps)
-    if error > MAX_GRAPH_ERROR:
-        raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {MAX_GRAPH_ERROR:g}")
+    return _demand_alike(path, graph_error(network, path, steps), MAX_GRAPH_ERROR)
+
+
+@torch.no_grad()
+def check_projector(network: Any, path: Path) -> float:
+    """Largest difference between the projector and its graph, re the largest value, with few moments and objects and with many.
+
+    The answers of a bundle cannot tell: what they are compared with is answered through the same graph.
+
+    Raises
+    ------
+    ValueError
+        When it is larger than `MAX_GRAPH_ERROR`.
+    """
+    graph, network, rng = open_network(path), network.eval(), np.random.default_rng(0)
+    errors = []
+    for moments, objects in _PROJECTED:
+        shapes = {
+            "semantic": (moments, SEMANTIC_WIDTH),
+            "scene": (moments, SCENE_WIDTH),
+            "objects": (objects, OBJECT_WIDTH),
+        }
+        inputs = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+        found = graph.run(inputs, {})[0]["embeddings"]
+        expected = network(**_tensors(inputs)).float().numpy()
+        errors.append(float(np.abs(found - expected).max()) / (float(np.abs(found).max()) + 1e-3))
+    return _demand_alike(path, float(np.max(errors)), MAX_GRAPH_ERROR)
+
+
+def _demand_alike(path: Path, error: float, most: float) -> float:
+    """The error, or ValueError when it is too large; NaN is."""
+    if not error <= most:
+        raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {most:g}")
     return error
 
 
@@ -97,10 +131,7 @@ def check_names(network: Any, path: Path, audio: NDArray[np.float32]) -> float:
         for name, value in zip(("logits", "trust"), network(torch.from_numpy(samples)), strict=True):
             errors.append(float(np.abs(found[name] - value.numpy()).max()))
             largest = max(largest, float(np.abs(found[name]).max()))
-    error = max(errors) / largest
-    if not error <= MAX_NAMES_ERROR:
-        raise ValueError(f"{path.name} differs from its network by {error:.2g}, more than {MAX_NAMES_ERROR:g}")
-    return error
+    return _demand_alike(path, float(np.max(errors)) / largest, MAX_NAMES_ERROR)  # max() would lose NaN
 
 
 @torch.no_grad()
@@ -119,7 +150,7 @@ def language_correlation(model: Any, tokenizer_json: Path, gguf: Path, vectors: 
     llm = LanguageModel(gguf)
     llm.load()
     try:
-        return min(_correlation(model, tokenizer, llm, question, vectors) for question in _QUESTIONS)
+        return float(np.min([_correlation(model, tokenizer, llm, question, vectors) for question in _QUESTIONS]))
     finally:
         llm.close()
 

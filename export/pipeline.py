@@ -30,12 +30,12 @@ from earshot.export.gate import (
     losses,
     score_answers,
 )
-from earshot.export.gate_scenes import GateScene, gate_scenes
+from earshot.export.gate_scenes import GateScene, gate_scenes, spread
 from earshot.export.gguf_llm import GgufReport, layers_of, requantize, write_gguf
 from earshot.export.meters import meter_for
 from earshot.export.networks import Networks, names_of
 from earshot.export.onnx_export import export_names, export_projector, export_semantic, export_spatial
-from earshot.export.parity import check_graph, check_language, check_names
+from earshot.export.parity import check_graph, check_language, check_names, check_projector
 from earshot.export.probe import encoder_steps
 from earshot.export.quantize import Steps
 from earshot.export.targets import RECIPES, Encoding
@@ -164,6 +164,7 @@ class Exporter:
         self._names_error = self._names()
         self._steps, self._graph_error = self._encoders()
         export_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
+        check_projector(self._networks.projector, self._floats / PROJECTOR_NAME)
         self._say(f"language model ({self._settings.llm_quantization})")
         self._llm, self._correlation = self._language(name)
         self._calibration = Calibration(self._floats, self._settings.calibration)
@@ -259,7 +260,7 @@ class Exporter:
         quantization = self._settings.llm_quantization
         if quantization in EXACT:
             return "int8 encoders"
-        heard = self._gate.float_heard[:SEARCH_SCENES]
+        heard = spread(self._gate.float_heard, SEARCH_SCENES)
         encoders, trial = self._gate.float_encoders, self._scratch / "without"
         trial.mkdir(exist_ok=True)
         exact = score_answers(self._yardstick, encoders, heard)

@@ -108,6 +108,18 @@ def draw_times_s(spread: Mapping[str, float], count: int, seed: int) -> list[flo
     return [float(ms) / 1e3 for ms in np.random.default_rng(seed).permutation(times_ms)]
 
 
+def demand_known(board: str) -> None:
+    """Require a board that can be simulated.
+
+    Raises
+    ------
+    UsageError
+        For another one.
+    """
+    if board not in ("host", *BOARDS):
+        raise UsageError(f"--board {board}: not known; one of host, {', '.join(BOARDS)}")
+
+
 def board_of(name: str, document: Mapping[str, Any], power: Sequence[float], kelvin_per_w: float) -> Board:
     """The board with what the user knows of its power and heat.
 
@@ -116,16 +128,15 @@ def board_of(name: str, document: Mapping[str, Any], power: Sequence[float], kel
     UsageError
         For an unknown board, or a profile of another one.
     """
+    demand_known(name)
     if document["board"] != name:
         remedy = f"make one with: earshot profile --board {name} --json"
         raise UsageError(f"--board {name}: the profile is of {document['board']}; {remedy}")
     if name == "host":
         machine = document["machine"]
         board = Board("host", int(machine["cores"]), memory_mb=float(machine["memory_mb"]))
-    elif name in BOARDS:
-        board = BOARDS[name]
     else:
-        raise UsageError(f"--board {name}: not known; one of host, {', '.join(BOARDS)}")
+        board = BOARDS[name]
     idle_w, core_w = power
     thermal = Thermal(kelvin_per_w) if kelvin_per_w > 0 and idle_w + core_w > 0 else None
     return replace(board, idle_w=idle_w, core_w=core_w, thermal=thermal)
@@ -235,6 +246,7 @@ def show_board(
     InputError
         When the profile cannot be read.
     """
+    demand_known(name)
     if profile is None:
         raise UsageError(f"--board {name} needs --profile FILE, the output of: earshot profile --board {name} --json")
     demand_possible(asking, 60 * MAX_HOURS)

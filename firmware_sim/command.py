@@ -35,6 +35,8 @@ def simulate(
     endurance: given.Endurance = False, bundle: given.Bundle = None,
 ) -> None:  # fmt: skip
     """Render a scenario, pass it through microphones, device and radio, and send it to a listener."""
+    if board is None and (check or profile is not None):
+        raise UsageError(f"{'--check' if check else '--profile'} is only for --board, as --board host")
     if listed:
         _list()
     elif board is not None:

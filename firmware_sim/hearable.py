@@ -102,7 +102,7 @@ class _Run:
         self._sequence, self._index, self._clock_us = 0, 0, 0.0
         self._booted_s, self._status_due_s = self.time_s, self.time_s + _STATUS_S
         self._greeted = False
-        self._left_out = 0
+        self._left_out, self._clipped_before = 0, self._microphones.clipped
         self._gap = False
 
     def step(self) -> list[Sent]:
@@ -186,7 +186,7 @@ class _Run:
             uptime_s=int(self.time_s - self._booted_s),
             packets_sent=self._sequence,
             frames_dropped=self._left_out,
-            samples_clipped=self._microphones.clipped,
+            samples_clipped=self._microphones.clipped - self._clipped_before,
             rssi_dbm=-92 if self._schedule.holds("loss", self.time_s) else -55,
             cpu_percent=40,
             faults=dead,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Arrival:
 class Radio:
     """Takes the packets of a device to the listener.
 
-    Loss comes in bursts (two states after Gilbert and Elliott, mean burst five packets).
+    Loss comes in bursts (two states after Gilbert and Elliott; the bad one lasts five packets in the mean, or longer where
+    three of four packets and more are lost).
 
     Parameters
     ----------
@@ -105,11 +107,14 @@ class Radio:
         if share is None:
             self._bad = False
             return bool(self._rng.random() < self._link.loss)
-        share_bad = min(0.99, share / _BAD_STATE_LOSS)
-        leave = 1 / _BURST_PACKETS
-        enter = min(1.0, leave * share_bad / (1 - share_bad))
+        bad_loss = max(_BAD_STATE_LOSS, share)
+        good_to_bad = (
+            (bad_loss - share) / share if share > 0 else math.inf
+        )  # good packets for each one in the bad state
+        leave = min(1 / _BURST_PACKETS, good_to_bad)  # of very lossy links bursts are longer
+        enter = leave / good_to_bad if good_to_bad > 0 else 1.0
         self._bad = bool(self._rng.random() < (1 - leave if self._bad else enter))
-        return self._bad and bool(self._rng.random() < _BAD_STATE_LOSS)
+        return self._bad and bool(self._rng.random() < bad_loss)
 
     def _damaged(self, data: bytes, time_s: float) -> bytes:
         if not self._hit("bit_errors", time_s):

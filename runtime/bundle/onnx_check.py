@@ -25,6 +25,10 @@ MAX_FIELDS = 4_000_000
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1  # TensorProto.DataLocation
+_OUTERMOST = 1
+"""Depth in the graph of the model; deeper are graphs in attributes."""
+_TENSOR_TYPE, _SHAPE, _DIM, _DIM_VALUE = 1, 2, 1, 1
+"""Field numbers from TypeProto down to a size."""
 _LOW_BITS = 2**32 - 1
 """All that protobuf keeps of a tag and of an enumeration."""
 
@@ -42,13 +46,33 @@ class _Field:
     end: int
 
 
+Shape = tuple[int | None, ...]
+"""None where a size is free."""
+
+
+@dataclass(frozen=True)
+class OnnxSummary:
+    """What a graph takes and gives.
+
+    Attributes
+    ----------
+    inputs, outputs : dict
+        Shape by name; constants that older files list among the inputs are left out.
+    """
+
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+
+
 @dataclass
 class _Walk:
     data: mmap.mmap | bytes
     fields_left: int = MAX_FIELDS
     nodes: int = 0
-    graphs: int = 0
-    depth: int = field(default=0)
+    depth: int = 0
+    inputs: dict[str, Shape] = field(default_factory=dict)
+    outputs: dict[str, Shape] = field(default_factory=dict)
+    constants: set[str] = field(default_factory=set)
 
     def fields(self, start: int, end: int) -> Iterator[_Field]:
         """Give the fields of the message between two offsets.
@@ -115,7 +139,7 @@ class _Walk:
         self.depth -= 1
 
 
-def check_onnx(path: Path) -> None:
+def check_onnx(path: Path) -> OnnxSummary:
     """Require a self-contained ONNX graph of operators that ONNX Runtime has built in.
 
     Raises
@@ -127,16 +151,18 @@ def check_onnx(path: Path) -> None:
         if path.stat().st_size == 0:
             raise OnnxRefused("empty")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            check_onnx_bytes(data)
+            return check_onnx_bytes(data)
 
 
-def check_onnx_bytes(data: mmap.mmap | bytes) -> None:
+def check_onnx_bytes(data: mmap.mmap | bytes) -> OnnxSummary:
     """Like `check_onnx`, for content in memory."""
     walk = _Walk(data)
     for part in walk.fields(0, len(data)):
         _model(walk, part)
     if walk.nodes == 0:
         raise OnnxRefused("holds no ONNX graph")
+    inputs = {name: shape for name, shape in walk.inputs.items() if name not in walk.constants}
+    return OnnxSummary(inputs, walk.outputs)
 
 
 def _model(walk: _Walk, part: _Field) -> None:
@@ -157,9 +183,11 @@ def _graph(walk: _Walk, part: _Field) -> None:
     elif part.number == 2:
         _name(walk, part)
     elif part.number == 5:
-        walk.message(_tensor, part)
+        walk.message(_constant if walk.depth == _OUTERMOST else _tensor, part)
     elif part.number in (11, 12, 13):
         walk.message(_value, part)
+        if walk.depth == _OUTERMOST and part.number != 13:
+            _remember(walk, part, walk.inputs if part.number == 11 else walk.outputs)
     elif part.number == 15:
         walk.message(_sparse_tensor, part)
 
@@ -167,6 +195,34 @@ def _graph(walk: _Walk, part: _Field) -> None:
 def _value(walk: _Walk, part: _Field) -> None:
     if part.number == 1:
         _name(walk, part)
+
+
+def _remember(walk: _Walk, part: _Field, values: dict[str, Shape]) -> None:
+    """Name and shape of an input or output of the graph (its message has been looked into before)."""
+    if part.wire != _BYTES:
+        return
+    name, dims = "", []
+    for inner in walk.fields(part.start, part.end):
+        if inner.number == 1 and inner.wire == _BYTES:
+            name = walk.text(inner)
+        elif inner.number == 2:
+            dims = [_size(walk, dim) for dim in _inside(walk, inner, _TENSOR_TYPE, _SHAPE, _DIM)]
+    values[name] = tuple(dims)
+
+
+def _inside(walk: _Walk, part: _Field, *path: int) -> Iterator[_Field]:
+    """Fields that are reached from a message by field numbers."""
+    if not path:
+        yield part
+    elif part.wire == _BYTES:
+        for inner in walk.fields(part.start, part.end):
+            if inner.number == path[0]:
+                yield from _inside(walk, inner, *path[1:])
+
+
+def _size(walk: _Walk, dim: _Field) -> int | None:
+    """A fixed size; None for one that has a name or is not told."""
+    return next((size.value for size in _inside(walk, dim, _DIM_VALUE) if size.wire == _VARINT), None)
 
 
 def _name(walk: _Walk, part: _Field) -> None:
@@ -209,6 +265,12 @@ def _attribute(walk: _Walk, part: _Field) -> None:
 def _sparse_tensor(walk: _Walk, part: _Field) -> None:
     if part.number in (1, 2):
         walk.message(_tensor, part)
+
+
+def _constant(walk: _Walk, part: _Field) -> None:
+    _tensor(walk, part)
+    if part.number == 8 and part.wire == _BYTES:
+        walk.constants.add(walk.text(part))
 
 
 def _tensor(walk: _Walk, part: _Field) -> None:

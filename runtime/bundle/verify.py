@@ -20,11 +20,14 @@ from earshot.runtime.bundle.manifest import (
     LLM_NAME,
     MANIFEST_NAME,
     OPTIONAL_FILES,
+    PROJECTOR_NAME,
+    SPATIAL_NAME,
     FeatureSettings,
     Manifest,
 )
-from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx
+from earshot.runtime.bundle.onnx_check import OnnxRefused, OnnxSummary, Shape, check_onnx
 from earshot.runtime.errors import BundleError
+from earshot.runtime.hearing.interfaces import INTERFACES, interface_problem
 from earshot.runtime.labels import load_labels
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -59,7 +62,7 @@ def verify_bundle(directory: Path | str) -> Manifest:
         _check_hash(directory, name, manifest)
     for name in manifest.file_names:
         if name.endswith(".onnx"):
-            _check_graph(directory, name)
+            _check_graph(directory, name, manifest)
     _check_llm(directory, manifest)
     return manifest
 
@@ -152,11 +155,37 @@ def _check_hash(directory: Path, name: str, manifest: Manifest) -> None:
         raise _refused(directory, f"{name} is damaged, its SHA-256 is not the one in {MANIFEST_NAME}")
 
 
-def _check_graph(directory: Path, name: str) -> None:
+def _check_graph(directory: Path, name: str, manifest: Manifest) -> None:
     try:
-        check_onnx(directory / name)
+        summary = check_onnx(directory / name)
     except OnnxRefused as error:
         raise _refused(directory, f"{name}: {error}", "export it anew as one file of standard operators") from error
+    if problem := _role_problem(Path(name).stem, summary):
+        raise _refused(directory, f"{name}: {problem}")
+    for what, found, promised in _graph_claims(name, summary, manifest):
+        if found is not None and found != promised:
+            raise _refused(directory, f"{name}: {what} is {found}, {MANIFEST_NAME} says {promised}")
+
+
+def _role_problem(role: str, summary: OnnxSummary) -> str | None:
+    """Why a graph cannot be what its file name says, or None."""
+    inputs, outputs = summary.inputs.keys(), summary.outputs.keys()
+    problem = interface_problem(role, inputs, outputs)
+    others = [name for name in INTERFACES if problem and interface_problem(name, inputs, outputs) is None]
+    return f"is a {others[0]} network, not a {role} one" if others else problem
+
+
+def _graph_claims(name: str, summary: OnnxSummary, manifest: Manifest) -> list[tuple[str, int | None, int]]:
+    """What the manifest says of a graph that its shapes say too; None where they leave it free."""
+    if name == SPATIAL_NAME:
+        return [("number of slots", _last_size(summary.inputs["slot_class"]), manifest.slots)]
+    if name == PROJECTOR_NAME:
+        return [("width", _last_size(summary.outputs["embeddings"]), manifest.llm.hidden)]
+    return []
+
+
+def _last_size(shape: Shape) -> int | None:
+    return shape[-1] if shape else None
 
 
 def _check_llm(directory: Path, manifest: Manifest) -> None:
@@ -174,4 +203,5 @@ def _llm_claims(summary: GgufSummary, manifest: Manifest) -> list[tuple[str, obj
     return [
         ("architecture", summary.architecture, family),
         ("hidden width", summary.keys.get(f"{family}.embedding_length"), manifest.llm.hidden),
+        ("longest context", summary.keys.get(f"{family}.context_length"), manifest.llm.context),
     ]

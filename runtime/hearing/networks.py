@@ -15,35 +15,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import BundleError
+from earshot.runtime.hearing.interfaces import INTERFACES, NEWER_INPUTS, NEXT, OPTIONAL, STATE, interface_problem
 from earshot.runtime.hearing.names import NAMES_SAMPLES
 from earshot.runtime.hearing.slots import CLASSES
 
 Tensors = dict[str, NDArray[Any]]
 
-INTERFACES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "semantic": (frozenset({"features"}), frozenset({"logits", "embedding", "keys"})),
-    "spatial": (
-        frozenset({"features", "semantic_embedding", "semantic_keys", "slot_class", "slot_keep"}),
-        frozenset(
-            {
-                "slot_activity",
-                "slot_azimuth",
-                "slot_direction",
-                "slot_log_distance",
-                "slot_level",
-                "scene_embedding",
-                "room_log_t60",
-                "count_logits",
-            }
-        ),
-    ),
-    "projector": (frozenset({"semantic", "scene", "objects"}), frozenset({"embeddings"})),
-    "names": (frozenset({"samples"}), frozenset({"logits", "trust"})),
-}
-NEWER_INPUTS = frozenset({"slot_claims"})
-"""Inputs that graphs of older bundles lack: they are given to those that have them."""
-OPTIONAL = frozenset({"names"})
-"""Graphs that a bundle may lack."""
 _SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "names": {"samples": (1, NAMES_SAMPLES), "logits": (1, CLASSES), "trust": (1,)},
 }
@@ -58,9 +35,9 @@ class Network:
         self.session = session
         inputs = session.get_inputs()
         self._outputs = [output.name for output in session.get_outputs()]
-        self.inputs = frozenset(i.name for i in inputs if not i.name.startswith("state."))
-        self.outputs = frozenset(name for name in self._outputs if not name.startswith("next."))
-        self._state = {i.name: (tuple(i.shape), i.type) for i in inputs if i.name.startswith("state.")}
+        self.inputs = frozenset(i.name for i in inputs if not i.name.startswith(STATE))
+        self.outputs = frozenset(name for name in self._outputs if not name.startswith(NEXT))
+        self._state = {i.name: (tuple(i.shape), i.type) for i in inputs if i.name.startswith(STATE)}
 
     def initial_state(self) -> Tensors:
         """Zeros for every `state.X` input."""
@@ -71,7 +48,7 @@ class Network:
         known = {name: value for name, value in inputs.items() if name in self.inputs or name not in NEWER_INPUTS}
         values = self.session.run(self._outputs, {**known, **state})
         outputs = dict(zip(self._outputs, values, strict=True))
-        following = {name: outputs.pop("next." + name.removeprefix("state.")) for name in self._state}
+        following = {name: outputs.pop(NEXT + name.removeprefix(STATE)) for name in self._state}
         return outputs, following
 
     def width_of(self, output: str) -> int:
@@ -95,8 +72,8 @@ class Network:
                 return f"{name} has the shape {list(shape)}, fixed sizes needed"
             if kind not in _DTYPES:
                 return f"{name} is {kind}, one of {', '.join(_DTYPES)} needed"
-            if "next." + name.removeprefix("state.") not in self._outputs:
-                return f"{name} has no output next.{name.removeprefix('state.')}"
+            if NEXT + name.removeprefix(STATE) not in self._outputs:
+                return f"{name} has no output {NEXT}{name.removeprefix(STATE)}"
         return None
 
 
@@ -128,20 +105,12 @@ def open_network(path: Path, threads: int = 1) -> Network:
     except Exception as error:  # onnxruntime raises classes of its own that share no public base
         raise BundleError(f"{path}: not a usable ONNX graph ({_first_line(error)}); export it again") from error
     network = Network(session)
-    problem = _interface_problem(network, *INTERFACES[path.stem]) or network.problem()
+    problem = interface_problem(path.stem, network.inputs, network.outputs) or network.problem()
     if problem is None and path.stem in _SHAPES:
         problem = network.misshapen(_SHAPES[path.stem])
     if problem:
         raise BundleError(f"{path}: {problem}; export it again with this version of earshot")
     return network
-
-
-def _interface_problem(network: Network, inputs: frozenset[str], outputs: frozenset[str]) -> str | None:
-    if network.inputs - NEWER_INPUTS != inputs:
-        return f"inputs {sorted(network.inputs)} found, {sorted(inputs)} needed"
-    if not outputs <= network.outputs:
-        return f"outputs {sorted(network.outputs)} found, {sorted(outputs)} needed"
-    return None
 
 
 def _session_options(threads: int) -> Any:

@@ -19,8 +19,9 @@ from earshot.runtime.audio.source import AudioChunk
 from earshot.runtime.hearing.asked import ask_by_name
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.features import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, FeatureExtractor
+from earshot.runtime.hearing.interfaces import INTERFACES
 from earshot.runtime.hearing.listener import Hearing
-from earshot.runtime.hearing.networks import INTERFACES, Network, Tensors
+from earshot.runtime.hearing.networks import Network, Tensors
 from earshot.runtime.hearing.tokens import TokenPooler
 from earshot.runtime.hearing.tracks import Tracker
 from earshot.runtime.language.heard import Heard, names_heard

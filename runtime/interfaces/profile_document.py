@@ -75,6 +75,8 @@ class ProfileDocument(_Part):
                 EstimatedStage.model_validate(stage)
             if "hearing" not in self.stages:
                 raise ValueError("stages: hearing is missing")
+            if self.board == "host":
+                raise ValueError("board: host is measured, not estimated")
             return self
         for name in ("machine", "hearing", "first_token_s", "answer_s"):
             if getattr(self, name) is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from earshot.export.bundle import BundleFacts, write_bundle
+from earshot.export import bundle
+from earshot.export.bundle import BundleFacts, check_place, write_bundle
 from earshot.export.card import model_card
 from earshot.export.choose import QuantReport
 from earshot.export.gate import limits_for
@@ -54,6 +57,41 @@ def test_an_older_bundle_stays_whole_when_the_new_one_cannot_be_written(tmp_path
         write_bundle(directory, graphs, replace(llm, path=tmp_path / "gone.gguf"), "card", FACTS)
     assert verify_bundle(directory) == older
     assert [path.name for path in tmp_path.glob("bundle*")] == ["bundle"], "no half bundle is left beside it"
+
+
+@pytest.mark.parametrize("at", [1, 6, 7, 13, 14])
+def test_an_older_bundle_comes_back_when_moving_is_interrupted(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an older bundle some files were gone already, and the rest belonged to a manifest that was not theirs."""
+    directory = make_tiny_bundle(tmp_path / "bundle", tmp_path / "scratch", names=False)
+    older = verify_bundle(directory)
+    moves = []
+
+    def move_but_once(source: Path, target: Path) -> None:
+        moves.append(source)
+        if len(moves) == at:
+            raise KeyboardInterrupt
+        shutil.copyfile(source, target)
+        source.unlink()
+
+    monkeypatch.setattr(bundle.shutil, "move", move_but_once)
+    with suppress(KeyboardInterrupt):
+        make_tiny_bundle(directory, tmp_path / "scratch", seed=1)
+    assert (verify_bundle(directory) == older) == (at <= 13), "six files out of the way, seven into their place"
+    assert [path.name for path in tmp_path.glob("bundle*")] == ["bundle"]
+
+
+def test_a_folder_that_only_looks_like_a_half_bundle_is_not_removed(tmp_path: Path) -> None:
+    mine = tmp_path / "bundle.partial" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=r"partial: 'notes\.txt' is no part of a bundle"):
+        check_place(tmp_path / "bundle")
+    (tmp_path / "other" / "llm.gguf").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"'llm\.gguf' is no part"):
+        check_place(tmp_path / "other")
+    assert mine.read_text() == "mine"
 
 
 def test_a_names_network_that_the_new_bundle_has_not_is_removed(tmp_path: Path) -> None:

@@ -158,6 +158,12 @@ def test_what_fails_the_gate_stays_float_and_names_a_layer(floats: Path, steps: 
         assert (chosen / f"{name}.onnx").read_bytes() == (floats / f"{name}.onnx").read_bytes()
 
 
+def test_the_costliest_layer_is_looked_for_on_pairs_too(floats: Path) -> None:
+    """Scenes of one source come first: of the first thirty of 120 none was a pair, and no layer cost anything."""
+    gate = Gate(floats, gate_scenes(None, 4, 2))
+    assert gate.loss_of_few(floats, 3).keys() == gate.reference.keys()
+
+
 def test_int8_or_nothing_is_refused_when_it_fails(floats: Path, steps: dict, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"semantic.onnx in int8: top1 loses .* the layer that costs most is /"):
         choose(floats, steps, tmp_path, None, IMPOSSIBLE, "int8")

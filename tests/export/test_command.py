@@ -21,7 +21,7 @@ from earshot.export.gate import METRICS, Metric
 from earshot.export.parity import check_language
 from earshot.export.targets import RECIPES
 from earshot.runtime.bundle.verify import verify_bundle
-from earshot.runtime.errors import UsageError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.interfaces import cli, registry
 from earshot.runtime.interfaces.asking import Asker
@@ -195,6 +195,7 @@ def test_a_wrong_gguf_does_not_pass_the_gate(trained: TinyNetworks, tmp_path: Pa
         (["--probe", "missing.wav"], 3, "missing.wav"),
         (["--gate-data", "missing"], 3, "holds no shard"),
         (["--calibration-data", "missing"], 3, "holds no shard"),
+        (["--gate-data", "stems", "--calibration-data", "./stems"], 2, "is the --gate-data"),
         (["--table", "t.md"], 2, "only with --all-targets"),
         (["--name", "my model"], 2, "--name 'my model': give letters"),
         (["--version", "v2"], 2, "--version 'v2': give a digit first"),
@@ -271,6 +272,44 @@ def test_figures_of_a_facts_file_are_numbers(export: Any, tmp_path: Path, capsys
     assert "; accuracy, speed, licences, commands, failures and targets are known" in told
 
 
+def test_licences_that_no_manifest_holds_are_told_before_minutes_are_spent(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "facts.json").write_text('{"licences": {"weights": ""}}')
+    assert export("--facts", tmp_path / "facts.json") == 3
+    told = capsys.readouterr().err
+    assert "licences.weights: String should have at least 1 character" in told
+    assert "encoders" not in told
+
+
+def test_whatever_a_loader_fails_with_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: TinyNetworks
+) -> None:
+    """Settings of another type made libraries that read them fail with errors of their own."""
+
+    class Loader:
+        def load(self) -> Any:
+            def fails(checkpoint: Path) -> Any:
+                raise TypeError("hidden_size:\n  expected int")
+
+            return fails
+
+    monkeypatch.setattr(networks_module, "_loaders", lambda: {"failing": Loader()})
+    with pytest.raises(InputError, match=r"not a usable checkpoint \(hidden_size: expected int\)$"):
+        networks_module.load_networks(tmp_path / "checkpoint", "failing")
+
+
+def test_a_projector_that_is_not_its_network_is_not_exported(
+    export: Any, trained: TinyNetworks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers were compared through the same graph, and a projector of NaN was exported."""
+    with torch.no_grad():
+        next(trained.projector.parameters()).fill_(torch.nan)
+    assert export("--encoders", "float32", "--llm-quant", "F16") == 3
+    assert "projector.onnx differs from its network by nan" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_missing_checkpoint_is_an_input_error(
     export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,15 +319,14 @@ def test_a_missing_checkpoint_is_an_input_error(
     assert "no such checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("left", [None, 40])
+@pytest.mark.parametrize("left", [None, b"{", b"{}"])
 def test_a_missing_or_damaged_tokenizer_is_told_before_minutes_are_spent(
-    left: int | None, export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    left: bytes | None, export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "checkpoint" / "tokenizer.json"
-    whole = path.read_bytes()
     path.unlink()
     if left is not None:
-        path.write_bytes(whole[:left])
+        path.write_bytes(left)
     assert export() == 3
     told = capsys.readouterr().err
     assert "tokenizer.json: no tokenizer can be read" in told

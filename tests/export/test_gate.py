@@ -85,6 +85,10 @@ def test_the_worst_figure_comes_first_and_less_error_is_better() -> None:
     assert describe_loss("top1", loss["top1"]) == "top1 loses 0.050, 0.010 allowed"
 
 
+def test_a_figure_that_is_no_number_has_failed() -> None:
+    assert failed({"top1": float("nan"), "answers": 0.0}) == ["top1"]
+
+
 @given(st.sampled_from(KEYS), st.floats(-179.9, 180), st.integers(0, 1000))
 def test_one_option_of_a_question_is_right_and_all_differ(key: str, azimuth_deg: float, number: int) -> None:
     (where, places, right), (_, names, named) = questions_about(Truth(key, azimuth_deg), number)

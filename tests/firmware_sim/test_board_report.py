@@ -178,6 +178,9 @@ def test_a_board_without_profile_or_with_impossible_figures_is_refused(tmp_path:
     for every_s in (-1.0, 1e-9, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="--ask-every"):
             simulate(board="pi4", profile=path, ask_every=every_s)
+    path.write_text(json.dumps({**estimated(language=True), "board": "host"}))
+    with pytest.raises(InputError, match="host is measured"):
+        simulate(board="host", profile=path)
     path.write_text('{"some": "json"}')
     with pytest.raises(InputError, match="is no profile"):
         simulate(board="pi4", profile=path)

@@ -75,6 +75,15 @@ def test_a_reboot_begins_a_new_stream_after_a_pause() -> None:
     assert (after.packet.header.kind, after.packet.header.sequence, after.packet.header.sample_index) == (2, 0, 0)
 
 
+def test_clipped_samples_are_counted_from_the_last_start_on() -> None:
+    loud = scene(5.0, faults=[fault("reboot", 3.0, 0.0, 0.5)], device={"dc": [0.9, 0.0], "clip_level": 0.5})
+    first: dict[int, int] = {}
+    for item in sent(loud):
+        if item.packet.header.kind == Kind.STATUS:
+            first.setdefault(item.packet.header.stream_id, item.packet.status().samples_clipped)
+    assert list(first.values()) == pytest.approx([16000, 16000], rel=0.05), "the left ear of a second, twice"
+
+
 def test_a_hot_device_leaves_frames_out_and_says_so() -> None:
     items = audio(sent(scene(6.0, faults=[fault("hot", 1.0, 4.0, 66.0)])))
     holes = [b.packet.header for a, b in pairwise(items) if _frames_between(a, b)]
@@ -107,7 +116,18 @@ def test_a_good_radio_carries_everything_in_order() -> None:
     assert [a.time_s for a in arrivals] == sorted(a.time_s for a in arrivals)
 
 
-@pytest.mark.parametrize(("kind", "value"), [("loss", 0.3), ("duplicate", 0.2), ("reorder", 0.2), ("bit_errors", 0.2)])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("loss", 0.0),
+        ("loss", 0.3),
+        ("loss", 0.85),
+        ("loss", 1.0),
+        ("duplicate", 0.2),
+        ("reorder", 0.2),
+        ("bit_errors", 0.2),
+    ],
+)
 def test_as_many_packets_are_hit_as_the_scenario_says(kind: Kind_, value: float) -> None:
     done, arrivals = carried(80.0, Fault(kind, 0.0, 99.0, value))
     assert done["lost" if kind == "loss" else kind] / done["sent"] == pytest.approx(value, abs=0.05)

@@ -21,6 +21,7 @@ from earshot.runtime.bundle.manifest import (
     Measured,
 )
 from earshot.runtime.labels import load_labels
+from tests.runtime.tiny_bundle import write_tiny_networks
 
 LABELS = tuple(label.key for label in load_labels())
 
@@ -57,9 +58,7 @@ def write_tiny_gguf(path: Path, architecture: str = "llama", hidden: int = 64) -
 def make_bundle(directory: Path, names: bool = False) -> Path:
     """Write a whole tiny bundle, with the optional names network or without; returns the directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    graphs = ("spatial.onnx", "semantic.onnx", "projector.onnx", *(["names.onnx"] if names else []))
-    for index, name in enumerate(graphs):
-        onnx.save(tiny_onnx(index + 1.0), directory / name)
+    write_tiny_networks(directory, hidden=64, names=names)
     write_tiny_gguf(directory / "llm.gguf")
     (directory / "MODEL_CARD.md").write_text("# Tiny\n\nMade by a test.\n")
     (directory / "manifest.json").write_text(manifest_of(directory).model_dump_json(indent=2))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from earshot.runtime.bundle.onnx_check import OnnxRefused, check_onnx, check_onnx_bytes
+from earshot.runtime.bundle.onnx_check import OnnxRefused, OnnxSummary, check_onnx, check_onnx_bytes
 from tests.runtime.bundle.making import tiny_onnx
 
 
@@ -38,6 +38,14 @@ def refused(model: onnx.ModelProto, word: str) -> None:
 def test_a_plain_graph_is_accepted(tmp_path: Path) -> None:
     onnx.save(tiny_onnx(), tmp_path / "m.onnx")
     check_onnx(tmp_path / "m.onnx")
+
+
+def test_it_tells_what_the_graph_takes_and_gives_but_not_its_constants() -> None:
+    """Files of older tools list constants among the inputs."""
+    model = tiny_onnx()
+    model.graph.input.append(helper.make_tensor_value_info("scale", TensorProto.FLOAT, [4]))
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    assert check_onnx_bytes(model.SerializeToString()) == OnnxSummary({"x": (1, 4)}, {"y": (None, 4)})
 
 
 def test_operators_built_into_onnx_runtime_are_accepted() -> None:

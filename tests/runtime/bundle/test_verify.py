@@ -17,6 +17,7 @@ from earshot.runtime.bundle.manifest import BUNDLE_FILES, MANIFEST_NAME, Manifes
 from earshot.runtime.bundle.verify import verify_bundle
 from earshot.runtime.errors import BundleError
 from tests.runtime.bundle.making import edit_manifest, make_bundle, manifest_of, reseal, tiny_onnx, write_tiny_gguf
+from tests.runtime.tiny_bundle import write_tiny_networks
 
 
 @pytest.fixture(scope="session")
@@ -244,6 +245,33 @@ def test_the_language_model_must_be_the_one_described(bundle: Path) -> None:
     write_tiny_gguf(bundle / "llm.gguf", architecture="qwen2")
     reseal(bundle)
     refusal(bundle, "llm.gguf", "architecture", "qwen2")
+
+
+def test_graphs_under_each_others_names_are_refused(named: Path) -> None:
+    """With hashes to match; they were only noticed when they were opened to be run."""
+    semantic, projector = (named / f"{name}.onnx" for name in ("semantic", "projector"))
+    first, second = semantic.read_bytes(), projector.read_bytes()
+    semantic.write_bytes(second)
+    projector.write_bytes(first)
+    reseal(named)
+    assert "semantic.onnx: is a projector network, not a semantic one; " in refusal(named)
+    semantic.write_bytes(first)
+    reseal(named)
+    refusal(named, "projector.onnx: is a semantic network, not a projector one")
+    onnx.save(tiny_onnx(), projector)
+    reseal(named)
+    refusal(named, "projector.onnx: inputs ['x'] found, ['objects', 'scene', 'semantic'] needed")
+
+
+def test_slots_width_and_context_are_those_of_the_networks(bundle: Path) -> None:
+    whole = json.loads((bundle / MANIFEST_NAME).read_text())
+    edit_manifest(bundle, slots=3)
+    refusal(bundle, "spatial.onnx: number of slots is 4, manifest.json says 3")
+    edit_manifest(bundle, slots=4, llm={**whole["llm"], "context": 4096})
+    refusal(bundle, "llm.gguf: longest context is 128, manifest.json says 4096")
+    write_tiny_networks(bundle, hidden=32)
+    reseal(bundle)
+    refusal(bundle, "projector.onnx: width is 32, manifest.json says 64")
 
 
 @pytest.mark.parametrize("make", [lambda p: p / "missing", lambda p: p / "file"], ids=["missing", "file"])
