@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def listen(bundle: Path, recording: Path, *more: object) -> list[str]:
     return [*PROGRAM, "listen", "--source", str(recording), "--bundle", str(bundle), *map(str, more)]
 
 
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """Programs started here end when the terminal closes, although the tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_ups")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_the_memory_is_closed_and_knows_until_when_was_listened(
     number: signal.Signals, whole_bundle: Path, recording: Path, tmp_path: Path
