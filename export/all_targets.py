@@ -105,7 +105,7 @@ def all_targets(
     settings: ExportSettings,
     out: Path | None = None,
     say: Say = lambda text: None,
-) -> list[Row]:
+) -> tuple[list[Row], dict[str, str]]:
     """Make the bundle of every board and look at it.
 
     Parameters
@@ -119,23 +119,35 @@ def all_targets(
         Keep the bundles here, one folder for each board.
     say : callable
 
+    Returns
+    -------
+    rows : list of Row
+    refused : dict of str
+        Boards whose bundle did not pass a gate, and why; none is written for them.
+
     Raises
     ------
     ValueError
-        When a network does not fit the contract or a gate is not passed.
+        When a network does not fit the contract.
     """
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         exporter = Exporter(networks, scratch / "work", audio, settings, say)
         exporter.prepare(facts.name)
-        rows = []
+        rows: list[Row] = []
+        refused: dict[str, str] = {}
         for board in RECIPES:
             folder = (out or scratch) / board
-            report = exporter.bundle(board, folder, facts)
+            try:
+                report = exporter.bundle(board, folder, facts)
+            except ValueError as error:  # the others may pass, and minutes have been spent on them
+                refused[board] = str(error)
+                say(f"{board}: {error}")
+                continue
             say(f"{board}: speed")
             rows.append(_row(board, folder, report, audio))
             say(f"{board}: {', '.join(f'{name} {text}' for name, text in rows[-1].texts().items())}")
-        return rows
+        return rows, refused
 
 
 def _row(board: str, folder: Path, report: ExportReport, audio: NDArray[np.float32]) -> Row:
@@ -184,6 +196,8 @@ def _mean_ms(hearing: Hearing, audio: NDArray[np.float32]) -> float:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table."""
+    """The table; of no boards it is empty."""
     texts = [row.texts() for row in rows]
+    if not texts:
+        return ""
     return table(tuple(texts[0]), [tuple(text.values()) for text in texts]) + "\n"

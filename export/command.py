@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -109,8 +110,8 @@ def export(
     settings = ExportSettings(llm_quant.value, target.value, encoders.value, scenes, calibration)
     try:
         if all_boards:
-            rows = all_targets(networks, probe_audio(probe or ()), described, settings, out, _say)
-            _tell_all(rows, table)
+            rows, refused = all_targets(networks, probe_audio(probe or ()), described, settings, out, _say)
+            _tell_all(rows, refused, table)
         elif out is not None:
             report = export_bundle(networks, out, described, probe_audio(probe or ()), settings, _say)
             _tell(report, out)
@@ -230,10 +231,18 @@ def _costs(encoder: QuantReport) -> str:
     return f" ({encoder.unit}: {', '.join(costs)})"
 
 
-def _tell_all(rows: list[Row], table: Path | None) -> None:
-    """The table of all boards, into a file as well, and one JSON document as the last line."""
+def _tell_all(rows: list[Row], refused: Mapping[str, str], table: Path | None) -> None:
+    """The table of all boards, into a file as well, and one JSON document as the last line.
+
+    Raises
+    ------
+    ValueError
+        When a board has no bundle; all that is known of the others has been told then.
+    UsageError
+        When the table cannot be written.
+    """
     text = markdown(rows)
-    document = {"targets": [row.texts() for row in rows], "rows": [row.as_dict() for row in rows]}
+    document = {"targets": [row.texts() for row in rows], "rows": [row.as_dict() for row in rows], "refused": refused}
     typer.echo(text)
     typer.echo(json.dumps(document))  # before the files, for minutes have been spent on it
     if table is not None:
@@ -242,6 +251,8 @@ def _tell_all(rows: list[Row], table: Path | None) -> None:
             table.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         except OSError as error:
             raise UsageError(f"--table {table}: cannot be written ({error.strerror})") from error
+    if refused:
+        raise ValueError("; ".join(f"{board}: {reason}" for board, reason in refused.items()))
 
 
 def _finite(values: dict[str, object]) -> dict[str, object]:

@@ -260,7 +260,7 @@ def test_the_document_is_printed_when_the_table_cannot_be_written(
 ) -> None:
     row = command.Row("x86", 1.0, "float32", "Q8_0", {}, {}, 1.0, None)
     with pytest.raises(UsageError, match="cannot be written"):
-        command._tell_all([row], tmp_path / "gone" / "targets.md")
+        command._tell_all([row], {}, tmp_path / "gone" / "targets.md")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["rows"][0]["board"] == "x86"
 
 

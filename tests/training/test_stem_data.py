@@ -14,15 +14,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.errors import EarshotError, InputError, UsageError
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.load import load_hearing
+from earshot.training.models.names import Names, save_names
+from earshot.training.stages import checkpoint, encoders
 from earshot.training.stages.bank import BankSettings, build_bank, mirrored, mix_scene
-from earshot.training.stages.bank_reader import FeatureBank
 from earshot.training.stages.command import app
 from earshot.training.stages.encoders import EncoderSettings, run
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
-from earshot.training.stages.remix import Remixer, RemixSettings, ahead, crowded
+from earshot.training.stages.hearing_score import score_batches
+from earshot.training.stages.remix import Remixer, RemixSettings, ahead, crowded, validation_batches
 from earshot.training.synthesis.dataset import DataFolders, open_shards, write_shards
 from earshot.training.synthesis.scenes import MOVING_STEMS, SceneSettings, Split, fully_known
 from tests.no_room import no_room
@@ -83,13 +85,25 @@ def test_a_full_disk_ends_a_shard_with_an_error_not_with_the_process(tmp_path: P
         open_shards(tmp_path)
 
 
-def test_a_bank_that_is_made_again_is_none_until_it_is_whole(data: Path, tmp_path: Path) -> None:
+def test_a_bank_that_cannot_be_made_again_stays_as_it_was(data: Path, tmp_path: Path) -> None:
     settings, hearing = BankSettings(mixtures=1, duration_s=(5.0, 6.0)), Hearing().eval()
     build_bank(data / "train", hearing, tmp_path, settings)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with no_room(20_000):
-        build_bank(data / "train", hearing, tmp_path, settings)
-    with pytest.raises(InputError, match="no feature bank"):
-        FeatureBank(tmp_path)
+        build_bank(data / "train", hearing, tmp_path, replace(settings, seed=12))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    build_bank(data / "train", hearing, tmp_path, replace(settings, seed=12))
+    assert (tmp_path / "scenes.jsonl").read_bytes() != before["scenes.jsonl"]
+
+
+def test_only_names_of_sounds_that_training_heard_are_doubted(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    hearing, sure = Hearing().eval(), BankSettings(mixtures=1, duration_s=(5.0, 6.0))
+    for split, doubted in (("train", True), ("validation", False)):
+        for doubt in (False, True):
+            build_bank(data / split, hearing, tmp_path / f"{split}-{doubt}", replace(sure, doubt=doubt))
+        told = [(tmp_path / f"{split}-{doubt}" / "semantic.npy").read_bytes() for doubt in (False, True)]
+        assert (told[0] != told[1]) is doubted
 
 
 def test_a_bank_of_scenes_that_nobody_can_be_asked_about_is_refused(data: Path, tmp_path: Path) -> None:
@@ -112,6 +126,39 @@ def test_a_mixture_is_the_sum_of_its_stems_and_shares_are_shares(data: Path) -> 
     assert float(batch.share.min()) >= 0.0
     absent = batch.queries[batch.present == 0]
     assert absent.numel() == 0 or int(absent.max()) < 61
+
+
+@pytest.mark.parametrize("stage", ["encoders", "names", "seldnet"])
+@pytest.mark.parametrize("exchanged", ["train", "validation"])
+def test_what_is_scored_is_never_learned_from(stage: str, exchanged: str, data: Path, tmp_path: Path) -> None:
+    for split, folder in (("train", "train"), ("validation", "validation")):
+        other = {"train": "validation", "validation": "train"}[split]
+        (tmp_path / folder).symlink_to(data / (other if folder == exchanged else split))
+    command = [stage, "--data", str(tmp_path), "--run", str(tmp_path / "run"), "--minutes", "0.01"]
+    if stage == "names":
+        torch.manual_seed(0)
+        save_names(Names(), tmp_path / "start")
+        command += ["--start", str(tmp_path / "start")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 3, result.output
+    assert f"{exchanged} ones are wanted here" in " ".join(result.stderr.split())
+    assert not list((tmp_path / "run").rglob("raw.safetensors"))
+
+
+def test_shards_in_which_all_moves_are_none_to_score_with(tmp_path: Path) -> None:
+    write_shards(DataFolders(None), tmp_path, "validation", MOVING_STEMS, range(1), scenes_per_shard=2)
+    with pytest.raises(InputError, match="something moves in every shard"):
+        validation_batches(tmp_path, RemixSettings(frames=50), 2, 1)
+
+
+def test_descriptions_of_something_else_are_a_damaged_shard(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "train" / "shard-0000", tmp_path / "shard-0000")
+    (tmp_path / "shard-0000" / "scenes.jsonl").write_text('{"id": 1}\n[]\n')
+    with pytest.raises(InputError, match=r"a scene without .*sources.* render it again"):
+        open_shards(tmp_path)
+    write_shards(
+        DataFolders(None), tmp_path, "train", SETTINGS, range(1), scenes_per_shard=2
+    )  # kept, as all finished ones
 
 
 def test_the_same_seed_draws_the_same_mixtures(data: Path) -> None:
@@ -208,6 +255,66 @@ def test_the_encoder_stage_resumes_where_it_stopped(data: Path, tmp_path: Path, 
     assert not torch.equal(fresh.spatial.heads.weight, trained.spatial.heads.weight)
 
 
+QUICK = EncoderSettings(
+    minutes=10, batch=4, threads=1, remix=RemixSettings(frames=50), validation_batches=1, max_steps=1
+)
+
+
+def test_encoders_do_not_go_on_with_what_they_were_not_begun_with(data: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.npz"
+    clips = [source["clip"] for scene in open_shards(data / "train")[0].scenes for source in scene["sources"]]
+    names = [*clips, *(f"other-{number}" for number in range(70))]
+    np.savez(teacher, clip=names, embedding=np.random.default_rng(0).normal(size=(len(names), 70)))
+    out, start = tmp_path / "run", tmp_path / "start"
+    checkpoint.save_weights(start, Hearing(), checkpoint.MovingAverage(Hearing()))
+    run(data, out, replace(QUICK, start=start))
+    before = (out / "raw.safetensors").read_bytes()
+    for changed, said in (
+        ({"start": tmp_path / "other"}, f"begun with --start {start}"),
+        ({"teacher": teacher}, "begun without --teacher"),
+        ({"fixed_names": True}, "begun without --fixed-names"),
+    ):
+        with pytest.raises(UsageError, match=f"{said}: go on so, or name another --run"):
+            run(data, out, replace(QUICK, max_steps=2, **changed))  # type: ignore[arg-type]
+    assert (out / "raw.safetensors").read_bytes() == before
+    for number, again in enumerate((None, start), 2):
+        run(data, out, replace(QUICK, max_steps=number, start=again))
+    assert json.loads((out / "state" / "state.json").read_text())["settings"]["start"] == str(start)
+    run(data, tmp_path / "taught", replace(QUICK, teacher=teacher))
+    run(data, tmp_path / "taught", replace(QUICK, teacher=teacher, max_steps=2))
+
+
+def test_a_teacher_that_heard_other_recordings_is_refused(data: Path, tmp_path: Path) -> None:
+    names = [f"other-{number}" for number in range(80)]
+    np.savez(tmp_path / "t.npz", clip=names, embedding=np.random.default_rng(0).normal(size=(80, 70)))
+    with pytest.raises(InputError, match="the teacher has heard none of its clips"):
+        run(data, tmp_path / "run", replace(QUICK, teacher=tmp_path / "t.npz"))
+
+
+def test_encoders_that_diverge_leave_the_last_good_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(data, tmp_path, QUICK)
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*.safetensors")}
+    loss_of = encoders.hearing_loss
+    lost = lambda *args: (loss_of(*args)[0] * float("nan"), {})  # noqa: E731
+    monkeypatch.setattr(encoders, "hearing_loss", lost)
+    with pytest.raises(EarshotError, match="the loss is nan"):
+        run(data, tmp_path, replace(QUICK, max_steps=3))
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*.safetensors")} == before
+
+
+def test_a_distance_without_bounds_counts_as_off(data: Path) -> None:
+    batch = next(Remixer(data / "train", RemixSettings(frames=50, source_counts=(1, 0, 0))).batches(8, 3))
+
+    class Boundless(Hearing):
+        def forward(self, *args: Any) -> Any:
+            semantic, spatial = super().forward(*args)
+            return semantic, replace(spatial, log_distance=torch.full_like(spatial.log_distance, 1e4))
+
+    assert score_batches(Boundless().eval(), [batch])["far"] == 1.0
+
+
 def test_a_distance_is_off_by_half_a_metre_or_not(data: Path) -> None:
     batch = next(Remixer(data / "train", RemixSettings(frames=50, source_counts=(1, 0, 0))).batches(8, 3))
     semantic, spatial = Hearing()(batch.audio, batch.queries)
@@ -262,6 +369,16 @@ def test_shards_of_other_settings_are_not_passed_off_as_these(
         write_shards(DataFolders(None), data / "train", split, settings, range(3), scenes_per_shard=count)
     assert "\n" not in str(caught.value)
     assert sorted((data / "train").iterdir()) == before
+
+
+def test_shards_made_by_rule_are_not_passed_off_as_recordings(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "train", tmp_path / "stems")
+    with pytest.raises(UsageError, match="shard-0000 is there and is made by rule, not of --data; name another folder"):
+        write_shards(DataFolders(tmp_path / "data"), tmp_path / "stems", "train", SETTINGS, range(2), 2)
+    for path in (tmp_path / "stems").glob("*/scenes.jsonl"):
+        path.write_text(path.read_text().replace('"id": "sphere-', '"id": "KEMAR-'))
+    with pytest.raises(UsageError, match="is made of recordings, which --data names; name another folder"):
+        write_shards(DataFolders(None), tmp_path / "stems", "train", SETTINGS, range(2), 2)
 
 
 def test_shards_added_later_repeat_no_scene(data: Path) -> None:

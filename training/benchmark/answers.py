@@ -44,7 +44,7 @@ def _chosen(item: Line, answer: Line, text: str) -> int | None:
     """Index of the option that was chosen; None if none was."""
     given = answer.get("choice")
     if isinstance(given, (int, float)):
-        return int(given)
+        return int(given) if given in range(len(item["choices"])) else None
     text = text if given is None else str(given)
     choices = [_plain(choice) for choice in item["choices"]]
     letter = re.match(r"\s*\(?([A-H])\b(?:[).:]|\s*$)", text)

@@ -29,7 +29,8 @@ from earshot.training.benchmark.frozen import (
     identity,
     load_manifest,
 )
-from earshot.training.synthesis.dataset import Shard, open_shards
+from earshot.training.benchmark.stems import open_stems
+from earshot.training.synthesis.dataset import Shard
 
 NAME = "asa"
 Lines = dict[str, dict[str, Any]]
@@ -91,7 +92,7 @@ def build_asa(data: Path, size: str = "full", manifest: Path = MANIFEST) -> AsaB
     """Make the benchmark from stems; the same stems give the same one, sample for sample."""
     definition = load_manifest(manifest)[NAME]
     sizes, seed = definition["sizes"][size], int(definition["seed"])
-    shards = open_shards(data)
+    shards = open_stems(data)
     clips = draw_clips(shards, sizes["clips"], seed)
     items = make_asa_items(clips, sizes, seed)
     audio = (mix(shards, clip) for clip in track(clips, description="clips", console=Console(stderr=True)))

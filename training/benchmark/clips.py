@@ -37,6 +37,8 @@ def single_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
         for shard, row in iterate_scenes(shards):
             if made >= limit:
                 return
+            if number >= len(shard.scenes[row]["sources"]):
+                continue
             yield cut(shard, row, [number])
             made += 1
 
@@ -45,8 +47,11 @@ def two_source_clips(shards: list[Shard], limit: int) -> Iterator[Clip]:
     """Pairs of stems that overlap for at least half a second."""
     made = 0
     for shard, row in iterate_scenes(shards):
+        sources = shard.scenes[row]["sources"]
         for first, second in ((0, 1), (2, 3), (0, 2), (1, 3)):
-            a, b = (shard.scenes[row]["sources"][i] for i in (first, second))
+            if second >= len(sources):
+                continue
+            a, b = sources[first], sources[second]
             overlap = min(a["offset_s"], b["offset_s"]) - max(a["onset_s"], b["onset_s"])
             if overlap < 0.5:
                 continue

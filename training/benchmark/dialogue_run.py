@@ -18,8 +18,9 @@ from earshot.training.benchmark.dialogue_items import make_conversations
 from earshot.training.benchmark.free_answers import judge_free
 from earshot.training.benchmark.frozen import MANIFEST, Contents, Verdict, check, contents_of, freeze_all, load_manifest
 from earshot.training.benchmark.statistics import accuracy, interval
+from earshot.training.benchmark.stems import open_stems
 from earshot.training.questions.dialogues import KINDS, Conversation, Turn
-from earshot.training.synthesis.dataset import Shard, open_shards
+from earshot.training.synthesis.dataset import Shard
 
 NAME = "dialogue"
 BOOTSTRAP = 1000
@@ -55,7 +56,7 @@ def build_dialogue(data: Path, size: str = "full", manifest: Path = MANIFEST) ->
     """Make the conversations from stems; the same stems give the same ones, sample for sample."""
     definition = load_manifest(manifest)[NAME]
     sizes, seed = definition["sizes"][size], int(definition["seed"])
-    shards = open_shards(data)
+    shards = open_stems(data)
     clips = draw_clips(shards, sizes["clips"], seed)
     conversations = make_conversations(clips, sizes["conversations"], seed)
     audio = (mix(shards, clip) for clip in track(clips, description="clips", console=Console(stderr=True)))

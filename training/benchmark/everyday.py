@@ -30,6 +30,7 @@ from earshot.runtime.language.prompt import ASKED
 from earshot.training.benchmark.free_answers import judge_free
 from earshot.training.benchmark.questions import BENCH_MIX, Examiner, Question
 from earshot.training.benchmark.statistics import accuracy, interval
+from earshot.training.benchmark.stems import open_stems
 from earshot.training.questions.items import TASKS, Balancer, Draft, Form, Item
 from earshot.training.questions.phrasing import bare, filled, phrasings
 from earshot.training.questions.tasks_l2 import OPPOSITES, RELATIONS
@@ -38,7 +39,7 @@ from earshot.training.questions.tasks_spoken import spoken_draft
 from earshot.training.questions.think import understood
 from earshot.training.questions.view import SceneView
 from earshot.training.stages.bank import mix_scene
-from earshot.training.synthesis.dataset import iterate_scenes, open_shards
+from earshot.training.synthesis.dataset import iterate_scenes
 from earshot.training.synthesis.scenes import Scene, fully_known
 
 SEED = 41
@@ -88,7 +89,7 @@ def make_everyday(data: Path, count: int, seed: int = SEED) -> list[Everyday]:
         Nothing can be asked about these stems.
     """
     rng, draw = np.random.default_rng(seed), random.Random(seed)
-    work = [(shard, row) for shard, row in iterate_scenes(open_shards(data)) if fully_known(shard.scenes[row])]
+    work = [(shard, row) for shard, row in iterate_scenes(open_stems(data)) if fully_known(shard.scenes[row])]
     asked: Counter[str] = Counter()
     balancer = Balancer()
     out: list[Everyday] = []

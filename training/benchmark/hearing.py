@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from earshot.runtime.audio.source import AudioChunk
-from earshot.runtime.errors import UsageError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.runtime.geometry import angle_between_azimuths, unit_vector
 from earshot.runtime.hearing.encoders import Encoders
 from earshot.runtime.hearing.listener import Hearing
@@ -24,7 +24,7 @@ from earshot.training.benchmark.clips import CHANCE_AZIMUTH_ERROR_DEG, Clip, sin
 from earshot.training.benchmark.named import asked_errors_deg, named_errors_deg, summarize_named, three_source_clips
 from earshot.training.benchmark.records import record_of
 from earshot.training.benchmark.statistics import CLIP_STATISTICS, FACTORS, factor_table, interval, lateral_deg, plain
-from earshot.training.synthesis.dataset import open_shards
+from earshot.training.benchmark.stems import open_stems
 
 LEVEL_DEG = 45.0
 EAR_HEIGHT_DEG = 30.0
@@ -184,10 +184,17 @@ def run_hearing(
         ``system``, ``single`` (all), ``single_level`` (sources within 45 degrees of ear height: near the zenith an azimuth
         means little), ``single_measured`` (measured rooms), ``single_dry`` (T60 < 0.3 s), ``pairs`` (F1),
         ``named_of_two`` and ``named_of_three``, for a bundle ``asked_of_two`` and ``asked_of_three`` (see `named`), ``intervals`` (95 %, by scene) and ``by_factor`` of the single-source figures.
+
+    Raises
+    ------
+    InputError
+        There are no stems of scenes that stand still.
     """
     demand_places(plots=plots)
-    shards = [shard for shard in open_shards(data) if shard.stands_still]
+    shards = [shard for shard in open_stems(data) if shard.stands_still]
     clips = list(single_source_clips(shards, singles))
+    if not clips:
+        raise InputError(f"{data}: something moves in every shard; still ones are scored: earshot synth stems FOLDER")
     system, listen = _listener(bundle, baseline, clips, recordings, seldnet)
     records, figures = _singles(clips, listen)
     two = _several(list(two_source_clips(shards, pairs)), listen, "two sources")
@@ -198,7 +205,7 @@ def run_hearing(
         "system": system,
         **figures,
         "pairs": two.matches(),
-        "named_of_two": summarize_named(two.named),
+        "named_of_two": summarize_named(two.named) if two.named else None,
         "named_of_three": summarize_named(three.named) if three.named else None,
         **{
             f"asked_of_{name}": summarize_named(part.asked)

@@ -30,11 +30,12 @@ from earshot.runtime.language.answerer import Answer
 from earshot.runtime.language.heard import Heard, asked_rows, names_heard
 from earshot.training.benchmark.controls import mirrored_item, without_spatial
 from earshot.training.benchmark.loaded_bundle import load_bundle
+from earshot.training.benchmark.stems import open_stems
 from earshot.training.questions.generate import generate_items
 from earshot.training.questions.items import Balancer, Item
 from earshot.training.stages.bank import BankSettings, mix_scene
 from earshot.training.stages.ideal_hearing import ideal_inputs
-from earshot.training.synthesis.dataset import iterate_scenes, open_shards
+from earshot.training.synthesis.dataset import iterate_scenes
 from earshot.training.synthesis.scenes import Scene, fully_known
 
 LEVELS = ("L1", "L2", "L3")
@@ -74,7 +75,7 @@ def make_questions(data: Path, count: int, split: str = "paraphrase", seed: int 
     rng, draw = np.random.default_rng(seed), random.Random(seed)
     balancer = Balancer()
     out: list[Question] = []
-    work = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
+    work = [(s, row) for s, row in iterate_scenes(open_stems(data)) if fully_known(s.scenes[row])]
     while len(out) < count:
         before = len(out)
         for shard, row in work:

@@ -31,7 +31,8 @@ from earshot.training.benchmark.frozen import (
 from earshot.training.benchmark.seld_report import records_of, report
 from earshot.training.benchmark.seld_scenes import SeldScene, draw_scenes, mix_scene
 from earshot.training.benchmark.seld_systems import baseline_table, hear_scenes, read_tables
-from earshot.training.synthesis.dataset import Shard, open_shards
+from earshot.training.benchmark.stems import open_stems
+from earshot.training.synthesis.dataset import Shard
 
 NAME = "seld"
 
@@ -69,7 +70,7 @@ def build_seld(data: Path, size: str = "full", manifest: Path = MANIFEST) -> Sel
     """Make the scenes from stems; the same stems give the same ones, sample for sample."""
     definition = load_manifest(manifest)[NAME]
     sizes, seed = definition["sizes"][size], int(definition["seed"])
-    shards = open_shards(data)
+    shards = open_stems(data)
     scenes = draw_scenes(shards, sizes["scenes"], sizes["duration_s"], seed)
     audio = (mix_scene(shards, s) for s in track(scenes, description="scenes", console=Console(stderr=True)))
     return SeldBench(size, shards, scenes, contents_of(shards, (scene.scene for scene in scenes), audio))

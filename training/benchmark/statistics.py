@@ -125,7 +125,7 @@ def interval(
     scenes = by_scene(records)
     sums = np.array([statistic.sums(scene) for scene in scenes]).reshape(-1, 2)
     drawn = sums[_draws(len(scenes), samples, seed)].sum(axis=1)
-    return _interval(statistic(records), statistic.of_sums(*drawn.T), confidence, len(scenes))
+    return _interval(statistic(records), statistic.of_sums(*drawn.T), confidence, int((sums[:, 1] > 0).sum()))
 
 
 def _draws(count: int, samples: int, seed: int) -> NDArray[np.int64]:

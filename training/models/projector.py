@@ -190,7 +190,7 @@ def load_projector(directory: Path, kind: Kind | None = None) -> Projector:
     FileNotFoundError
         There is none.
     InputError
-        It is of another kind.
+        It is damaged, or of another kind.
     """
     path = directory / "projector.json"
     if not path.is_file():
@@ -201,9 +201,13 @@ def load_projector(directory: Path, kind: Kind | None = None) -> Projector:
         raise InputError(
             f"{directory} holds a {found} projector, not {kind}: run `earshot train alignment --projector {kind}` first"
         )
-    projector: Projector = (
-        DenseHybridProjector(ProjectorShape(**shape)) if found == "hybrid" else TowerProjector(TowerShape(**shape))
-    )
+    try:
+        projector: Projector = (
+            DenseHybridProjector(ProjectorShape(**shape)) if found == "hybrid" else TowerProjector(TowerShape(**shape))
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not the size of a projector ({reason}); take another checkpoint") from error
     weights = directory / "projector.safetensors"
     fill(projector, load_tensors(weights), weights)
     return projector

@@ -20,6 +20,17 @@ KINDS: tuple[Kind, ...] = ("hybrid", "mlp", "dual")
 _EPS = 1e-4
 
 
+class _Scaling(nn.BatchNorm1d):
+    """A batch norm that scales a single row, which has no spread of its own, by what it has seen so far."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Rows [N, C] scaled."""
+        if self.training and len(input) == 1:
+            assert self.running_mean is not None and self.running_var is not None
+            return (input - self.running_mean) * torch.rsqrt(self.running_var + self.eps)
+        return super().forward(input)
+
+
 class Projector(nn.Module):
     """`N` moments and `M` objects to `N + M` embeddings, each independent of the others.
 
@@ -39,8 +50,8 @@ class Projector(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # A bin of an azimuth posterior varies by a tenth of what an activity does: unscaled, directions are drowned.
-        self.scale_moment = nn.BatchNorm1d(SEMANTIC_WIDTH + SCENE_WIDTH, eps=_EPS, momentum=0.02, affine=False)
-        self.scale_object = nn.BatchNorm1d(OBJECT_WIDTH, eps=_EPS, momentum=0.02, affine=False)
+        self.scale_moment = _Scaling(SEMANTIC_WIDTH + SCENE_WIDTH, eps=_EPS, momentum=0.02, affine=False)
+        self.scale_object = _Scaling(OBJECT_WIDTH, eps=_EPS, momentum=0.02, affine=False)
 
     def forward(self, semantic: torch.Tensor, scene: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
         """Project moments and objects.

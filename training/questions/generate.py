@@ -240,14 +240,19 @@ def write_items(out: Path, scenes: Path | None, count: int, per_scene: int, seed
 
 
 def _read_scenes(path: Path) -> list[Scene]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text, so no descriptions of scenes ({error})") from error
     scenes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             scene = json.loads(line)
-            scene["id"], [(source["label"], source["trajectory"]) for source in scene["sources"]]
-        except (ValueError, KeyError, TypeError) as error:
+            if _askable(scene):
+                view_moving_scene(scene)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise InputError(f"{path}, line {number}: no description of a scene ({error!r})") from error
         scenes.append(scene)
     return scenes

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from earshot.runtime.errors import InputError
 from earshot.training.models.llm import load_llm, save_llm
 from earshot.training.models.projector import build_projector, load_projector, save_projector
 from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import training_bank
 from earshot.training.stages.loop import Loop, LoopSettings
 
 
@@ -64,14 +65,15 @@ def run(
     resume = resume and (directory / "state" / "state.json").is_file()
     kind = settings.projector
     projector = load_projector(directory, kind) if resume else new_projector(model, kind or "hybrid")
+    demand_one_width(projector, model, directory)
     if not resume:
         (directory / "log.csv").unlink(missing_ok=True)
         save_llm(model, directory)
         save_tokenizer(tokenizer, directory)
-    batches = AudioBatches(FeatureBank(bank), tokenizer, with_seed(settings.mix, settings.seed))
+    batches = AudioBatches(training_bank(bank), tokenizer, with_seed(settings.mix, settings.seed))
     loop = Loop(
         dict(projector.named_parameters()), lambda batch: audio_loss(model, projector, batch), batches,
-        lambda: save_projector(projector, directory), directory, settings.loop,
+        lambda: save_projector(projector, directory), directory, settings.loop, asdict(settings),
     )  # fmt: skip
     if resume:
         loop.restore()
@@ -83,6 +85,16 @@ def new_projector(model: Any, kind: Kind = "hybrid") -> Projector:
     table = model.get_input_embeddings().weight
     rms = float(table.detach().square().mean().sqrt())
     return build_projector(kind, table.shape[1], rms)
+
+
+def demand_one_width(projector: Projector, model: Any, checkpoint: Path) -> None:
+    """Require that a projector makes embeddings of the width that a language model reads; `InputError` if not."""
+    made, read = vars(projector.shape)["hidden"], model.config.hidden_size
+    if made != read:
+        raise InputError(
+            f"{checkpoint}: its projector makes embeddings of width {made}, its language model reads {read}; take another "
+            "checkpoint, or train alignment anew"
+        )
 
 
 def with_seed(mix: AudioMix, seed: int) -> AudioMix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -102,12 +102,24 @@ class AudioMix:
 
 
 class AudioBatches:
-    """Batches of audio questions as a function of the step."""
+    """Batches of audio questions as a function of the step.
 
-    def __init__(self, bank: FeatureBank, tokenizer: Tokenizer, mix: AudioMix) -> None:
+    Parameters
+    ----------
+    bank : FeatureBank
+    tokenizer : tokenizers.Tokenizer
+    mix : AudioMix
+    kept : callable, optional
+        Whether a scene of the bank, by its index, is never asked about; none by default.
+    """
+
+    def __init__(
+        self, bank: FeatureBank, tokenizer: Tokenizer, mix: AudioMix, kept: Callable[[int], bool] = lambda index: False
+    ) -> None:
         self._bank = bank
         self._tokenizer = tokenizer
         self._mix = mix
+        self._asked_about = [index for index in range(len(bank)) if not kept(index)]
         self._chunk = lru_cache(maxsize=2)(self._make_chunk)
 
     def __call__(self, step: int) -> SplicedBatch:
@@ -157,7 +169,7 @@ class AudioBatches:
     def _audio_items(self, rng: random.Random) -> Iterator[tuple[int, Item]]:
         balancer = Balancer(absent_share=self._mix.absent_share)
         while True:
-            index = rng.randrange(len(self._bank))
+            index = self._asked_about[rng.randrange(len(self._asked_about))]
             for item in self._items(self._bank.scenes[index], rng, balancer):
                 yield index, item
 

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from earshot.runtime.errors import InputError, UsageError
+from earshot.training.models.tokenizer import load_tokenizer
 from earshot.training.models.weights import load_tensors, save_tensors
 
 
@@ -38,7 +39,7 @@ def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) ->
     UsageError
         Fewer than two checkpoints, or shares that do not fit.
     InputError
-        `out` exists, a folder holds no checkpoint, or two are of other networks.
+        `out` exists, a folder holds no checkpoint, or two are of other networks or tokenizers.
     """
     if len(folders) < 2:
         raise UsageError("one checkpoint has no average: name two or more folders of the same stage")
@@ -49,6 +50,7 @@ def average(out: Path, folders: Sequence[Path], shares: Sequence[float] = ()) ->
         )
     if out.exists():
         raise InputError(f"{out} exists: average into another folder")
+    _demand_one_vocabulary(folders)
     names = sorted(path.name for path in folders[0].glob("*.safetensors"))
     if not names:
         raise InputError(f"no weights (*.safetensors) at {folders[0]}: name the folder of a stage, e.g. RUN/sft")
@@ -98,6 +100,15 @@ def _demand_alike(path: Path, part: Mapping[str, Tensor], other: Path, first: Ma
             f"{path} and {other} are of other networks: {differing[0]} and {len(differing) - 1} more tensors "
             "are not in the second or of another shape"
         )
+
+
+def _demand_one_vocabulary(folders: Sequence[Path]) -> None:
+    """Rows of embeddings that stand for other words have no mean."""
+    speaking = [folder for folder in folders if (folder / "tokenizer.json").is_file()]
+    vocabularies = [load_tokenizer(folder).get_vocab() for folder in speaking]
+    for folder, vocabulary in zip(speaking, vocabularies, strict=True):
+        if vocabulary != vocabularies[0]:
+            raise InputError(f"{folder} and {speaking[0]} are of other tokenizers: begin both with one language model")
 
 
 def _not_settings(folder: str, names: list[str]) -> set[str]:

@@ -26,12 +26,12 @@ from earshot.runtime.hearing.objects import OBJECT_WIDTH, object_rows, strongest
 from earshot.runtime.hearing.presence import present
 from earshot.runtime.hearing.slots import EMPTY, allocate
 from earshot.runtime.hearing.tokens import FRAMES_PER_TOKEN, Tokens, pool_tokens
-from earshot.training.files import replace_array, replace_text
+from earshot.training.files import replace_array, replace_text, together
 from earshot.training.models.hearing import Hearing
 from earshot.training.models.names import SAMPLES, Names, of_both
 from earshot.training.models.spatial import masked_level_db
 from earshot.training.stages.doubt import Doubt
-from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards
+from earshot.training.synthesis.dataset import Shard, iterate_scenes, open_shards, splits_of
 from earshot.training.synthesis.scenes import Scene, fully_known, restrict
 
 FRAME_SAMPLES = 640
@@ -53,7 +53,7 @@ class BankSettings:
     swap_probability : float
         How often the ears are exchanged (and the truth mirrored).
     doubt : bool
-        Names as unsure as those of sounds that were never heard; see `doubt`.
+        Names as unsure as those of sounds that were never heard; see `doubt`. Those of validation scenes are so already.
     """
 
     mixtures: int = 3
@@ -91,8 +91,10 @@ def build_bank(
         There is no shard, or no scene in them that can be asked about.
     """
     rng = np.random.default_rng(settings.seed)
-    doubt = Doubt(model.semantic.classify, settings.seed) if settings.doubt else None
-    known = [(s, row) for s, row in iterate_scenes(open_shards(data)) if fully_known(s.scenes[row])]
+    shards = open_shards(data)
+    heard_before = "validation" not in splits_of(shards)
+    doubt = Doubt(model.semantic.classify, settings.seed) if settings.doubt and heard_before else None
+    known = [(s, row) for s, row in iterate_scenes(shards) if fully_known(s.scenes[row])]
     if not known:
         raise InputError(f"{data}: no scene whose distances are all known; render others with `earshot synth stems`")
     work = [item for item in known for _ in range(settings.mixtures)]
@@ -120,12 +122,13 @@ def _halved(tokens: Tokens) -> Tokens:
 
 
 def _write(out: Path, scenes: list[Scene], tokens: Tokens, asked: FloatArray) -> None:
-    """Write the files of a bank; without its scenes, which come last, it is none."""
+    """Write the files of a bank, all or none: a full disk leaves the one that was there."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "scenes.jsonl").unlink(missing_ok=True)
-    for name, part in {**tokens.as_dict(), "asked": asked}.items():
-        replace_array(out / f"{name}.npy", part.astype(np.float16))
-    replace_text(out / "scenes.jsonl", "".join(json.dumps(scene) + "\n" for scene in scenes))
+    with together():
+        for name, part in {**tokens.as_dict(), "asked": asked}.items():
+            replace_array(out / f"{name}.npy", part.astype(np.float16))
+        replace_text(out / "scenes.jsonl", "".join(json.dumps(scene) + "\n" for scene in scenes))
+        (out / "scenes.jsonl").unlink(missing_ok=True)  # killed while files are moved: no bank, not one of two
 
 
 def mix_scene(shard: Shard, row: int, settings: BankSettings, rng: np.random.Generator) -> tuple[Scene, FloatArray]:

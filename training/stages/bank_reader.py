@@ -56,6 +56,11 @@ class FeatureBank:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    @property
+    def splits(self) -> set[str]:
+        """The splits that its scenes are of."""
+        return {scene.get("split", "") for scene in self.scenes}
+
     @cached_property
     def _rows(self) -> dict[str, Any]:
         return {name: _open(self.directory / f"{name}.npy", width) for name, width in WIDTHS.items()}
@@ -92,6 +97,46 @@ class FeatureBank:
         found = np.asarray(self._asked[slice(*scene["asked_rows"])], dtype=np.float32)
         asked = [row for row in found if class_of(row) in named]
         return projector_inputs(Tokens(*parts), np.stack(asked) if asked else None)
+
+
+def training_bank(directory: Path) -> FeatureBank:
+    """A bank to learn from.
+
+    Raises
+    ------
+    InputError
+        As `FeatureBank`, or its scenes are those that are kept from training.
+    """
+    bank = FeatureBank(directory)
+    if "validation" in bank.splits:
+        raise InputError(
+            f"{directory}: a bank of validation scenes, which training must not see: make one of training stems with "
+            "`earshot train bank`"
+        )
+    return bank
+
+
+def held_out_bank(directory: Path, learned: FeatureBank) -> FeatureBank:
+    """A bank to probe with, of scenes that no stage has seen.
+
+    Parameters
+    ----------
+    directory : Path
+    learned : FeatureBank
+        What is learned from.
+
+    Raises
+    ------
+    InputError
+        As `FeatureBank`, or its scenes are those of training.
+    """
+    bank = FeatureBank(directory)
+    if "train" in bank.splits or {scene["id"] for scene in bank.scenes} & {scene["id"] for scene in learned.scenes}:
+        raise InputError(
+            f"{directory}: a bank of scenes that training sees, so its probes would show what was learned by heart: make one "
+            "of stems of `earshot synth stems FOLDER --split validation`"
+        )
+    return bank
 
 
 def _open(path: Path, width: tuple[int, ...]) -> Any:

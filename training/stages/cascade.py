@@ -8,7 +8,7 @@ given time fewer questions are seen: `minutes` compares at the same cost, `steps
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from earshot.training.models.splice import SplicedBatch
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer
 from earshot.training.stages.alignment import with_seed
 from earshot.training.stages.audio_items import AudioBatches
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import held_out_bank, training_bank
 from earshot.training.stages.cascade_text import tracks_text
 from earshot.training.stages.checkpoint import has_state
 from earshot.training.stages.examples import Example, TextBatch
@@ -80,7 +80,8 @@ def run(
     torch.manual_seed(settings.seed)
     resume = resume and has_state(directory)
     model, tokenizer = _begin(directory if resume else start)
-    features = FeatureBank(bank)
+    features = training_bank(bank)
+    probed = features if held_out is None else held_out_bank(held_out, features)
     if not resume:
         for name in ("log.csv", "probe.csv"):
             (directory / name).unlink(missing_ok=True)
@@ -88,12 +89,12 @@ def run(
     loop = Loop(
         {f"llm.{name}": value for name, value in model.named_parameters()}, lambda batch: _loss(model, batch),
         WrittenBatches(features, tokenizer, with_seed(settings.mix, settings.seed)),
-        lambda: save_llm(model, directory), directory, settings.loop,
+        lambda: save_llm(model, directory), directory, settings.loop, asdict(settings),
     )  # fmt: skip
     if resume:
         loop.restore()
     yield from loop.run()
-    episodes = probe_episodes(features if held_out is None else FeatureBank(held_out), probe_items)
+    episodes = probe_episodes(probed, probe_items, unseen=held_out is not None)
     record = {"step": loop.progress.step, "items": len(episodes), **probe(model, tokenizer, episodes)}
     append_csv(directory / "probe.csv", record)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.models.weights import load_settings, load_tensors, save_settings, save_tensors
 
 
@@ -66,13 +66,51 @@ def save_state(
     save_settings(progress, state / "state.json")
 
 
+def demand_begun_with(folder: Path, **options: Path | bool | None) -> None:
+    """Refuse options that the run in `folder` was not begun with and that would be ignored, or would not fit it.
+
+    Raises
+    ------
+    InputError
+        The state cannot be read.
+    UsageError
+        It was begun with others. (What older runs have not noted is not judged.)
+    """
+    noted = _noted_settings(folder)
+    for name, value in options.items():
+        begun = noted.get(name, value)
+        if isinstance(begun, str) and isinstance(value, Path):
+            same = Path(begun).resolve() == value.resolve()
+        else:
+            same = begun == value
+        if not same:
+            option = f"--{name.replace('_', '-')}"
+            how = f"without {option}" if not begun else f"with {option}" if begun is True else f"with {option} {begun}"
+            raise UsageError(f"{folder} was begun {how}: go on so, or name another --run")
+
+
+def start_of(folder: Path, given: Path | None) -> Path | None:
+    """The network that the run in `folder` was begun with; `UsageError` if another is given now."""
+    if given is not None:
+        demand_begun_with(folder, start=given)
+        return given
+    noted = _noted_settings(folder).get("start")
+    return None if noted is None else Path(noted)
+
+
+def _noted_settings(folder: Path) -> dict[str, Any]:
+    return dict(load_settings(folder / "state" / "state.json").get("settings", {}))
+
+
 def has_state(folder: Path) -> bool:
     """Whether `folder` holds the state of a run."""
     return (folder / "state" / "state.json").is_file()
 
 
-def load_state(folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Parameter]) -> dict[str, Any]:
-    """Restore the optimiser from `folder`/state; returns the progress.
+def load_state(
+    folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Parameter], seconds: str = "elapsed_s"
+) -> dict[str, Any]:
+    """Restore the optimiser from `folder`/state; returns the progress: ``step``, the time under the name `seconds`, and more.
 
     Raises
     ------
@@ -87,7 +125,7 @@ def load_state(folder: Path, optimizer: HasState, parameters: Mapping[str, nn.Pa
             if value.ndim and value.shape != parameters[name].shape:
                 raise ValueError(f"{name} is of another shape")
             optimizer.state[parameters[name]][key] = value
-        int(progress["step"])
+        int(progress["step"]), float(progress[seconds])
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{folder}: not a checkpoint of this network ({error})") from error
     return progress

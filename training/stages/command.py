@@ -41,7 +41,7 @@ def restore(
     run: RunDir,
     bundle: Annotated[Path | None, typer.Option(help="Bundle to read.", show_default="the built-in one")] = None,
 ) -> None:
-    """Make checkpoints of a bundle, for training to go on from: `encoders` and `sft` of the run directory."""
+    """Make checkpoints of a bundle, for training to go on from: `encoders`, `names` and `sft` of the run directory."""
     from earshot.runtime.bundle.builtin import builtin_bundle_dir
     from earshot.training.stages.restore import restore as write
 

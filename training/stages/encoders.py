@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from earshot.training.models.weights import load_tensors, save_tensors
 from earshot.training.stages import checkpoint
 from earshot.training.stages.hearing_loss import LossWeights, hearing_loss
 from earshot.training.stages.hearing_score import score_batches
+from earshot.training.stages.loop import demand_finite
 from earshot.training.stages.precision import autocast, faster_precision
 from earshot.training.stages.remix import Batch, Remixer, RemixSettings, ahead, validation_batches
 from earshot.training.stages.teacher import Teacher
@@ -82,11 +83,23 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
     out : Path
         Checkpoint folder; also gets ``log.csv`` and ``validation.csv``.
     settings : EncoderSettings
+
+    Raises
+    ------
+    InputError
+        There are no shards, or ``out`` holds another network.
+    UsageError
+        ``out`` was begun with another start or teacher, or with other parts to train.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    resume = checkpoint.has_state(out)
+    if resume:
+        checkpoint.demand_begun_with(out, teacher=settings.teacher, fixed_names=settings.fixed_names)
+        settings = replace(settings, start=checkpoint.start_of(out, settings.start))
     teacher = None if settings.teacher is None else Teacher(settings.teacher)
-    learner = Learner(Hearing() if settings.start is None else load_hearing(settings.start).train(), teacher)
+    start = None if resume else settings.start
+    learner = Learner(Hearing() if start is None else load_hearing(start).train(), teacher)
     if settings.fixed_names:
         learner.hearing.fix_names()
     average = checkpoint.MovingAverage(learner.hearing, settings.average_decay)
@@ -94,13 +107,13 @@ def run(data: Path, out: Path, settings: EncoderSettings) -> None:
         _trained(learner).values(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     progress = {"step": 0, "seconds": 0.0}
-    if checkpoint.has_state(out):
-        saved = checkpoint.load_state(out, optimizer, _trained(learner))
+    if resume:
+        saved = checkpoint.load_state(out, optimizer, _trained(learner), "seconds")
         progress = {key: saved[key] for key in progress}
         checkpoint.load_weights(out, learner.hearing, average, int(progress["step"]))
         learner.load_pupil(out)
         console.print(f"resuming {out} at step {progress['step']}, minute {progress['seconds'] / 60:.1f}")
-    remixer = Remixer(data / "train", settings.remix, teacher=teacher)
+    remixer = Remixer(data / "train", settings.remix, teacher=teacher, split="train")
     batches = ahead(remixer.batches(settings.batch, settings.seed + int(progress["step"])))
     precision = _choose_precision(learner.hearing, next(batches), settings)
     validation = validation_batches(data / "validation", settings.remix, settings.batch, settings.validation_batches)
@@ -187,6 +200,7 @@ class _Loop:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip_norm)
+        demand_finite(float(loss.detach()), float(norm), self._out)
         self._optimizer.step()
         self._average.update(self._model)
         return {"loss": float(loss.detach()), "norm": float(norm), **{k: float(v.detach()) for k, v in parts.items()}}

@@ -11,7 +11,7 @@ import logging
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from earshot.runtime.language.prompt import EOS, PAD
 from earshot.training.models.llm import load_llm, save_llm
 from earshot.training.models.projector import load_projector, save_projector
 from earshot.training.models.tokenizer import load_tokenizer
+from earshot.training.stages.alignment import demand_one_width
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import held_out_bank, training_bank
 from earshot.training.stages.checkpoint import has_state
-from earshot.training.stages.grpo_episodes import Episode, Episodes, probe_episodes, prompt_ids
+from earshot.training.stages.grpo_episodes import Episode, Episodes, is_held_out, probe_episodes, prompt_ids
 from earshot.training.stages.grpo_log import RewardLog, score
 from earshot.training.stages.grpo_trainer import AudioEmbedding, AudioGRPOTrainer, Sampling, give_ears, without_ears
 from earshot.training.stages.loop import Loop, LoopSettings
@@ -125,6 +126,7 @@ class _Stage:
         self.tokenizer = load_tokenizer(directory)
         self.model = load_llm(tuned)
         projector = load_projector(tuned)
+        demand_one_width(projector, self.model, tuned)
         if projector.per_object > 1:
             raise InputError(f"{tuned}: reinforcement knows no named objects yet; train sft without --named-objects")
         self.ears = give_ears(self.model, projector)
@@ -133,12 +135,12 @@ class _Stage:
         )
         if resume:
             self._read_weights(tuned)
-        features = FeatureBank(bank)
+        features = training_bank(bank)
         self.episodes = Episodes(
             features, settings.sampling.prompts, settings.ideal_share, settings.seed, settings.mix.absent_share
         )
-        self.replay = AudioBatches(features, self.tokenizer, replace(settings.mix, seed=settings.seed + 1))
-        kept = features if held_out is None else FeatureBank(held_out)
+        self.replay = AudioBatches(features, self.tokenizer, replace(settings.mix, seed=settings.seed + 1), is_held_out)
+        kept = features if held_out is None else held_out_bank(held_out, features)
         self.probed = probe_episodes(kept, settings.probe_items, unseen=held_out is not None)
         self.log = RewardLog(directory)
         self.loop = self._make_loop()
@@ -213,7 +215,8 @@ class _Stage:
             self.model.zero_grad()
             settings = replace(settings, precision=precision)
         parameters = dict(self.model.named_parameters())
-        loop = Loop(parameters, self.loss, lambda step: step, self._save, self.directory, settings)
+        options = asdict(self.settings)
+        loop = Loop(parameters, self.loss, lambda step: step, self._save, self.directory, settings, options)
         # Not Muon, as in the other stages: it gives every direction of a gradient the same size, and most directions of a
         # gradient from a few sampled groups are noise.
         loop.optimizer = torch.optim.AdamW(parameters.values(), weight_decay=0.0, betas=(0.9, 0.95))  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from earshot.runtime.errors import InputError, UsageError
+from earshot.runtime.errors import EarshotError, InputError, UsageError
 from earshot.training.stages.options import (
     LearningRate,
     Minutes,
@@ -59,7 +59,7 @@ def encoders(
     )  # fmt: skip
     try:
         stage.run(data, run / "encoders", settings)
-    except InputError as error:
+    except EarshotError as error:
         fail(error)
     typer.echo(json.dumps({"stage": "encoders", "run": str(run / "encoders")}))
 
@@ -107,12 +107,14 @@ def names(
     prepare(threads)
     if not (data / "train").is_dir():
         fail(InputError(f"no stem shards at {data / 'train'}: make them with `earshot synth` first"))
+    if start is not None and not (start / "model.safetensors").is_file():
+        fail(InputError(f"no names network at {start}: give the `names` folder of a trained run"))
     settings = stage.NamesSettings(
         minutes=minutes, threads=threads, seed=seed, start=start, learning_rate=learning_rate
     )
     try:
         scores = stage.run(data, yamnet, run / "names", settings)
-    except InputError as error:
+    except EarshotError as error:
         fail(error)
     typer.echo(json.dumps({"stage": "names", "run": str(run / "names"), **scores}))
 

@@ -46,8 +46,9 @@ def score_batches(model: Hearing, batches: list[Batch]) -> dict[str, float]:
             truth.append(batch.azimuth_deg[rows, slot, middle])
             clip = (probability * weight[:, slot, :, None]).sum(1)[rows]
             top.append(clip.argmax(-1) == batch.queries[rows, slot])
-            error = (distance[rows, slot].exp() - batch.log_distance[rows, slot, middle].exp()).abs()
-            far.append(error[torch.isfinite(error)] > 0.5)
+            true = batch.log_distance[rows, slot, middle].exp()
+            near = (distance[rows, slot].exp() - true).abs() <= 0.5  # an estimate that is no number is none
+            far.append(~near[torch.isfinite(true)])
             bounds.append(rows.sum())
     estimate, actual = torch.cat(azimuth), torch.cat(truth)
     error = ((estimate - actual + 180) % 360 - 180).abs()

@@ -11,7 +11,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def run(directory: Path, settings: LanguageSettings, resume: bool = False) -> It
     model.train()
     loop = Loop(
         dict(model.named_parameters()), lambda batch: text_loss(model, batch), TextBatches(tokenizer, settings),
-        lambda: save_llm(model, directory), directory, settings.loop,
+        lambda: save_llm(model, directory), directory, settings.loop, asdict(settings),
     )  # fmt: skip
     if has_checkpoint:
         loop.restore()

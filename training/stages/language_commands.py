@@ -138,6 +138,8 @@ def sft(
 
     from earshot.training.stages import sft as stage
 
+    if fresh and start is not None:
+        fail(UsageError("--fresh and --start: choose one"))
     prepare(threads)
     settings = _sft_settings(
         {"minutes": minutes, "steps": steps, "precision": precision, "learning_rate": learning_rate}, seed, projector,

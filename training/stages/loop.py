@@ -7,16 +7,18 @@ stopped and resumed makes the same steps as one that was not.
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from earshot.runtime.errors import EarshotError
 from earshot.training.files import together
 from earshot.training.stages import checkpoint
 from earshot.training.stages.optimizer import MuonAdamW
@@ -99,11 +101,14 @@ class Loop:
         The run directory.
     settings : LoopSettings
         Schedule.
+    options : mapping
+        All settings of the stage, as JSON can hold them; a run that is resumed with others says so.
     """
 
     def __init__(
         self, parameters: dict[str, torch.nn.Parameter], loss_of: LossFunction, batch_at: Callable[[int], Any],
         save_weights: Callable[[], None], directory: Path, settings: LoopSettings,
+        options: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.parameters = parameters
         self.loss_of = loss_of
@@ -111,11 +116,12 @@ class Loop:
         self.save_weights = save_weights
         self.directory = directory
         self.settings = settings
+        self.options = dict(options or {})
         self.progress = Progress()
         self.optimizer = MuonAdamW(parameters, settings.learning_rate, settings.weight_decay)
 
     def run(self) -> Iterator[dict[str, float]]:
-        """Train to the end; yields a record per `log_steps` steps (also written to `log.csv`)."""
+        """Train to the end; yields a record per `log_steps` steps and one of the last step (also written to `log.csv`)."""
         precision = self._precision()
         last_save = last_log = time.monotonic()
         losses: list[float] = []
@@ -134,6 +140,8 @@ class Loop:
                 self.save()
                 last_save = time.monotonic()
         self.save()
+        if losses:
+            yield self._log(losses, tokens / (time.monotonic() - last_log))
 
     def _precision(self) -> str:
         if self.settings.precision != "auto":
@@ -151,7 +159,8 @@ class Loop:
         with autocast(precision):
             loss, count = self.loss_of(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip)
+        demand_finite(float(loss.detach()), float(norm), self.directory)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(loss.detach()), count
@@ -171,7 +180,7 @@ class Loop:
 
     def save(self) -> None:
         """Write weights, optimizer state and position, all or none."""
-        progress = {**asdict(self.progress), "settings": asdict(self.settings)}
+        progress = {**asdict(self.progress), "settings": asdict(self.settings), "options": self.options}
         with together():
             self.save_weights()
             checkpoint.save_state(self.directory, self.optimizer, self.parameters, progress)
@@ -182,7 +191,44 @@ class Loop:
             return False
         record = checkpoint.load_state(self.directory, self.optimizer, self.parameters)
         self.progress = Progress(record["step"], record["elapsed_s"])
+        for name, before, now in changed(record.get("options", {}), self.options):
+            LOGGER.warning("%s: %s was %s until now and is %s from here on", self.directory, name, before, now)
         return True
+
+
+MAY_CHANGE = frozenset({"minutes", "steps", "checkpoint_s", "log_steps", "precision", "probe_items", "probe_steps"})
+"""Options that a resumed run may be given anew without learning something else."""
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Names of options that have changed, in all groups of options, with their values before and now."""
+    for name in sorted((before.keys() & now.keys()) - MAY_CHANGE):
+        if isinstance(before[name], Mapping) and isinstance(now[name], Mapping):
+            yield from changed(before[name], now[name])
+        elif json.dumps(before[name]) != json.dumps(now[name]):  # a tuple comes back as a list
+            yield name, before[name], now[name]
+
+
+def demand_finite(loss: float, norm: float, directory: Path) -> None:
+    """End a run whose loss or gradient is no number any more: its next checkpoint would take the place of the last good one.
+
+    Parameters
+    ----------
+    loss, norm : float
+        Loss of a step, and the norm of its gradient.
+    directory : Path
+        Where the last good checkpoint is.
+
+    Raises
+    ------
+    EarshotError
+        One of them is infinite or NaN.
+    """
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise EarshotError(
+            f"{directory}: the loss is {loss:g}, the norm of its gradient {norm:g}, so nothing can be learned any more; what "
+            "checkpoint there is stays as it was: go on from it, or begin anew, with a smaller learning rate"
+        )
 
 
 def append_csv(path: Path, record: dict[str, float]) -> None:

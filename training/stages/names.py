@@ -8,9 +8,10 @@ knows less about our 1,500 recordings and more about all others (Wortsman et al.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from earshot.training.files import together
 from earshot.training.models.names import BANDS, FRAMES, SAMPLES, Names, load_names, of_both, save_names
 from earshot.training.models.yamnet_weights import load_trunk
 from earshot.training.stages import checkpoint
-from earshot.training.stages.loop import append_csv
+from earshot.training.stages.loop import append_csv, demand_finite
 from earshot.training.stages.precision import autocast, faster_precision
 from earshot.training.stages.remix import Batch, Remixer, RemixSettings, ahead, validation_batches
 
@@ -119,12 +120,23 @@ def run(data: Path, yamnet: Path | None, out: Path, settings: NamesSettings = Na
     -------
     dict
         Scores of what was written on fixed mixtures of unseen heads, rooms and recordings.
+
+    Raises
+    ------
+    InputError
+        There are no shards, or nothing to begin with.
+    UsageError
+        ``out`` was begun with another network.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    if checkpoint.has_state(out / TRAINING):
+        settings = replace(settings, start=checkpoint.start_of(out / TRAINING, settings.start))
     model = _begin(yamnet, out, settings)
     loop = _Loop(model, out, settings)
-    batches = ahead(Remixer(data / "train", settings.remix).batches(settings.mixtures, settings.seed + loop.step))
+    batches = ahead(
+        Remixer(data / "train", settings.remix, split="train").batches(settings.mixtures, settings.seed + loop.step)
+    )
     validation = [
         patches_of(batch, 4, np.random.default_rng(5))
         for batch in validation_batches(data / "validation", settings.remix, 32, settings.scored_batches)["one"]
@@ -169,7 +181,9 @@ class _Loop:
             self.step, self._elapsed_s = int(saved["step"]), float(saved["elapsed_s"])
             checkpoint.load_weights(self._folder, model, self._average, self.step)
             console.print(f"resuming {out} at step {self.step}, minute {self._elapsed_s / 60:.1f}")
-        elif settings.start is not None:
+            return
+        shutil.rmtree(self._folder / BEFORE, ignore_errors=True)  # of a run that came to no checkpoint
+        if settings.start is not None:
             save_names(model, self._folder / BEFORE)
 
     def run(self, batches: Iterator[Batch], validation: list[Patches]) -> dict[str, float]:
@@ -204,7 +218,8 @@ class _Loop:
         with autocast(precision):
             loss = self._loss(patches)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        demand_finite(float(loss.detach()), float(norm), self._folder)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._average.update(self._model)

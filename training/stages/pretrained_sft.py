@@ -39,9 +39,9 @@ from earshot.training.models.tokenizer import save_tokenizer
 from earshot.training.models.weights import load_settings, load_tensors, save_settings, save_tensors
 from earshot.training.stages.alignment import new_projector
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import training_bank
 from earshot.training.stages.checkpoint import has_state
-from earshot.training.stages.loop import LoopSettings, Progress, append_csv, learning_rate_at
+from earshot.training.stages.loop import LoopSettings, Progress, append_csv, demand_finite, learning_rate_at
 
 LOGGER = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def run(directory: Path, bank: Path, settings: PretrainedSettings, resume: bool 
     base, tokenizer = load_pretrained(settings.shape.name)
     llm = with_lora(base, tokenizer, settings.shape)
     listener = Listener(llm, new_projector(base)).train()
-    batches = AudioBatches(FeatureBank(bank), tokenizer, replace(settings.mix, seed=settings.seed))
+    batches = AudioBatches(training_bank(bank), tokenizer, replace(settings.mix, seed=settings.seed))
     trained = [parameter for parameter in listener.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, weight_decay=settings.loop.weight_decay, betas=(0.9, 0.95))
     listener, optimizer = accelerator.prepare(listener, optimizer)
@@ -184,6 +184,7 @@ class _Worker:
         batch = batches(step * self.accelerator.num_processes + self.accelerator.process_index)
         with self.accelerator.autocast():
             loss: torch.Tensor = self.listener(on_device(batch, self.accelerator.device))
+        demand_finite(float(loss.detach()), 0.0, self.directory)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.listener.parameters(), self.settings.loop.clip)
         self.optimizer.step()

@@ -9,7 +9,7 @@ distances. The ears' cues move along frequency as they do between people of diff
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,10 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.labels import load_labels
 from earshot.training.stages.teacher import Teacher
 from earshot.training.synthesis.dataset import Shard, open_shards
-from earshot.training.synthesis.scenes import places_at
+from earshot.training.synthesis.scenes import Split, places_at
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 640
@@ -102,6 +103,13 @@ class Remixer:
         Leave out shards in which anything moves.
     teacher : Teacher, optional
         What another network makes of the clips.
+    split : {"train", "validation"}, optional
+        What the shards must be of; any by default.
+
+    Raises
+    ------
+    InputError
+        There is no such shard, one is damaged or of the other split, or the teacher knows no clip of them.
     """
 
     def __init__(
@@ -110,10 +118,19 @@ class Remixer:
         settings: RemixSettings = RemixSettings(),
         only_still: bool = False,
         teacher: Teacher | None = None,
+        split: Split | None = None,
     ) -> None:
         self._teacher = teacher
-        shards = open_shards(folder)
+        shards = open_shards(folder, split)
         self._shards = [shard for shard in shards if shard.stands_still] if only_still else shards
+        if not self._shards:
+            raise InputError(
+                f"{folder}: something moves in every shard; render still ones beside them: earshot synth stems"
+            )
+        if teacher is not None and not any(clip in teacher for clip in _clips(self._shards)):
+            raise InputError(
+                f"{folder}: the teacher has heard none of its clips; let it hear those: earshot train teacher"
+            )
         self._settings = settings
         self._ids = {label.key: index for index, label in enumerate(load_labels())}
 
@@ -243,6 +260,11 @@ class Remixer:
         return np.ascontiguousarray(audio)
 
 
+def _clips(shards: Sequence[Shard]) -> Iterator[str | None]:
+    """Clips of all sources."""
+    return (source.get("clip") for shard in shards for scene in shard.scenes for source in scene["sources"])
+
+
 def collate(examples: list[dict[str, NDArray[np.generic]]]) -> Batch:
     """Stack examples into tensors."""
     return Batch(**{key: torch.from_numpy(np.stack([e[key] for e in examples])) for key in examples[0]})
@@ -254,7 +276,7 @@ def validation_batches(folder: Path, settings: RemixSettings, size: int, count: 
     for number, name in enumerate(("one", "two", "three")):
         plain = replace(settings, swap_probability=0.0, background_db=(0.0, 0.0), speed_spread=0.0)
         remix = replace(plain, source_counts=(number == 0, number == 1, number == 2))
-        out[name] = list(islice(Remixer(folder, remix, only_still=True).batches(size, 7), count))
+        out[name] = list(islice(Remixer(folder, remix, only_still=True, split="validation").batches(size, 7), count))
     return out
 
 

@@ -7,7 +7,7 @@ replacement in a live listener; what it says is scored by `earshot bench seld` a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def run(data: Path, out: Path, settings: SeldnetSettings) -> Iterator[dict[str, 
         raise InputError(f"{out} holds a network with {read_config(out)[0].features} features; name another run folder")
     model = Seldnet(settings.config).train()
     average = checkpoint.MovingAverage(model, settings.average_decay)
-    batches = RemixedBatches(Remixer(data / "train", settings.remix), settings.batch, settings.seed)
+    batches = RemixedBatches(Remixer(data / "train", settings.remix, split="train"), settings.batch, settings.seed)
     loop = _Loop(model, average, batches, _Keeper(data, out, settings, model, average), out, settings)
     if resume and loop.restore():
         checkpoint.load_weights(out, model, average, loop.progress.step)
@@ -106,7 +106,7 @@ class _Loop(Loop):
         parameters = dict(model.named_parameters())
         super().__init__(
             parameters, lambda batch: loss_of(model, batch), batches, lambda: keeper.save(self.progress.step), out,
-            settings.loop,
+            settings.loop, asdict(settings),
         )  # fmt: skip
         self._model, self._average, self._seed = model, average, settings.seed
 
@@ -126,7 +126,7 @@ class _Keeper:
         self._out, self._settings, self._model, self._average = out, settings, model, average
         size, count = settings.batch, settings.scored_batches
         self._validation = validation_batches(data / "validation", settings.remix, size, count)
-        remixes = Remixer(data / "train", settings.remix).batches(size, CHOOSING_SEED)
+        remixes = Remixer(data / "train", settings.remix, split="train").batches(size, CHOOSING_SEED)
         self._training = list(islice(remixes, count)) if settings.threshold is None else []
 
     def save(self, step: int) -> None:

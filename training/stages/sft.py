@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from earshot.training.models.llm import LlmShape, build_llm, grow_llm, load_llm,
 from earshot.training.models.projector import DenseHybridProjector, load_projector, save_projector
 from earshot.training.models.projector_parts import Kind, Projector
 from earshot.training.models.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
-from earshot.training.stages.alignment import new_projector, with_seed
+from earshot.training.stages.alignment import demand_one_width, new_projector, with_seed
 from earshot.training.stages.audio_items import AudioBatches, AudioMix, audio_loss
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import training_bank
 from earshot.training.stages.loop import Loop, LoopSettings
 
 
@@ -86,8 +86,11 @@ def run(
     parameters = {f"llm.{name}": value for name, value in model.named_parameters()}
     parameters |= {f"projector.{name}": value for name, value in projector.named_parameters()}
     mix = replace(with_seed(settings.mix, settings.seed), per_object=projector.per_object)
-    batches = AudioBatches(FeatureBank(bank), tokenizer, mix)
-    loop = Loop(parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop)
+    batches = AudioBatches(training_bank(bank), tokenizer, mix)
+    loop = Loop(
+        parameters, lambda batch: audio_loss(model, projector, batch), batches, save, directory, settings.loop,
+        asdict(settings),
+    )  # fmt: skip
     if resume:
         loop.restore()
     yield from loop.run()
@@ -98,6 +101,7 @@ def _begin(checkpoint: Path | None, settings: SftSettings) -> tuple[Any, Project
     if checkpoint is not None:
         projector = load_projector(checkpoint, settings.projector)
         model, tokenizer = load_llm(checkpoint), load_tokenizer(checkpoint)
+        demand_one_width(projector, model, checkpoint)
     else:
         model = build_llm(seed=settings.seed)
         projector, tokenizer = new_projector(model, settings.projector or "hybrid"), train_tokenizer()

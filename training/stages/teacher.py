@@ -6,6 +6,7 @@ clips teach more than their names do (distillation, arXiv 1503.02531). Only trai
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earshot.runtime.errors import InputError
+from earshot.training.files import replace_file
 from earshot.training.synthesis.events import SAMPLE_RATE_HZ, EventLibrary
 
 DIMENSIONS = 64
@@ -33,16 +35,25 @@ def embed_clips(library: EventLibrary, embed: Embed, out: Path, told: Callable[[
         `.npz` to write, as `Teacher` reads it.
     told : callable
         Is told how many clips are done, of how many.
+
+    Raises
+    ------
+    InputError
+        A clip cannot be read, or none is a recording.
     """
     keys = library.keys()
     clips = [clip for key in keys for clip in library.clips(key) if clip.path is not None]
+    if not clips:
+        raise InputError("no clip is a recording, so there is nothing to embed: list some with `earshot synth events`")
     rng = np.random.default_rng(0)
     embeddings = []
     for number, clip in enumerate(clips, 1):
         embeddings.append(embed(library.samples(clip, rng), SAMPLE_RATE_HZ))
         told(number, len(clips))
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(out, clip=[clip.name for clip in clips], embedding=np.stack(embeddings))
+    archive = io.BytesIO()  # into a file numpy writes under a name of its own where the suffix is another
+    np.savez(archive, clip=[clip.name for clip in clips], embedding=np.stack(embeddings))
+    replace_file(out, lambda part: part.write_bytes(archive.getbuffer()))
     return len(clips)
 
 
@@ -78,6 +89,10 @@ class Teacher:
     def dimensions(self) -> int:
         """Length of a vector."""
         return len(self._unknown)
+
+    def __contains__(self, clip: str | None) -> bool:
+        """Whether the teacher has heard a clip."""
+        return clip in self._vectors
 
     def __call__(self, clip: str | None) -> NDArray[np.float32]:
         """Vector of length 1 for a clip, zeros for one the teacher has not heard."""

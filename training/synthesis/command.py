@@ -130,16 +130,17 @@ def events(
 ) -> None:
     """List the clips of a sound collection, or its excerpts of one sound, in the manifest that scenes are made from."""
     from earshot.training.synthesis.layouts import read_layout
-    from earshot.training.synthesis.manifest import audible, summary, write_manifest
+    from earshot.training.synthesis.manifest import audible, summary, without_shared, write_manifest
 
     found = read_layout(layout, collection)
     with Progress(console=Console(stderr=True)) as progress:
-        rows = [row for row in progress.track(found, description="listening to excerpts") if audible(row)]
+        heard = [row for row in progress.track(found, description="listening to excerpts") if audible(row)]
+        rows = without_shared(out, heard)
         bar = progress.add_task("checking files", total=len(rows))
         manifest = write_manifest(out, rows, lambda: progress.advance(bar))
     report = {"manifest": str(manifest), "clips": len(rows), "classes": summary(rows)}
-    silent = len(found) - len(rows)
-    typer.echo(json.dumps(report | ({"silent_left_out": silent} if silent else {})))
+    left_out = {"silent_left_out": len(found) - len(heard), "in_another_fold_left_out": len(heard) - len(rows)}
+    typer.echo(json.dumps(report | {why: count for why, count in left_out.items() if count}))
 
 
 @app.command()

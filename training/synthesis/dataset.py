@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,9 @@ from earshot.training.synthesis.scenes import (
 
 FloatArray = NDArray[np.float32]
 MASK_BANDS = 8
+PARAMETRIC = "sphere-"
+"""What names of heads that are made by rule begin with."""
+_SCENE_KEYS = {"id", "split", "duration_s", "sources", "room", "head", "ambience"}
 MOVING_SHARDS = 5000
 """Number of the first shard whose sources move; they lie beside the others."""
 
@@ -110,7 +113,7 @@ def _procedural_seeds(split: Split) -> range:
 
 def _parametric_heads(split: Split) -> tuple:  # type: ignore[type-arg]
     first, count = (0, 12) if split == "train" else (1000, 4)
-    return tuple(parametric_head(np.random.default_rng(first + i), f"sphere-{first + i}") for i in range(count))
+    return tuple(parametric_head(np.random.default_rng(first + i), f"{PARAMETRIC}{first + i}") for i in range(count))
 
 
 def write_shards(
@@ -150,7 +153,7 @@ def write_shards(
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.glob("shard-????")):
         if (_number(path) >= MOVING_SHARDS) == (shards.start >= MOVING_SHARDS):
-            _demand_same(path, split, settings, scenes_per_shard)
+            _demand_same(path, folders, split, settings, scenes_per_shard)
     missing = [number for number in shards if not (out / f"shard-{number:04d}").is_dir()]
     task = partial(_write_shard, folders, out, split, settings, scenes_per_shard)
     with Progress(console=Console(stderr=True)) as progress:
@@ -163,20 +166,30 @@ def _number(shard: Path) -> int:
     return int(shard.name.removeprefix("shard-"))
 
 
-def _demand_same(shard: Path, split: Split, settings: SceneSettings | DynamicSettings, count: int) -> None:
+def _demand_same(
+    shard: Path, folders: DataFolders, split: Split, settings: SceneSettings | DynamicSettings, count: int
+) -> None:
     """Refuse a finished shard that would not have been rendered so."""
     try:
         lines = (shard / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
-        scene = json.loads(lines[0])
+        scene = described(lines[0])
     except (OSError, ValueError, IndexError):
         return  # damaged: said when it is opened
-    differ = contradiction(scene, settings)
+    differ = contradiction(scene, settings) or other_recordings(scene, folders)
     if scene["split"] != split:
         differ = f"is of split {scene['split']}, not {split}"
     elif len(lines) != count:
         differ = f"has {len(lines)} scenes, not {count}"
     if differ is not None:
         raise UsageError(f"{shard.parent}: {shard.name} is there and {differ}; name another folder")
+
+
+def other_recordings(scene: Scene, folders: DataFolders) -> str | None:
+    """What shows that a scene was made with a data folder, or without one; None if it was made with these folders."""
+    by_rule = scene["head"]["id"].startswith(PARAMETRIC)
+    if by_rule == (folders.root is None):
+        return None
+    return "is made by rule, not of --data" if by_rule else "is made of recordings, which --data names"
 
 
 def scene_seed(split: Split, number: int) -> int:
@@ -265,24 +278,41 @@ class Shard:
         return all(map(stands_still, self.scenes))
 
 
-def open_shards(folder: Path) -> list[Shard]:
+def open_shards(folder: Path, split: Split | None = None) -> list[Shard]:
     """Open all finished shards of a data set.
+
+    Parameters
+    ----------
+    folder : Path
+    split : {"train", "validation"}, optional
+        What they must be of; any by default.
 
     Raises
     ------
     InputError
-        There is none, or one is damaged.
+        There is none, or one is damaged or of the other split: what is learned from would be what is scored.
     """
     shards = [_open_shard(path) for path in sorted(folder.glob("shard-????"))]
     if not shards:
         raise InputError(f"{folder}: no finished shard; render some with `earshot synth`")
+    strange = splits_of(shards) - {split}
+    if split is not None and strange:
+        raise InputError(
+            f"{folder}: holds {' and '.join(sorted(strange))} scenes; {split} ones are wanted here: "
+            f"earshot synth stems FOLDER --split {split}"
+        )
     return shards
+
+
+def splits_of(shards: Sequence[Shard]) -> set[str]:
+    """The splits that scenes of some shards are of."""
+    return {scene["split"] for shard in shards for scene in shard.scenes}
 
 
 def _open_shard(path: Path) -> Shard:
     try:
         with (path / "scenes.jsonl").open(encoding="utf-8") as file:
-            scenes = tuple(json.loads(line) for line in file)
+            scenes = tuple(map(described, file))
         stems = np.load(path / "stems.npy", mmap_mode="r")
         scale, power = np.load(path / "scale.npy"), np.load(path / "power.npy")
     except (OSError, EOFError, ValueError) as error:
@@ -290,6 +320,15 @@ def _open_shard(path: Path) -> Shard:
     if not len(stems) == len(scale) == len(power) == len(scenes):
         raise InputError(f"{path}: its stems and scenes do not belong together; remove it and render it again")
     return Shard(stems, scale, power, scenes)
+
+
+def described(line: str) -> Scene:
+    """The scene that a line of ``scenes.jsonl`` describes; `ValueError` if it describes none."""
+    scene = json.loads(line)
+    missing = _SCENE_KEYS - set(scene) if isinstance(scene, dict) else _SCENE_KEYS
+    if missing:
+        raise ValueError(f"a scene without {', '.join(sorted(missing))}")
+    return dict(scene)
 
 
 def iterate_scenes(shards: list[Shard]) -> Iterator[tuple[Shard, int]]:

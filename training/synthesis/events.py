@@ -109,12 +109,13 @@ class ManifestLibrary:
     Raises
     ------
     InputError
-        No manifest, it cannot be read, a class is not in the label table, an excerpt has no length, or no clip is in
-        these folds.
+        No manifest, it cannot be read, a class is not in the label table, an excerpt has no length, a file or a group is
+        in another fold as well, or no clip is in these folds.
     """
 
     def __init__(self, folder: Path, folds: tuple[int, ...]) -> None:
         self._by_key: dict[str, list[Clip]] = {}
+        wanted: dict[str, bool] = {}
         manifest = folder / "manifest.csv"
         if not manifest.is_file():
             raise InputError(f"{folder}: no manifest.csv; expected columns path,cls,group,fold")
@@ -128,6 +129,12 @@ class ManifestLibrary:
                 near = difflib.get_close_matches(clip.key, _known_classes(), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InputError(f"{manifest}, line {number}: class {clip.key!r} is not in the label table{hint}")
+            for name in filter(None, (row["path"], row["group"])):
+                if wanted.setdefault(name, fold in folds) != (fold in folds):
+                    raise InputError(
+                        f"{manifest}, line {number}: {name!r} is in fold {fold} and in another one; what training hears "
+                        "(folds 1 to 3) must not be what is tested with: put all of it into one fold"
+                    )
             if fold in folds:
                 self._by_key.setdefault(clip.key, []).append(clip)
         if not self._by_key:

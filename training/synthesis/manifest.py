@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,6 +55,29 @@ def write_manifest(folder: Path, rows: Sequence[EventRow], advance: Callable[[],
     kept = [entry for entry in listed.values() if entry["path"] not in replaced]
     _write(target, sorted([*kept, *fresh.values()], key=_order))
     return target
+
+
+def without_shared(folder: Path, rows: Sequence[EventRow]) -> list[EventRow]:
+    """Rows but those of recordings that the manifest lists in another fold already, brought by another collection.
+
+    ESC-50 and FSD50K both took clips from Freesound; the first names it in its groups, the second in its files.
+    """
+    fold_of = {_freesound(entry["path"], entry["group"]): entry for entry in _listed(folder / "manifest.csv")}
+    kept = []
+    for row in rows:
+        other = fold_of.get(_freesound(str(row.path), row.group))
+        same_collection = other is None or Path(other["path"]).parent.name == row.path.parent.name
+        if other is None or same_collection or other["fold"] == str(row.fold):
+            kept.append(row)
+    return kept
+
+
+def _freesound(path: str, group: str) -> str:
+    """Name of a recording by its number on Freesound, as ESC-50 names groups; the path where there is none."""
+    if group.startswith("freesound-"):
+        return group
+    found = re.search(r"FSD50K\.(?:dev|eval)_audio[\\/](\d+)\.", path)
+    return f"freesound-{found[1]}" if found else path
 
 
 def _place(entry: dict[str, str]) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from earshot.runtime.errors import UsageError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.files import replace_sound, replace_text
-from earshot.training.synthesis.dataset import DataFolders, build_world, scene_seed
+from earshot.training.synthesis.dataset import DataFolders, build_world, described, other_recordings, scene_seed
 from earshot.training.synthesis.dynamic import render_dynamic
 from earshot.training.synthesis.heads import SAMPLE_RATE_HZ
 from earshot.training.synthesis.render import RenderedScene, World, render_scene
@@ -83,6 +83,8 @@ def write_scenes(job: SceneJob, count: int, workers: int = 1, on_ray: bool = Fal
 
     Raises
     ------
+    InputError
+        The folder holds a ``scenes.jsonl`` that is none.
     UsageError
         The folder holds scenes that were drawn otherwise: kept, they would pass for these.
     """
@@ -113,7 +115,7 @@ def write_scene(job: SceneJob, number: int) -> None:
 
 def _demand_same(job: SceneJob, scene: Scene) -> None:
     """Refuse a scene that this job would not have made."""
-    differ = contradiction(scene, job.settings)
+    differ = contradiction(scene, job.settings) or other_recordings(scene, job.folders)
     if differ is not None:
         raise UsageError(f"{job.out}: scene {scene['id']} is there and {differ}; name another folder")
 
@@ -127,8 +129,11 @@ def _listed(out: Path) -> dict[str, str]:
     manifest = out / "scenes.jsonl"
     if not manifest.exists():
         return {}
-    lines = manifest.read_text(encoding="utf-8").splitlines()
-    return {json.loads(line)["id"]: line for line in lines if line.strip()}
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+        return {described(line)["id"]: line for line in lines if line.strip()}
+    except ValueError as error:
+        raise InputError(f"{manifest}: not a list of scenes ({error}); name another folder") from error
 
 
 def _collect(out: Path, listed: dict[str, str]) -> None:

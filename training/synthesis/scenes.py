@@ -35,9 +35,11 @@ VALIDATION_HEADS = frozenset(
         "CIPIC_162",
     ]
 )
-# The same two dummy heads as their own collections name them: TH Koeln (HRIR_L2702), SADIE (subjects 1 and 2), SADIE II (D1, D2).
-_VALIDATION_DUMMIES = re.compile(
-    r"KU[ _-]?100|KEMAR|^HRIR_(L\d|CIRC|FULL)|^SADIE_Subject_00[12]_|^D[12]_\d+K_", re.IGNORECASE
+# The same two dummy heads as their own collections name them: TH Koeln (HRIR_L2702), SADIE (subjects 1 and 2), SADIE II (D1, D2),
+# CIPIC (subjects 21 and 165 are KEMAR with large and small pinnae); and LISTEN's subject 1002 as 3DTI names it.
+_VALIDATION_OTHER_NAMES = re.compile(
+    r"KU[ _-]?100|KEMAR|^HRIR_(L\d|CIRC|FULL)|^SADIE_Subject_00[12]_|^D[12]_\d+K_|^(CIPIC|subject)_(021|165)$|IRC_?1002",
+    re.IGNORECASE,
 )
 VALIDATION_ROOMS = frozenset({"bbcrd", "sarc-pdn", "sarc-pup"})
 # Backgrounds kept out of training, by file stem.
@@ -48,7 +50,7 @@ VALIDATION_FOLDS = (4,)
 
 def is_validation_head(stem: str) -> bool:
     """Whether a SOFA file of this name (without suffix) is of a head that training must not hear."""
-    return stem in VALIDATION_HEADS or _VALIDATION_DUMMIES.search(stem) is not None
+    return stem in VALIDATION_HEADS or _VALIDATION_OTHER_NAMES.search(stem) is not None
 
 
 @dataclass(frozen=True)

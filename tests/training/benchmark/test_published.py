@@ -185,6 +185,9 @@ def item(form: str, answer: str, choice: int | None = None) -> dict[str, Any]:
     [
         (item("choice", "Left", 1), {"answer": "anything", "choice": 1}, True),
         (item("choice", "Left", 1), {"answer": "B", "choice": None}, True),
+        (item("choice", "Left", 1), {"answer": "B", "choice": float("nan")}, False),
+        (item("choice", "Left", 1), {"answer": "B", "choice": 1.6}, False),
+        (item("choice", "Left", 1), {"answer": "B", "choice": 1.0}, True),
         (item("choice", "Left", 1), {"answer": "(B) Left"}, True),
         (item("choice", "Left", 1), {"answer": "left."}, True),
         (item("choice", "Left", 1), {"answer": "left"}, True),

@@ -88,6 +88,11 @@ def test_questions_about_one_scene_are_drawn_together() -> None:
     assert together.high - together.low > 1.6 * (apart.high - apart.low)
 
 
+def test_scenes_in_which_nothing_counts_carry_no_figure() -> None:
+    found = interval([clip(0.0, 10.0, "a"), clip(0.0, None, "b"), clip(0.0, None, "c")], lateral_rms_deg)
+    assert (found.value, found.scenes) == (pytest.approx(10.0), 1)
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     records = [clip(0.0, 0.7 * k, str(k)) for k in range(60)]
     first, again, other = (interval(records, azimuth_mean_deg, seed=seed) for seed in (1, 1, 2))

@@ -127,12 +127,30 @@ def test_scenes_are_not_written_over_by_questions_about_them(tmp_path: Path) -> 
     assert scenes.read_text() == before
 
 
-@pytest.mark.parametrize("line", ["{bad", "[]", '{"id": "x"}', '{"id": "x", "sources": [{"label": "dog"}]}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{bad",
+        "[]",
+        "7",
+        '{"id": "x"}',
+        '{"id": "x", "sources": [{"label": "dog"}]}',
+        '{"id": "x", "sources": [{"label": "dog", "trajectory": []}]}',
+        json.dumps(sample_scene(random.Random(3))).replace('"offset_s"', '"until"'),
+        json.dumps(sample_scene(random.Random(3))).replace('"label": "', '"label": "un'),
+    ],
+)
 def test_a_line_that_describes_no_scene_is_named(line: str, tmp_path: Path) -> None:
     (tmp_path / "scenes.jsonl").write_text(json.dumps(sample_scene(random.Random(0))) + f"\n{line}\n")
     with pytest.raises(InputError, match=r"scenes\.jsonl, line 2: no description of a scene"):
         write_items(tmp_path / "items.jsonl", tmp_path / "scenes.jsonl", 3, 3, 0, "train")
     assert not (tmp_path / "items.jsonl").exists()
+
+
+def test_a_file_of_scenes_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"scenes\.jsonl: no text"):
+        write_items(tmp_path / "items.jsonl", tmp_path / "scenes.jsonl", 3, 3, 0, "train")
 
 
 def test_an_empty_scene_still_has_questions() -> None:

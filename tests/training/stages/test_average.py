@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from earshot.training.stages.average import average
 from earshot.training.stages.command import app
 from tests.no_room import no_room
+from tests.tiny import make_tokenizer
 
 
 def checkpoint(folder: Path, value: float, width: int = 3, projector: bool = True) -> Path:
@@ -72,6 +73,17 @@ def test_parts_that_an_older_network_lacks_stay_as_they_are(tmp_path: Path) -> N
     assert mean["a"].unique().tolist() == [3.0] and mean["half"].float().unique().tolist() == [2.0]
     code, said = run(old, new, "--out", tmp_path / "other")
     assert code != 0 and "batches and 1 more tensors are not in the second" in " ".join(said.split())
+
+
+def test_words_of_other_tokenizers_have_no_mean(tmp_path: Path) -> None:
+    one, two = checkpoint(tmp_path / "one", 1.0), checkpoint(tmp_path / "two", 3.0)
+    for folder, vocabulary in ((one, 300), (two, 320)):
+        make_tokenizer(folder / "tokenizer.json", vocabulary)
+    code, output = run(one, two, "--out", tmp_path / "mean")
+    assert code == 3 and "are of other tokenizers" in " ".join(output.split())
+    document = json.loads((one / "tokenizer.json").read_text())
+    (two / "tokenizer.json").write_text(json.dumps(document))
+    assert run(one, two, "--out", tmp_path / "mean")[0] == 0, "the same words, written otherwise"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
+from earshot.runtime.errors import InputError
 from earshot.runtime.geometry import angle_between_azimuths
 from earshot.runtime.hearing.objects import OBJECT_WIDTH, ProjectorInputs
 from earshot.runtime.hearing.slots import CLASSES
@@ -37,6 +38,7 @@ from earshot.training.stages.grpo_log import score
 from earshot.training.stages.loop import LoopSettings
 from earshot.training.stages.sft import SftSettings
 from tests.training.stages.conftest import losses, rows
+from tests.training.stages.fake_bank import make_fake_bank
 
 LOOP = LoopSettings(steps=4, log_steps=1, precision="fp32", warmup_steps=1, checkpoint_s=0.0)
 MIX = AudioMix(batch_items=4, chunk_batches=3, replay_share=0.25)
@@ -191,6 +193,22 @@ def test_it_trains_resumes_and_scores_itself(tmp_path: Path, whole: Path, start:
     assert (probes[0]["step"], probes[0]["items"]) == ("4", "2")
     assert load_llm(whole).config.max_position_embeddings == cascade.CONTEXT
     assert not (whole / "projector.json").exists()
+
+
+def test_a_bank_to_probe_with_is_opened_before_training(tmp_path: Path, start: Path, bank: Path) -> None:
+    with pytest.raises(InputError, match="no feature bank at"):
+        next(cascade.run(tmp_path / "run", start, bank, SETTINGS, held_out=tmp_path / "none"))
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def test_all_scenes_that_no_stage_has_seen_are_asked_about(tmp_path: Path, start: Path, bank: Path) -> None:
+    unseen = make_fake_bank(tmp_path / "unseen", scenes=4, seed=9)
+    scenes = [json.loads(line) for line in (unseen / "scenes.jsonl").read_text().splitlines()]
+    named = [json.dumps({**scene, "id": f"unseen-{number}"}) for number, scene in enumerate(scenes)]
+    (unseen / "scenes.jsonl").write_text("\n".join(named) + "\n")
+    settings = replace(SETTINGS, loop=replace(LOOP, steps=1))
+    list(cascade.run(tmp_path / "run", start, bank, settings, held_out=unseen, probe_items=2))
+    assert rows(tmp_path / "run" / "probe.csv")[0]["items"] == "2"
 
 
 def test_a_missing_start_is_exit_code_3(tmp_path: Path, bank: Path) -> None:

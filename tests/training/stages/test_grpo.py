@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +223,13 @@ def test_episodes_depend_on_the_step_alone_and_leave_kept_scenes_out(bank: Path)
     probed = {episode.item.scene for episode in probe_episodes(features, 10)}
     assert probed and probed <= kept
     assert len(probe_episodes(features, 1000, unseen=True)) > len(probe_episodes(features, 1000))
+
+
+def test_scenes_that_are_probed_are_not_replayed(tmp_path: Path, tuned: Path, bank: Path) -> None:
+    features = FeatureBank(bank)
+    stage = grpo._Stage(tmp_path, shutil.copytree(tuned, tmp_path, dirs_exist_ok=True), bank, SETTINGS, False, None)
+    asked = {index for index, _ in itertools.islice(stage.replay._audio_items(random.Random(1)), 400)}
+    assert asked == {index for index in range(len(features)) if not is_held_out(index)}
 
 
 def test_scores_of_perfect_completions() -> None:

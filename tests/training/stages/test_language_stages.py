@@ -5,28 +5,31 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
-from earshot.runtime.errors import InputError
+from earshot.runtime.errors import EarshotError, InputError
 from earshot.runtime.hearing.objects import ProjectorInputs, class_of
 from earshot.runtime.labels import by_key, class_id
 from earshot.runtime.language.prompt import THINK_END, parse_evidence
 from earshot.training.models.llm import TINY, build_llm, load_llm, save_llm, shape_of
+from earshot.training.models.projector import save_projector
 from earshot.training.models.tokenizer import save_tokenizer, train_tokenizer
 from earshot.training.questions.drills import drill
 from earshot.training.questions.generate import generate_items, item_stream
 from earshot.training.questions.items import Item
 from earshot.training.questions.scenes import sample_scene
-from earshot.training.stages import alignment, language, sft
+from earshot.training.stages import alignment, checkpoint, language, sft
 from earshot.training.stages.audio_items import WEAK_TASKS, AudioBatches, AudioMix, spread_audio
-from earshot.training.stages.bank_reader import FeatureBank
+from earshot.training.stages.bank_reader import FeatureBank, held_out_bank, training_bank
 from earshot.training.stages.command import app
 from earshot.training.stages.examples import (
     DRILL_QUESTION,
@@ -253,7 +256,121 @@ def test_a_damaged_bank_is_refused_in_one_line(name: str, content: bytes | None,
     assert str(bank) in str(caught.value)
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["grpo"], 2), (["language", "--precision", "int3"], 2)])
+def of_split(bank: Path, split: str, out: Path) -> Path:
+    """A copy of a bank whose scenes are of a split, under names of their own."""
+    shutil.copytree(bank, out)
+    scenes = [json.loads(line) for line in (bank / "scenes.jsonl").read_text().splitlines()]
+    lines = [json.dumps({**scene, "split": split, "id": f"{split}-{scene['id']}"}) for scene in scenes]
+    (out / "scenes.jsonl").write_text("\n".join(lines) + "\n")
+    return out
+
+
+@pytest.mark.parametrize("stage", ["alignment", "sft", "cascade", "grpo", "pretrained"])
+def test_no_stage_learns_from_validation_scenes(stage: str, start: Path, bank: Path, tmp_path: Path) -> None:
+    kept = of_split(bank, "validation", tmp_path / "bank")
+    shutil.copytree(start, tmp_path / "language")
+    save_projector(alignment.new_projector(load_llm(start)), shutil.copytree(start, tmp_path / "begun"))
+    command = [stage, "--bank", str(kept), "--run", str(tmp_path), "--steps", "1"]
+    command += {
+        "sft": ["--start", str(tmp_path / "begun")],
+        "cascade": ["--start", str(start)],
+        "grpo": ["--from", str(tmp_path / "begun")],
+        "pretrained": ["--llm", str(start)],
+    }.get(stage, [])
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 3, result.output
+    assert "a bank of validation scenes" in " ".join(result.stderr.split())
+    assert not list(tmp_path.rglob("state.json"))
+
+
+def test_probes_of_scenes_that_training_sees_are_refused(bank: Path, tmp_path: Path) -> None:
+    learned = training_bank(bank)
+    assert len(held_out_bank(of_split(bank, "validation", tmp_path / "validation"), learned)) == len(learned)
+    for seen in (bank, of_split(bank, "train", tmp_path / "train")):
+        with pytest.raises(InputError, match="a bank of scenes that training sees"):
+            held_out_bank(seen, learned)
+
+
+def test_a_run_that_diverges_leaves_the_last_good_checkpoint(tmp_path: Path, start: Path, bank: Path) -> None:
+    begun = shutil.copytree(start, tmp_path / "begun")
+    projector = alignment.new_projector(load_llm(start))
+    save_projector(projector, begun)
+    settings = sft.SftSettings(loop=replace(QUICK, steps=2), mix=MIX)
+    list(sft.run(tmp_path / "sft", begun, bank, settings))
+    weights = load_file(tmp_path / "sft" / "projector.safetensors")
+    weights["object.gain"][0] = float("nan")
+    save_file(weights, tmp_path / "sft" / "projector.safetensors")
+    before = {path: path.read_bytes() for path in (tmp_path / "sft").rglob("*") if path.is_file()}
+    with pytest.raises(EarshotError, match="nothing can be learned any more"):
+        list(sft.run(tmp_path / "sft", begun, bank, replace(settings, loop=QUICK), resume=True))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_last_step_is_logged_though_it_ends_no_round(tmp_path: Path) -> None:
+    settings = replace(LANGUAGE, loop=replace(QUICK, steps=5, log_steps=3))
+    records = list(language.run(tmp_path, settings))
+    assert [(record["step"], record["share"]) for record in records] == [(3, 0.6), (5, 1.0)]
+    assert len(losses(tmp_path)) == 2
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_run_that_goes_on_with_other_options_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loop = replace(QUICK, steps=1)
+    list(language.run(tmp_path, replace(LANGUAGE, loop=loop)))
+    with caplog.at_level("WARNING"):
+        list(language.run(tmp_path, replace(LANGUAGE, loop=replace(loop, steps=2, log_steps=2)), resume=True))
+        assert not warned(caplog), "how long it lasts may change"
+        changed = replace(LANGUAGE, loop=replace(loop, steps=3, learning_rate=1e-3), seed=5)
+        list(language.run(tmp_path, changed, resume=True))
+    assert [message.removeprefix(f"{tmp_path}: ") for message in warned(caplog)] == [
+        "learning_rate was 0.0015 until now and is 0.001 from here on", "seed was 0 until now and is 5 from here on",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", ["elapsed_s", "seconds"])
+def test_a_state_without_its_progress_is_one_line(seconds: str, tmp_path: Path) -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.AdamW([parameter])
+    checkpoint.save_state(tmp_path, optimizer, {"a": parameter}, {"step": 3})
+    with pytest.raises(InputError, match=f"not a checkpoint of this network .'{seconds}'"):
+        checkpoint.load_state(tmp_path, optimizer, {"a": parameter}, seconds)
+
+
+def test_a_projector_of_another_width_is_refused_before_training(tmp_path: Path, start: Path, bank: Path) -> None:
+    wide = shutil.copytree(start, tmp_path / "wide")
+    save_projector(alignment.build_projector("hybrid", 128, 0.02), wide)
+    with pytest.raises(InputError, match="embeddings of width 128, its language model reads 64"):
+        next(sft.run(tmp_path / "sft", wide, bank, sft.SftSettings(loop=QUICK, mix=MIX)))
+    assert not (tmp_path / "sft").exists()
+
+
+@pytest.mark.parametrize("shape", ['{"foo": 3}', '{"hidden": "x"}', '{"hidden": -1}', '{"kind": "dual", "foo": 1}'])
+def test_sizes_of_something_else_are_no_projector(shape: str, tmp_path: Path) -> None:
+    save_projector(alignment.new_projector(build_llm(TINY)), tmp_path)
+    (tmp_path / "projector.json").write_text(shape)
+    with pytest.raises(InputError, match=r"projector\.json: not the size of a projector"):
+        alignment.load_projector(tmp_path)
+
+
+def test_a_batch_may_hold_a_single_object(bank: Path) -> None:
+    projector = alignment.new_projector(build_llm(TINY)).train()
+    audio = FeatureBank(bank).audio(1)
+    parts = [torch.as_tensor(getattr(audio, name)) for name in ("semantic", "scene", "objects")]
+    assert torch.isfinite(projector(*(part[:1] for part in parts))).all()
+    assert torch.isfinite(projector(*parts)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["grpo"], 2),
+        (["language", "--precision", "int3"], 2),
+        (["sft", "--bank", "bank", "--fresh", "--start", "sft"], 2),
+    ],
+)
 def test_wrong_use_is_exit_code_2(arguments: list[str], code: int) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == code and "Traceback" not in result.output

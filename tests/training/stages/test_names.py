@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from earshot.runtime.errors import UsageError
 from earshot.runtime.hearing.names import Named
 from earshot.runtime.hearing.names import Names as NamesStage
 from earshot.training.models.hearing import Hearing
@@ -98,6 +100,34 @@ def test_a_run_resumes_and_learns_head_and_trunk(data: Path, start: Path, tmp_pa
     for name in ("head.weight", "trunk.layers.0.convolution.weight", "trunk.layers.26.convolution.weight"):
         assert not torch.equal(before[name], after[name])
     assert float(load_names(tmp_path).trust) == pytest.approx(SETTINGS.scale * SETTINGS.trust)
+
+
+def test_what_a_run_left_that_came_to_no_checkpoint_is_not_mixed_in(
+    data: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = load_names(start)
+    with torch.no_grad():
+        other.head.bias.fill_(9.0)
+    save_names(other, tmp_path / "training" / "before")
+    monkeypatch.setattr(stage, "load_trunk", lambda path: load_names(path).trunk)
+    stage.run(data, start, tmp_path, replace(SETTINGS, max_steps=1, frozen_share=0.0))
+    assert float(load_names(tmp_path / "training" / "before").head.bias.detach().max()) < 0.0
+
+
+def test_a_run_goes_on_with_the_network_that_it_was_begun_with(data: Path, start: Path, tmp_path: Path) -> None:
+    stage.run(data, None, tmp_path, replace(SETTINGS, start=start, max_steps=1))
+    with pytest.raises(UsageError, match="go on so, or name another --run"):
+        stage.run(data, None, tmp_path, replace(SETTINGS, start=tmp_path, max_steps=2))
+    stage.run(data, None, tmp_path, replace(SETTINGS, max_steps=2))
+    noted = json.loads((tmp_path / "training" / "state" / "state.json").read_text())
+    assert noted["settings"]["start"] == str(start)
+
+
+def test_a_start_that_is_none_is_not_passed_over(data: Path, start: Path, tmp_path: Path) -> None:
+    command = ["names", "--data", str(data), "--run", str(tmp_path / "run"), "--minutes", "0.01"]
+    result = CliRunner().invoke(app, [*command, "--start", str(tmp_path), "--yamnet", str(start)])
+    assert result.exit_code == 3
+    assert f"no names network at {tmp_path}" in " ".join(result.stderr.split())
 
 
 def test_what_ships_is_a_mixture_with_scaled_logits(start: Path) -> None:

@@ -13,7 +13,7 @@ from earshot.training.models.aisfx import BLOCK, MELS, SoundEffects, log_mel, lo
 from earshot.training.stages.hearing_loss import taught_loss
 from earshot.training.stages.remix import Batch
 from earshot.training.stages.teacher import Teacher, embed_clips
-from earshot.training.synthesis.events import Clip
+from earshot.training.synthesis.events import Clip, ProceduralLibrary
 
 
 class TwoTones:
@@ -43,6 +43,17 @@ def test_recordings_are_unit_vectors_and_others_unknown(teacher: Teacher) -> Non
     assert np.linalg.norm(teacher("tone3/a.flac")) == pytest.approx(1.0, abs=1e-5)
     assert not teacher("tone3/rule").any()
     assert not teacher(None).any()
+
+
+def test_the_file_has_the_name_that_was_wanted(tmp_path: Path) -> None:
+    embed_clips(TwoTones(), spectrum, tmp_path / "clips", lambda done, of: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["clips"]
+    assert Teacher(tmp_path / "clips", dimensions=8)("tone3/a.flac").any()
+
+
+def test_without_recordings_there_is_nothing_to_embed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no clip is a recording"):
+        embed_clips(ProceduralLibrary(range(2)), spectrum, tmp_path / "clips.npz", lambda done, of: None)
 
 
 def test_what_sounds_alike_is_near(teacher: Teacher) -> None:

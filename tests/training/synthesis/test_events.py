@@ -63,6 +63,23 @@ def test_a_manifest_that_would_make_other_scenes_than_meant_is_refused(text: str
         ManifestLibrary(tmp_path, (1, 2))
 
 
+@pytest.mark.parametrize("folds", [(1, 2, 3), (4,)])
+@pytest.mark.parametrize(("line", "said"), [("b.wav,dog,a,4", "'a'"), ("a.wav,dog,b,4", "'a.wav'")])
+def test_what_training_hears_is_not_in_another_fold_as_well(
+    line: str, said: str, folds: tuple[int, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.csv").write_text(f"path,cls,group,fold\na.wav,dog,a,1\n{line}\n")
+    with pytest.raises(InputError, match=rf"line 3: {said} is in fold 4 and in another one"):
+        ManifestLibrary(tmp_path, folds)
+
+
+def test_groups_may_be_left_open_and_spread_over_folds_of_training(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "path,cls,group,fold\na.wav,dog,g,1\nb.wav,dog,g,2\nc.wav,dog,,1\nd.wav,dog,,4\n"
+    )
+    assert [clip.name for clip in ManifestLibrary(tmp_path, (1, 2, 3)).clips("dog")] == ["a.wav", "b.wav", "c.wav"]
+
+
 def test_a_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not a readable csv"):

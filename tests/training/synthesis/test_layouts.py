@@ -160,6 +160,29 @@ def test_reading_a_collection_again_changes_nothing(folders: Path, tmp_path: Pat
         assert len(list(csv.DictReader(file))) == 4
 
 
+@pytest.mark.parametrize("uploaders", [True, False])
+@pytest.mark.parametrize("first", ["esc50", "fsd50k"])
+def test_a_recording_that_two_collections_took_is_in_one_fold(
+    uploaders: bool, first: str, esc50: Path, fsd50k: Path, tmp_path: Path
+) -> None:
+    """ESC-50's clip 100038 is of its fold 4, FSD50K has it among its training part."""
+    broken(fsd50k, "FSD50K.ground_truth/dev.csv", "64760,", "100038,")
+    broken(fsd50k, "FSD50K.metadata/dev_clips_info_FSD50K.json", "64760", "100038")
+    sound(fsd50k / "FSD50K.dev_audio" / "100038.wav", rate=44_100)
+    if not uploaders:
+        (fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").unlink()
+    out, roots = tmp_path / "events", {"esc50": esc50, "fsd50k": fsd50k}
+    reports = []
+    for layout in (first, *(name for name in roots if name != first), first):
+        result = CliRunner().invoke(app, ["events", layout, str(roots[layout]), str(out)])
+        assert result.exit_code == 0, result.output
+        reports.append(json.loads(result.stdout.splitlines()[-1]).get("in_another_fold_left_out", 0))
+    assert reports == [0, 1, 0]
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        folds = [row["fold"] for row in csv.DictReader(file) if "100038" in row["path"]]
+    assert len(folds) == 1 and (folds == ["4"]) is (first == "esc50")
+
+
 def broken(root: Path, name: str, old: str, new: str) -> None:
     path = root / name
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")

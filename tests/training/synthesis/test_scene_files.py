@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from earshot.runtime.errors import UsageError
+from earshot.runtime.errors import InputError, UsageError
 from earshot.training.synthesis.command import app
 from earshot.training.synthesis.dataset import DataFolders, build_world, scene_seed
 from earshot.training.synthesis.render import render_scene
@@ -45,6 +45,21 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
     write_scenes(job(folder), 3)
     return folder
+
+
+@pytest.mark.parametrize("content", ['{"id": "a"', '{"foo": 1}', "[]"])
+def test_a_list_of_something_else_is_one_clear_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text(content + "\n")
+    with pytest.raises(InputError, match=r"scenes\.jsonl: not a list of scenes .* name another folder"):
+        write_scenes(job(tmp_path), 1)
+    assert (tmp_path / "scenes.jsonl").read_text() == content + "\n"
+
+
+def test_scenes_made_by_rule_are_not_passed_off_as_recordings(alone: Path) -> None:
+    before = hashes(alone)
+    with pytest.raises(UsageError, match="is made by rule, not of --data; name another folder"):
+        write_scenes(replace(job(alone), folders=DataFolders(alone / "data")), 3)
+    assert {name: value for name, value in hashes(alone).items() if name in before} == before
 
 
 @pytest.fixture(scope="module")
